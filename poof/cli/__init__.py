@@ -1,0 +1,42 @@
+"""The command line. One file per command; a command parses options, calls one public function, prints its result.
+
+To add a command: one new file with a function that Typer can read, one line in `COMMANDS`. Only light modules may be
+imported at the top of a command's file: `poof --help` must answer in under half a second.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from poof.cli import common
+
+COMMANDS: tuple[tuple[str, str], ...] = ()
+
+
+def build() -> typer.Typer:
+    """The application with every command of `COMMANDS`."""
+    from importlib import import_module
+
+    app = typer.Typer(
+        name="poof",
+        help="Label ten video frames, get a thousand.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(common.root)
+    for name, module in COMMANDS:
+        command = getattr(import_module(module), name.replace("-", "_"))
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def main() -> None:
+    """Entry point: errors are one line and exit code 1 (2 for usage, 130 for Ctrl-C); `--debug` shows the traceback."""
+    sys.exit(common.guarded(build()))

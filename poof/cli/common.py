@@ -1,0 +1,90 @@
+"""What the commands share: options, error handling, where text goes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from poof.errors import PoofError, PoofWarning
+from poof.progress import Track, bar, silent
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the printed table as JSON.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Label ten video frames, get a thousand: optical flow carries your keypoints to the frames around them."""
+    if version:
+        from poof import __version__
+
+        typer.echo(f"poof {__version__}")
+        raise typer.Exit
+
+
+def guarded(app: Callable[..., Any]) -> int:
+    """Run the application; every `PoofError` becomes one line on standard error."""
+
+    def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        if issubclass(category, PoofWarning):
+            print(f"poof: warning: {message}", file=sys.stderr)
+
+    if "--debug" not in sys.argv:
+        warnings.showwarning = show
+    warnings.simplefilter("always", PoofWarning)
+    try:
+        app()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        print("poof: stopped", file=sys.stderr)
+        return 130
+    except PoofError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"poof: error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"poof: error: {type(error).__name__}: {error} (a fault of poof; --debug shows where)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def track(quiet: bool) -> Track:
+    """The progress bar of a command."""
+    return silent if quiet else bar
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, atomically; NaN becomes null."""
+    from poof.files import atomic
+
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(jsonable(value), indent=1) + "\n")
+
+
+def jsonable(value: Any) -> Any:
+    """The same structure in strict JSON: NaN and infinities as None, numpy scalars as numbers."""
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -1,0 +1,283 @@
+"""What an annotation is: a skeleton, points with their provenance, and the label set of one video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from poof.errors import PoofError
+
+Array = np.ndarray
+
+TABLE_COLUMNS = ("frame", "instance", "keypoint", "x", "y", "confidence", "visible", "source", "anchor", "steps")
+
+
+class Source(IntEnum):
+    """Where a point comes from. `NONE` marks a point that is not labelled."""
+
+    NONE = 0
+    HUMAN = 1
+    PROPAGATED = 2
+    PREDICTED = 3
+    REFINED = 4
+
+    @property
+    def label(self) -> str:
+        """The lower-case name that files carry, '' for `NONE`."""
+        return "" if self is Source.NONE else self.name.lower()
+
+
+class Visible(IntEnum):
+    """COCO's visibility flag. `UNLABELLED` also serves points that left the image."""
+
+    UNLABELLED = 0
+    OCCLUDED = 1
+    VISIBLE = 2
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The names of the keypoints and how they hang together.
+
+    Attributes
+    ----------
+    keypoints
+        Names, in file order; all different.
+    edges
+        Pairs of keypoint indices that are drawn as limbs.
+    symmetry
+        Pairs (left, right) of keypoint indices that swap in a mirrored image.
+    name
+        What the instances are ('person', 'mouse'); COCO's category name.
+    """
+
+    keypoints: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+    symmetry: tuple[tuple[int, int], ...] = ()
+    name: str = "subject"
+
+    def __post_init__(self) -> None:
+        if not self.keypoints:
+            raise PoofError("a skeleton needs at least one keypoint")
+        if len(set(self.keypoints)) != len(self.keypoints):
+            twice = sorted({k for k in self.keypoints if self.keypoints.count(k) > 1})
+            raise PoofError(f"keypoint names must differ; given twice: {', '.join(twice)}")
+        for a, b in (*self.edges, *self.symmetry):
+            if not (0 <= a < len(self.keypoints) and 0 <= b < len(self.keypoints)):
+                raise PoofError(f"edge ({a}, {b}) points outside the {len(self.keypoints)} keypoints")
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def index(self, keypoint: str) -> int:
+        """The position of a keypoint by name; a `PoofError` lists the valid names."""
+        try:
+            return self.keypoints.index(keypoint)
+        except ValueError:
+            raise PoofError(f"no keypoint '{keypoint}'; the skeleton has {', '.join(self.keypoints)}") from None
+
+
+@dataclass(eq=False)
+class Points:
+    """The K keypoints of one instance in one frame, each with its provenance.
+
+    Attributes
+    ----------
+    xy : (K, 2) float32
+        Pixels of the full frame, origin at the centre of the top-left pixel, x to the right. NaN: not labelled.
+    visible : (K,) int8
+        `Visible`: 0 not labelled or out of frame, 1 occluded, 2 visible.
+    source : (K,) int8
+        `Source`.
+    anchor : (K,) int32
+        Frame of the human label the point was carried from; for a human point its own frame; -1 without.
+    steps : (K,) int32
+        Frames between the point and its anchor; 0 for a human point.
+    confidence : (K,) float32
+        In [0, 1]; 1 for a human point, NaN where unknown or not labelled.
+    box : (4,) float32 or None
+        x, y, width, height of the instance as the label file gave it.
+    """
+
+    xy: Array
+    visible: Array
+    source: Array
+    anchor: Array
+    steps: Array
+    confidence: Array
+    box: Array | None = None
+
+    @classmethod
+    def empty(cls, count: int) -> Points:
+        """`count` points, none of them labelled."""
+        return cls(
+            xy=np.full((count, 2), np.nan, np.float32),
+            visible=np.zeros(count, np.int8),
+            source=np.zeros(count, np.int8),
+            anchor=np.full(count, -1, np.int32),
+            steps=np.zeros(count, np.int32),
+            confidence=np.full(count, np.nan, np.float32),
+        )
+
+    @classmethod
+    def human(cls, frame: int, xy: Array, visible: Array | None = None, box: Array | None = None) -> Points:
+        """Points a person set in `frame`; NaN rows of `xy` (K, 2) stay unlabelled, `visible` defaults to 2."""
+        points = cls.empty(len(xy))
+        points.xy[:] = xy
+        set_ = points.labelled
+        points.visible[set_] = Visible.VISIBLE if visible is None else np.asarray(visible)[set_]
+        points.source[set_] = Source.HUMAN
+        points.anchor[set_] = frame
+        points.confidence[set_] = 1.0
+        points.box = None if box is None else np.asarray(box, np.float32)
+        return points
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    @property
+    def labelled(self) -> Array:
+        """(K,) bool: which points have coordinates."""
+        return np.isfinite(self.xy).all(axis=1)
+
+    @property
+    def is_human(self) -> Array:
+        """(K,) bool: which points a person set."""
+        return self.source == Source.HUMAN
+
+    def copy(self) -> Points:
+        """An independent copy."""
+        return Points(
+            self.xy.copy(),
+            self.visible.copy(),
+            self.source.copy(),
+            self.anchor.copy(),
+            self.steps.copy(),
+            self.confidence.copy(),
+            None if self.box is None else self.box.copy(),
+        )
+
+    def extent(self) -> Array | None:
+        """(4,) x, y, width, height around the labelled points, None when there are none."""
+        if not self.labelled.any():
+            return None
+        low, high = np.nanmin(self.xy, axis=0), np.nanmax(self.xy, axis=0)
+        return np.concatenate([low, high - low]).astype(np.float32)
+
+
+@dataclass(eq=False)
+class LabelSet:
+    """The labels of one video.
+
+    Attributes
+    ----------
+    skeleton
+        Names and structure of the K keypoints.
+    instances
+        (frame, instance) -> `Points`. Frames are 0-based and mean the n-th decoded frame; instances are small integers.
+    image_size
+        (width, height) of the frames in pixels, None when the file does not say.
+    tracked
+        Whether an instance number means the same individual in every frame. Files without identities number the
+        instances of each frame as they stand there.
+    frame_names
+        Frame -> file name of its image, where the file gave one.
+    info
+        How the labels were made (flow, weights, method, options); written to the file.
+    """
+
+    skeleton: Skeleton
+    instances: dict[tuple[int, int], Points] = field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
+    tracked: bool = True
+    frame_names: dict[int, str] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def __iter__(self) -> Iterator[tuple[int, int, Points]]:
+        """(frame, instance, points) in order of frame, then instance."""
+        for frame, instance in sorted(self.instances):
+            yield frame, instance, self.instances[frame, instance]
+
+    @property
+    def frames(self) -> list[int]:
+        """The frames that carry at least one instance, ascending."""
+        return sorted({frame for frame, _ in self.instances})
+
+    @property
+    def instance_ids(self) -> list[int]:
+        """Every instance number, ascending."""
+        return sorted({instance for _, instance in self.instances})
+
+    def at(self, frame: int) -> dict[int, Points]:
+        """The instances of one frame, by number."""
+        return {instance: points for (f, instance), points in sorted(self.instances.items()) if f == frame}
+
+    def add(self, frame: int, instance: int, points: Points) -> None:
+        """Put an instance into a frame; a `PoofError` on a second one of the same number or another length."""
+        if len(points) != len(self.skeleton):
+            raise PoofError(f"frame {frame}: {len(points)} points for a skeleton of {len(self.skeleton)} keypoints")
+        if (frame, instance) in self.instances:
+            raise PoofError(f"frame {frame}: instance {instance} is labelled twice; keep one of them")
+        self.instances[frame, instance] = points
+
+    def human(self) -> LabelSet:
+        """Only what a person set: instances with at least one human point, their other points unlabelled."""
+        kept: dict[tuple[int, int], Points] = {}
+        for key, points in self.instances.items():
+            if points.is_human.any():
+                only = points.copy()
+                other = ~points.is_human
+                blank = Points.empty(len(points))
+                for name in ("xy", "visible", "source", "anchor", "steps", "confidence"):
+                    getattr(only, name)[other] = getattr(blank, name)[other]
+                kept[key] = only
+        return self.replace(instances=kept)
+
+    def replace(self, **changes: Any) -> LabelSet:
+        """A label set with some attributes exchanged; the others are shared."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return LabelSet(**(values | changes))
+
+    # ------------------------------------------------------------------------------------------------ as a table
+
+    def to_table(self) -> pd.DataFrame:
+        """One row a labelled point, columns `TABLE_COLUMNS`; what the long CSV holds."""
+        rows: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}
+        names = np.array(self.skeleton.keypoints, dtype=object)
+        for frame, instance, points in self:
+            keep = points.labelled
+            count = int(keep.sum())
+            rows["frame"] += [frame] * count
+            rows["instance"] += [instance] * count
+            rows["keypoint"] += names[keep].tolist()
+            rows["x"] += points.xy[keep, 0].tolist()
+            rows["y"] += points.xy[keep, 1].tolist()
+            rows["confidence"] += points.confidence[keep].tolist()
+            rows["visible"] += points.visible[keep].tolist()
+            rows["source"] += [Source(s).label for s in points.source[keep]]
+            rows["anchor"] += points.anchor[keep].tolist()
+            rows["steps"] += points.steps[keep].tolist()
+        return pd.DataFrame(rows)
+
+
+def same_skeleton(a: Skeleton, b: Skeleton) -> bool:
+    """Whether two skeletons have the same keypoints in the same order (edges and name may differ)."""
+    return a.keypoints == b.keypoints
+
+
+def describe_sources(labels: LabelSet) -> Mapping[str, int]:
+    """Number of labelled points by source name."""
+    counts: dict[str, int] = {}
+    for _, _, points in labels:
+        for value in points.source[points.labelled]:
+            name = Source(value).label or "unknown"
+            counts[name] = counts.get(name, 0) + 1
+    return counts

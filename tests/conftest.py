@@ -1,0 +1,23 @@
+"""What every test shares: where the real material lies, and skipping, with the reason, when it is absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real videos, labels and weights beside the repository."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no {SHARED / 'data'}: the real clips are not part of the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def data(shared: Path) -> Path:
+    """`shared/data`."""
+    return shared / "data"
