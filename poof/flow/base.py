@@ -26,9 +26,12 @@ class FlowEstimator(ABC):
     ----------
     name : str
         The name in the registry.
+    reason : str
+        One line for the user: which estimator was taken and why.
     """
 
     name: str
+    reason: str = ""
 
     @abstractmethod
     def prepare(self, images: np.ndarray) -> Any:
@@ -42,7 +45,7 @@ class FlowEstimator(ABC):
         Returns
         -------
         object
-            Opaque; has a batch of B and belongs to this estimator.
+            Opaque; belongs to this estimator. Has a batch of B: `len` is B, a slice is those images, `+` joins two.
         """
 
     @abstractmethod
@@ -56,6 +59,11 @@ class FlowEstimator(ABC):
     def estimate(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Flow (B, 2, H, W) from images to images, both RGB uint8 (B, H, W, 3)."""
         return self.between(self.prepare(first), self.prepare(second))
+
+    def batch_size(self, height: int, width: int) -> int:
+        """How many pairs of images of this size one call of `between` or `both` should get to be fast."""
+        del height, width
+        return 1
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
