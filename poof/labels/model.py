@@ -189,6 +189,8 @@ class LabelSet:
         Frame -> file name of its image, where the file gave one.
     info
         How the labels were made (flow, weights, method, options); written to the file.
+    individuals
+        Instance -> name of the individual, where the file gave one.
     """
 
     skeleton: Skeleton
@@ -197,6 +199,7 @@ class LabelSet:
     tracked: bool = True
     frame_names: dict[int, str] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    individuals: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -217,8 +220,15 @@ class LabelSet:
         return sorted({instance for _, instance in self.instances})
 
     def at(self, frame: int) -> dict[int, Points]:
-        """The instances of one frame, by number."""
-        return {instance: points for (f, instance), points in sorted(self.instances.items()) if f == frame}
+        """The instances of one frame, by number; a look through the whole set (`by_frame` serves loops)."""
+        return {instance: self.instances[frame, instance] for f, instance in sorted(self.instances) if f == frame}
+
+    def by_frame(self) -> dict[int, dict[int, Points]]:
+        """Frame -> its instances by number, both ascending."""
+        frames: dict[int, dict[int, Points]] = {}
+        for frame, instance, points in self:
+            frames.setdefault(frame, {})[instance] = points
+        return frames
 
     def add(self, frame: int, instance: int, points: Points) -> None:
         """Put an instance into a frame; a `PoofError` on a second one of the same number or another length."""

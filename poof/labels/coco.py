@@ -1,0 +1,450 @@
+"""COCO keypoints JSON, the native format: what every peer reads, with provenance in extra fields they ignore.
+
+A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodataset.org/#format-data). The extra fields:
+
+``image.frame_index``
+    The 0-based frame; wins over the file name.
+``annotation.track_id``
+    The instance; the same individual in every frame when ``poof.tracked`` says so. ``instance_id`` and CVAT's
+    ``attributes.track_id`` are understood on reading.
+``annotation.poof``
+    Provenance: ``source``, ``anchor``, ``steps``, ``confidence``, each a list over the keypoints, and ``unseen``,
+    keypoint -> [x, y] of points that have coordinates although they are not visible (COCO wants 0, 0, 0 there).
+    Left out where every labelled point is plainly a person's.
+``category.poof``
+    ``symmetry``: pairs [left, right] of names.
+``poof``
+    ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name).
+
+`LabelSet.info` is the file's ``info``. A box equal to the extent of the visible points says nothing and is not kept.
+Coordinates are written with three decimals.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poof.errors import PoofError
+from poof.files import atomic
+from poof.labels.model import Array, LabelSet, Points, Skeleton, Source
+from poof.labels.reading import Choice, frames_of, read_text
+from poof.labels.symmetry import mirror_pairs
+
+ENDINGS: tuple[str, ...] = (".json",)
+VERSION = 1
+_BOX_TOLERANCE = 0.01
+
+
+def detect(path: Path, head: bytes) -> bool:
+    """Whether the file is JSON at all; `load` says what is wrong with JSON that is not COCO."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def load(path: Path, choice: Choice) -> LabelSet:
+    """Read a COCO keypoints file; see `poof.labels.load_labels` for the errors."""
+    document = _parse(path)
+    category = _category(path, document, choice.category)
+    skeleton = _skeleton(path, category)
+    annotations = _annotations(path, document, category, len(skeleton))
+    frames, names, size = _images(path, document, annotations, choice)
+    annotations = [a for a in annotations if a["image_id"] in frames]
+    extra, info = (document.get(key) for key in ("poof", "info"))
+    extra = extra if isinstance(extra, dict) else {}
+    labels = LabelSet(skeleton, image_size=size, frame_names=names, info=info if isinstance(info, dict) else {})
+    identities = [_identity(path, a) for a in annotations]
+    identified = all(i is not None for i in identities)
+    order: dict[int, count[int]] = {}
+    for annotation, identity in zip(annotations, identities):
+        frame = frames[annotation["image_id"]]
+        number = next(order.setdefault(frame, count()))
+        instance = identity if identified and identity is not None else number
+        points = _points(path, frame, annotation, skeleton)
+        if (frame, instance) in labels.instances:
+            raise PoofError(f"{path}: frame {frame}: instance {instance} is labelled twice; keep one of them")
+        if points.labelled.any():
+            labels.add(frame, instance, points)
+    if not labels.instances:
+        raise PoofError(f"{path}: holds no labelled keypoint; label at least one frame")
+    single = all(len(instances) == 1 for instances in labels.by_frame().values())
+    labels.tracked = bool(extra.get("tracked", identified or single))
+    if not identified and single:
+        labels.instances = {(frame, 0): points for frame, _, points in labels}
+    labels.individuals = {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
+    return labels
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """The JSON object of the file."""
+    try:
+        document = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise PoofError(
+            f"{path}: is broken JSON at line {error.lineno}, column {error.colno} ({error.msg}); export it again"
+        ) from None
+    if isinstance(document, list):
+        raise PoofError(f"{path}: is a JSON list, perhaps COCO results; give a COCO file with images and categories")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(document.get(key), list):
+            raise PoofError(f"{path}: is JSON but not a COCO file: it has no list '{key}'; export as COCO keypoints")
+        if not all(isinstance(item, dict) for item in document[key]):
+            raise PoofError(f"{path}: is no COCO file: '{key}' holds something else than objects; export it again")
+    for key, field in (("images", "id"), ("annotations", "image_id"), ("annotations", "category_id")):
+        if any(isinstance(item.get(field), (list, dict)) for item in document[key]):
+            raise PoofError(f"{path}: is no COCO file: a {field} of '{key}' is no number; export it again")
+    return document
+
+
+def _category(path: Path, document: Mapping[str, Any], wanted: str | None) -> dict[str, Any]:
+    """The category with keypoints that was asked for, or the only one."""
+    categories = [c for c in document["categories"] if c.get("keypoints")]
+    if not categories:
+        raise PoofError(f"{path}: no category has keypoints; export as COCO keypoints, not as boxes or masks")
+    names = ", ".join(str(c.get("name")) for c in categories)
+    if wanted is not None:
+        chosen = [c for c in categories if c.get("name") == wanted]
+        if not chosen:
+            raise PoofError(f"{path}: no category '{wanted}' with keypoints; it has {names}")
+        return dict(chosen[0])
+    if len(categories) > 1:
+        used = {a.get("category_id") for a in document["annotations"] if a.get("keypoints")}
+        categories = [c for c in categories if c.get("id") in used] or categories
+    if len(categories) > 1:
+        raise PoofError(f"{path}: several categories have keypoints ({names}); choose one (--category)")
+    return dict(categories[0])
+
+
+def _skeleton(path: Path, category: Mapping[str, Any]) -> Skeleton:
+    """Names, limbs (COCO counts from 1) and left/right pairs of a category."""
+    names = category["keypoints"]
+    if not isinstance(names, list):
+        raise PoofError(f"{path}: category '{category.get('name')}': keypoints is not a list of names; export it again")
+    keypoints = tuple(str(name) for name in names)
+    edges = []
+    for edge in category.get("skeleton") or []:
+        if not (isinstance(edge, list) and len(edge) == 2 and all(isinstance(i, int) for i in edge)):
+            raise PoofError(f"{path}: the limb {edge} of the skeleton is not a pair of keypoint numbers; correct it")
+        if not all(1 <= i <= len(keypoints) for i in edge):
+            raise PoofError(
+                f"{path}: the limb {edge} lies outside 1..{len(keypoints)}; COCO counts keypoints from 1, correct it"
+            )
+        edges.append((edge[0] - 1, edge[1] - 1))
+    pairs = (category.get("poof") or {}).get("symmetry")
+    try:
+        bare = Skeleton(keypoints)
+        symmetry = mirror_pairs(keypoints) if pairs is None else tuple((bare.index(a), bare.index(b)) for a, b in pairs)
+        return Skeleton(keypoints, tuple(edges), symmetry, str(category.get("name") or "subject"))
+    except PoofError as error:
+        raise PoofError(f"{path}: {error}") from None
+
+
+def _annotations(
+    path: Path, document: Mapping[str, Any], category: Mapping[str, Any], keypoints: int
+) -> list[dict[str, Any]]:
+    """The annotations of the category that have keypoints, all naming an image of the file."""
+    known = {c.get("id") for c in document["categories"]}
+    images = {image.get("id") for image in document["images"]}
+    found = []
+    for annotation in document["annotations"]:
+        where = f"{path}: annotation {annotation.get('id')}"
+        own = annotation.get("category_id", category.get("id"))
+        if own not in known:
+            raise PoofError(f"{where}: names category {own}, which the file does not have; export it again")
+        if own != category.get("id") or not annotation.get("keypoints"):
+            continue
+        if annotation.get("image_id") not in images:
+            raise PoofError(
+                f"{where}: names image {annotation.get('image_id')}, which the file does not have; remove it"
+            )
+        values = annotation["keypoints"]
+        if not isinstance(values, list) or len(values) != 3 * keypoints:
+            got = len(values) if isinstance(values, list) else type(values).__name__
+            raise PoofError(
+                f"{where}: has {got} numbers for {keypoints} keypoints, not {3 * keypoints} (x, y, visible for each);"
+                " export it again"
+            )
+        found.append(annotation)
+    if not found:
+        raise PoofError(f"{path}: holds no annotation with keypoints of '{category.get('name')}'; label a frame first")
+    return found
+
+
+def _images(
+    path: Path, document: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], choice: Choice
+) -> tuple[dict[Any, int], dict[int, str], tuple[int, int] | None]:
+    """Image id -> frame of the annotated images, frame -> file name, and the size they share."""
+    images: dict[Any, dict[str, Any]] = {}
+    for image in document["images"]:
+        if image.get("id") in images:
+            raise PoofError(f"{path}: two images have the id {image.get('id')}; number them anew")
+        images[image.get("id")] = image
+    used = list(dict.fromkeys(a["image_id"] for a in annotations))
+    by_name: dict[str, Any] = {}
+    frames: dict[Any, int] = {}
+    for key in used:
+        image = images[key]
+        if image.get("frame_index") is not None:
+            frames[key] = _frame_index(path, image)
+            continue
+        name = image.get("file_name")
+        if not isinstance(name, str) or not name:
+            raise PoofError(f"{path}: image {key} has neither frame_index nor file_name; add one of them")
+        if name in by_name:
+            raise PoofError(f"{path}: the images {by_name[name]} and {key} are both '{name}'; keep one of them")
+        by_name[name] = key
+    if by_name:
+        for name, frame in frames_of(path, list(by_name), choice).items():
+            frames[by_name[name]] = frame
+    taken: dict[int, Any] = {}
+    for key, frame in frames.items():
+        if frame in taken:
+            raise PoofError(f"{path}: the images {taken[frame]} and {key} are both frame {frame}; keep one of them")
+        taken[frame] = key
+    names = {}
+    for frame, key in taken.items():
+        name = images[key].get("file_name")
+        if isinstance(name, str) and name and name != _default_name(frame):
+            names[frame] = name
+    return frames, names, _size(path, [images[key] for key in taken.values()])
+
+
+def _frame_index(path: Path, image: Mapping[str, Any]) -> int:
+    """The frame that an image names itself."""
+    frame = _whole(image["frame_index"])
+    if frame is None:
+        raise PoofError(
+            f"{path}: image {image.get('id')}: frame_index {image['frame_index']!r} is no whole number; correct it"
+        )
+    if frame < 0:
+        raise PoofError(f"{path}: image {image.get('id')}: frame {frame} is negative; frames count from 0")
+    return frame
+
+
+def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """(width, height) when every image gives one, which must then be the same."""
+    sizes: dict[tuple[int, int], Any] = {}
+    for image in images:
+        width, height = image.get("width"), image.get("height")
+        if not (isinstance(width, (int, float)) and isinstance(height, (int, float)) and width > 0 and height > 0):
+            return None
+        sizes.setdefault((int(width), int(height)), image.get("file_name") or image.get("id"))
+    if len(sizes) > 1:
+        (first, a), (second, b) = list(sizes.items())[:2]
+        raise PoofError(
+            f"{path}: image '{a}' is {first[0]}x{first[1]} and '{b}' {second[0]}x{second[1]};"
+            " label the frames of one video at one size"
+        )
+    return next(iter(sizes))
+
+
+def _identity(path: Path, annotation: Mapping[str, Any]) -> int | None:
+    """The individual that an annotation names, None when it names none."""
+    attributes = annotation.get("attributes")
+    places = (annotation, attributes if isinstance(attributes, dict) else {})
+    for place, key in ((places[0], "track_id"), (places[0], "instance_id"), (places[1], "track_id")):
+        value = place.get(key)
+        if value is not None:
+            identity = _whole(value)
+            if identity is None or identity < 0:
+                raise PoofError(
+                    f"{path}: annotation {annotation.get('id')}: {key} {value!r} is no whole number from 0; correct it"
+                )
+            return identity
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    """A JSON number without a fraction as int, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) else None
+
+
+def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton) -> Points:
+    """The points of one annotation."""
+    try:
+        with np.errstate(over="ignore"):
+            table = np.asarray(annotation["keypoints"], np.float64).astype(np.float32).reshape(-1, 3)
+    except (TypeError, ValueError):
+        bad = next(v for v in annotation["keypoints"] if not isinstance(v, (int, float)))
+        raise PoofError(f"{path}: frame {frame}: a keypoint holds {bad!r} instead of a number; correct it") from None
+    flags = table[:, 2]
+    for k in np.flatnonzero(~np.isin(flags, (0, 1, 2))):
+        raise PoofError(
+            f"{path}: frame {frame}: {skeleton.keypoints[k]} has visibility {flags[k]:g}, not 0, 1 or 2; correct it"
+        )
+    for k in np.flatnonzero((flags > 0) & ~np.isfinite(table[:, :2]).all(axis=1)):
+        raise PoofError(
+            f"{path}: frame {frame}: {skeleton.keypoints[k]} is at ({table[k, 0]:g}, {table[k, 1]:g});"
+            " give finite coordinates or visibility 0"
+        )
+    xy = np.where(flags[:, None] > 0, table[:, :2], np.nan)
+    points = Points.human(frame, xy, flags.astype(np.int8))
+    extra = annotation.get("poof")
+    if isinstance(extra, dict):
+        _restore(path, frame, points, extra)
+    points.box = _box(annotation.get("bbox"), xy)
+    return points
+
+
+def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -> None:
+    """Provenance from the extra field of an annotation."""
+    try:
+        for k, xy in (extra.get("unseen") or {}).items():
+            points.xy[int(k)] = xy
+        codes = {source.label: source.value for source in Source}
+        points.source[:] = [codes[name] for name in extra["source"]]
+        points.anchor[:] = extra["anchor"]
+        points.steps[:] = extra["steps"]
+        points.confidence[:] = [math.nan if c is None else c for c in extra["confidence"]]
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        raise PoofError(
+            f"{path}: frame {frame}: the field 'poof' of an annotation is damaged; remove it or write the file again"
+        ) from None
+
+
+def _box(value: Any, xy: Array) -> Array | None:
+    """x, y, width, height of the file; None when absent, unusable or the mere extent of the points."""
+    if not (isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)):
+        return None
+    box = np.asarray(value, np.float32)
+    if not np.isfinite(box).all() or np.allclose(box, _extent(xy), rtol=0, atol=_BOX_TOLERANCE):
+        return None
+    return box
+
+
+def _extent(xy: Array) -> Array:
+    """x, y, width, height around the finite points; zeros without any."""
+    good = xy[np.isfinite(xy).all(axis=1)]
+    if not len(good):
+        return np.zeros(4)
+    low, high = good.min(axis=0), good.max(axis=0)
+    return np.concatenate([low, high - low])
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def save(labels: LabelSet, path: Path) -> None:
+    """Write a COCO keypoints file, atomically."""
+    numbers = {frame: i for i, frame in enumerate(sorted({*labels.frames, *labels.frame_names}), 1)}
+    images = []
+    for frame, number in numbers.items():
+        image: dict[str, Any] = {"id": number, "file_name": labels.frame_names.get(frame, _default_name(frame))}
+        if labels.image_size:
+            image["width"], image["height"] = labels.image_size
+        images.append(image | {"frame_index": frame})
+    annotations = [
+        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton)
+        for i, (frame, instance, points) in enumerate(labels, 1)
+    ]
+    extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
+    if labels.individuals:
+        extra["individuals"] = {str(i): name for i, name in sorted(labels.individuals.items())}
+    skeleton = labels.skeleton
+    names = skeleton.keypoints
+    category: dict[str, Any] = {
+        "id": 1,
+        "name": skeleton.name,
+        "keypoints": list(names),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
+        "poof": {"symmetry": [[names[a], names[b]] for a, b in skeleton.symmetry]},
+    }
+    document = {
+        "info": labels.info,
+        "poof": extra,
+        "categories": [category],
+        "images": images,
+        "annotations": annotations,
+    }
+    with atomic(path) as temporary:
+        temporary.write_text(_dump(document), encoding="utf-8")
+
+
+def _annotation(
+    number: int, image: int, frame: int, instance: int, points: Points, skeleton: Skeleton
+) -> dict[str, Any]:
+    """One annotation with the fields that COCO readers expect, and its provenance when there is any."""
+    shown = points.labelled & (points.visible > 0)
+    keypoints: list[float] = []
+    for k in range(len(skeleton)):
+        keypoints += (
+            [_number(points.xy[k, 0]), _number(points.xy[k, 1]), int(points.visible[k])] if shown[k] else [0, 0, 0]
+        )
+    box = points.box if points.box is not None else _extent(points.xy[shown])
+    bbox = [_number(v) for v in box]
+    entry: dict[str, Any] = {
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "keypoints": keypoints,
+        "num_keypoints": int(shown.sum()),
+        "bbox": bbox,
+        "area": _number(bbox[2] * bbox[3]),
+        "iscrowd": 0,
+        "track_id": instance,
+    }
+    plain = Points.human(frame, np.where(shown[:, None], points.xy, np.nan), points.visible)
+    fields = ("source", "anchor", "steps", "confidence")
+    unseen = points.labelled & ~shown
+    if unseen.any() or not all(
+        np.array_equal(getattr(points, f), getattr(plain, f), equal_nan=f == "confidence") for f in fields
+    ):
+        entry["poof"] = {
+            "source": [Source(s).label for s in points.source],
+            "anchor": points.anchor.tolist(),
+            "steps": points.steps.tolist(),
+            "confidence": [None if math.isnan(c) else round(float(c), 4) for c in points.confidence],
+        }
+        if unseen.any():
+            entry["poof"]["unseen"] = {str(k): [_number(v) for v in points.xy[k]] for k in np.flatnonzero(unseen)}
+    return entry
+
+
+def _default_name(frame: int) -> str:
+    """The image name of a frame that has none of its own."""
+    return f"img{frame:06d}.png"
+
+
+def _number(value: float) -> float:
+    """Three decimals, whole numbers as integers."""
+    rounded = round(float(value), 3)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _dump(document: Mapping[str, Any]) -> str:
+    """JSON with one line for each image and annotation: compact, and still readable in a diff."""
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, list) and value:
+            body = "[\n" + ",\n".join(_line(item) for item in value) + "\n]"
+        else:
+            body = _line(value)
+        parts.append(f"{json.dumps(key)}: {body}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(_strict(value), ensure_ascii=False, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    """The same in strict JSON: numpy as plain numbers and lists, paths as text, NaN and infinities as null."""
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(v) for v in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _strict(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

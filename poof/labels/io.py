@@ -1,0 +1,146 @@
+"""Label files in and out: the format is found by the content when reading, by the name when writing.
+
+To add a format: one new file with `ENDINGS`, `detect`, `load` and `save`, one line in `FORMATS`. The tests run over
+the whole registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from poof.errors import PoofError
+from poof.files import check_output
+from poof.labels import coco, long_csv
+from poof.labels.model import LabelSet
+from poof.labels.reading import Choice
+
+_HEAD = 65536
+
+
+class Format(Protocol):
+    """What a module that stores labels offers."""
+
+    ENDINGS: tuple[str, ...]
+    """Endings of the files it writes, the usual one first."""
+
+    def detect(self, path: Path, head: bytes) -> bool:
+        """Whether the file, which begins with `head`, is meant to be of this format."""
+
+    def load(self, path: Path, choice: Choice) -> LabelSet:
+        """Read a file that `detect` accepts; a `PoofError` names file, place and remedy."""
+
+    def save(self, labels: LabelSet, path: Path) -> None:
+        """Write a file, atomically; a `PoofWarning` names what the format cannot hold."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "coco": coco,
+    "csv": long_csv,
+}
+
+
+def load_labels(
+    path: str | Path,
+    frame_names: Sequence[str] | None = None,
+    format: str | None = None,
+    category: str | None = None,
+    video: str | None = None,
+) -> LabelSet:
+    """Read a label file of any known format.
+
+    Parameters
+    ----------
+    path
+        The file. Its format is found by its content.
+    frame_names
+        Image file names of the video's frames in order, for image folders: an image of the file that bears one of
+        these names is that frame. Without it the last number in an image's name is its frame.
+    format
+        Name in `FORMATS`, to overrule the detection.
+    category
+        For COCO files with several categories that have keypoints: the name of the wanted one.
+    video
+        For files with the images of several videos: name or path of the wanted video, which is the name of the folder
+        of its images. Not looked at when the images lie in one folder.
+
+    Returns
+    -------
+    LabelSet
+        Points without a label, and instances without any labelled point, are not in it.
+
+    Raises
+    ------
+    PoofError
+        If the file is missing, empty, of no known format, damaged, ambiguous, or holds no label.
+    """
+    path = Path(path)
+    name = _checked(format) if format else detect_format(path)
+    return FORMATS[name].load(path, Choice(frame_names, category, video))
+
+
+def save_labels(labels: LabelSet, path: str | Path, force: bool = False, format: str | None = None) -> None:
+    """Write a label file, atomically, in the format that the name's ending or `format` says.
+
+    Raises
+    ------
+    PoofError
+        If the ending names no format, the file exists and `force` is false, or it cannot be written.
+    """
+    path = Path(path)
+    name = format_for(path, format)
+    check_output(path, force)
+    FORMATS[name].save(labels, path)
+
+
+def detect_format(path: Path) -> str:
+    """The name in `FORMATS` of the format a file is in, by its content.
+
+    Raises
+    ------
+    PoofError
+        If the file is missing, empty, unreadable or of no known format.
+    """
+    if path.is_dir():
+        raise PoofError(f"{path}: is a folder; name a label file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except FileNotFoundError:
+        raise PoofError(f"{path}: there is no such label file; check the path") from None
+    except OSError as error:
+        raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        raise PoofError(f"{path}: is empty; label at least one frame")
+    for name, module in FORMATS.items():
+        if module.detect(path, head):
+            return name
+    raise PoofError(f"{path}: is no label file that poof knows; it reads {', '.join(FORMATS)}")
+
+
+def format_for(path: Path, format: str | None = None) -> str:
+    """The name in `FORMATS` of the format in which `path` is to be written.
+
+    Raises
+    ------
+    PoofError
+        If the ending belongs to no format, or not to the one asked for.
+    """
+    ending = path.suffix.lower()
+    if format:
+        if ending not in FORMATS[_checked(format)].ENDINGS:
+            endings = " or ".join(FORMATS[format].ENDINGS)
+            raise PoofError(f"{path}: files in the format {format} end in {endings}; choose such a name")
+        return format
+    for name, module in FORMATS.items():
+        if ending in module.ENDINGS:
+            return name
+    endings = ", ".join(dict.fromkeys(e for module in FORMATS.values() for e in module.ENDINGS))
+    raise PoofError(f"{path}: the ending '{ending}' names no label format; use one of {endings}")
+
+
+def _checked(format: str) -> str:
+    if format not in FORMATS:
+        raise PoofError(f"no label format '{format}'; there are {', '.join(FORMATS)}")
+    return format

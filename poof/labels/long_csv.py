@@ -1,0 +1,259 @@
+"""Long CSV: one row a point, the columns of `TABLE_COLUMNS`; opens in any spreadsheet and in `pandas.read_csv`.
+
+The table is plain: no comment lines, no second header. So that no keypoint is forgotten, the first instance of a
+written file lists every keypoint of the skeleton, those without a label with empty x and y; all other rows are
+labelled points. What is not a point does not fit in the table and stays in the JSON file: limbs, boxes, image size
+and names, `info`.
+
+Reading needs `frame`, `keypoint`, `x`, `y`; the other columns are optional and unknown ones are ignored. The
+skeleton is the keypoints in order of appearance. In a file that lacks some of `TABLE_COLUMNS`
+
+- the points are a person's, whatever a column `source` says,
+- `visible` may be a plain yes/no column: without a 2 in it, 1 means visible and 0, with coordinates, occluded,
+- rows with `reliable` equal to 0 are left out.
+
+Commas, semicolons (with decimal points or decimal commas) and tabs separate columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from poof.errors import PoofError
+from poof.files import atomic
+from poof.labels.model import TABLE_COLUMNS, Array, LabelSet, Points, Skeleton, Source, Visible
+from poof.labels.reading import Choice, read_text
+from poof.labels.symmetry import mirror_pairs
+
+ENDINGS: tuple[str, ...] = (".csv",)
+_REQUIRED = ("frame", "keypoint", "x", "y")
+_SOURCES = {source.label: source.value for source in Source if source.label}
+
+
+def detect(path: Path, head: bytes) -> bool:
+    """Whether the first line names a frame and a keypoint column, or most of the columns."""
+    lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip() and line[0] != "#"]
+    if not lines:
+        return False
+    header = {name.strip().lower() for name in next(csv.reader([lines[0]], delimiter=_separator(lines[0])))}
+    return len(header & set(_REQUIRED)) >= 2
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def load(path: Path, choice: Choice) -> LabelSet:
+    """Read a long CSV; see `poof.labels.load_labels` for the errors."""
+    del choice
+    table, decimal = _table(path)
+    for line in _lines(table, table["keypoint"] == ""):
+        raise PoofError(f"{path}: line {line}: names no keypoint; fill the column 'keypoint'")
+    keypoints = tuple(dict.fromkeys(table["keypoint"]))
+    complete = set(TABLE_COLUMNS) <= set(table)
+    if not complete and "reliable" in table:
+        table = table[_numbers(path, table, "reliable", decimal) != 0]
+    if not len(table):
+        raise PoofError(f"{path}: holds no labels; label at least one frame")
+    frames = _whole(path, table, "frame", decimal)
+    instances, individuals = _instances(path, table)
+    joints = table["keypoint"].map({name: k for k, name in enumerate(keypoints)}).to_numpy(np.int64)
+    _refuse_duplicates(path, table, frames, instances)
+    xy = _coordinates(path, table, decimal)
+    keep = np.isfinite(xy).all(axis=1)
+    if not keep.any():
+        raise PoofError(f"{path}: no row has coordinates; label at least one frame")
+    values = {
+        "xy": xy,
+        "visible": _visible(path, table, complete, decimal),
+        "source": _sources(path, table, complete),
+        "anchor": _whole(path, table, "anchor", decimal) if complete else frames,
+        "steps": _whole(path, table, "steps", decimal) if complete else np.zeros(len(table), np.int64),
+        "confidence": _confidence(path, table, complete, decimal),
+    }
+    keys, where = np.unique(np.stack([frames, instances], axis=1)[keep], axis=0, return_inverse=True)
+    labels = LabelSet(Skeleton(keypoints, symmetry=mirror_pairs(keypoints)), individuals=individuals)
+    for frame, instance in keys.tolist():
+        labels.add(frame, instance, Points.empty(len(keypoints)))
+    stored = [labels.instances[frame, instance] for frame, instance in keys.tolist()]
+    for name, column in values.items():
+        for row, joint, value in zip(where.ravel(), joints[keep], column[keep]):
+            getattr(stored[row], name)[joint] = value
+    return labels
+
+
+def _lines(table: pd.DataFrame, wrong: Any) -> list[int]:
+    """The line numbers of the rows for which `wrong` is true."""
+    return [int(line) for line in table.index[np.asarray(wrong, bool)]]
+
+
+def _cell(table: pd.DataFrame, line: int, column: str) -> str:
+    return str(table.at[line, column])
+
+
+def _separator(header: str) -> str:
+    """The separator that cuts the header into most columns."""
+    return max(",;\t", key=header.count)
+
+
+def _table(path: Path) -> tuple[pd.DataFrame, str]:
+    """The cells as text, indexed by line number, and the decimal sign."""
+    lines = read_text(path).split("\n")
+    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
+    if start is None:
+        raise PoofError(f"{path}: is empty; label at least one frame")
+    separator = _separator(lines[start])
+    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator)
+    header = [name.strip().lower() for name in next(reader)]
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise PoofError(
+            f"{path}: the header lacks {', '.join(missing)}; a label table has the columns {', '.join(_REQUIRED)}"
+        )
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise PoofError(f"{path}: the header has {twice[0]} twice; remove one of the columns")
+    rows, numbers = [], []
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        line = start + reader.line_num
+        if len(row) != len(header):
+            raise PoofError(f"{path}: line {line}: has {len(row)} cells under {len(header)} columns; correct the line")
+        rows.append([cell.strip() for cell in row])
+        numbers.append(line)
+    table = pd.DataFrame(rows, index=numbers, columns=header, dtype=object)
+    return table, "," if separator == ";" else "."
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
+    """A column as float64, NaN for empty cells."""
+    text = table[column]
+    if decimal == ",":
+        text = text.str.replace(",", ".", regex=False)
+    values = pd.to_numeric(text.where(text != "", "nan"), errors="coerce").to_numpy(np.float64)
+    wrong = np.isnan(values) & ~text.str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy(bool)
+    for line in _lines(table, wrong):
+        raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is not a number; correct it")
+    return values
+
+
+def _whole(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
+    """A column of whole numbers as int64: `frame` from 0; the others from -1, with 0 for empty cells."""
+    values = _numbers(path, table, column, decimal)
+    if column != "frame":
+        values = np.where(np.isnan(values), 0, values)
+    wrong = ~(np.isfinite(values) & (values == np.round(values)))
+    for line in _lines(table, wrong):
+        raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is no whole number; correct it")
+    for line in _lines(table, values < (0 if column == "frame" else -1)):
+        raise PoofError(f"{path}: line {line}: {column} {_cell(table, line, column)} is negative; frames count from 0")
+    return values.astype(np.int64)
+
+
+def _instances(path: Path, table: pd.DataFrame) -> tuple[Array, dict[int, str]]:
+    """Instance numbers, and their names where the column holds names."""
+    if "instance" not in table:
+        return np.zeros(len(table), np.int64), {}
+    text = table["instance"]
+    if text.str.fullmatch(r"[0-9]+(\.0*)?").all():
+        return text.astype(float).to_numpy(np.int64), {}
+    for line in _lines(table, text == ""):
+        raise PoofError(f"{path}: line {line}: names no instance; fill the column 'instance' or remove it")
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(text))}
+    return text.map(numbers).to_numpy(np.int64), {i: name for name, i in numbers.items()}
+
+
+def _refuse_duplicates(path: Path, table: pd.DataFrame, frames: Array, instances: Array) -> None:
+    """Each keypoint of an instance may stand in a frame once."""
+    keys = pd.DataFrame({"frame": frames, "instance": instances, "keypoint": table["keypoint"].to_numpy()})
+    keys.index = table.index
+    for line in _lines(table, keys.duplicated()):
+        frame, instance, keypoint = keys.loc[line]
+        raise PoofError(
+            f"{path}: line {line}: frame {frame}: {keypoint} of instance {instance} is labelled twice; keep one row"
+        )
+
+
+def _coordinates(path: Path, table: pd.DataFrame, decimal: str) -> Array:
+    """(N, 2) float32, NaN for rows without coordinates."""
+    with np.errstate(over="ignore"):
+        xy = np.stack([_numbers(path, table, c, decimal) for c in ("x", "y")], axis=1).astype(np.float32)
+    for line in _lines(table, np.isinf(xy).any(axis=1) | (np.isnan(xy).sum(axis=1) == 1)):
+        frame, keypoint, x, y = table.loc[line, list(_REQUIRED)]
+        raise PoofError(
+            f"{path}: line {line}: frame {frame}: {keypoint} is at ({x or 'empty'}, {y or 'empty'});"
+            " give both coordinates, or none for a point that is not labelled"
+        )
+    return xy
+
+
+def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> Array:
+    """COCO's flags; a plain yes/no column is translated, an absent one means visible."""
+    if "visible" not in table:
+        return np.full(len(table), Visible.VISIBLE, np.int64)
+    truth = table["visible"].str.lower().map({"true": "1", "false": "0"})
+    flags = _numbers(path, table.assign(visible=truth.fillna(table["visible"])), "visible", decimal)
+    flags = np.where(np.isnan(flags), Visible.VISIBLE, flags)
+    for line in _lines(table, ~np.isin(flags, (0, 1, 2))):
+        raise PoofError(f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1 or 2; correct it")
+    if not complete and not (flags == 2).any():
+        flags = np.where(flags == 1, Visible.VISIBLE, Visible.OCCLUDED)
+    return flags.astype(np.int64)
+
+
+def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
+    """`Source` of each row."""
+    if not complete:
+        return np.full(len(table), Source.HUMAN, np.int64)
+    codes = table["source"].map(_SOURCES | {"": Source.HUMAN.value})
+    for line in _lines(table, codes.isna()):
+        raise PoofError(
+            f"{path}: line {line}: unknown source '{_cell(table, line, 'source')}'; it is one of {', '.join(_SOURCES)}"
+        )
+    return codes.to_numpy(np.int64)
+
+
+def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> Array:
+    """Confidence of each row; 1 in files that give none."""
+    if "confidence" not in table:
+        return np.ones(len(table), np.float32)
+    values = _numbers(path, table, "confidence", decimal)
+    for line in _lines(table, (values < 0) | (values > 1)):
+        raise PoofError(
+            f"{path}: line {line}: confidence {_cell(table, line, 'confidence')} is outside 0..1; correct it"
+        )
+    return values if complete else np.where(np.isnan(values), 1.0, values)
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def save(labels: LabelSet, path: Path) -> None:
+    """Write a long CSV, atomically."""
+    table = labels.to_table()
+    table["confidence"] = table["confidence"].round(4)
+    for column in ("x", "y"):
+        table[column] = table[column].round(3)
+    first = next(iter(labels), None)
+    if first is not None:
+        table = _with_every_keypoint(table, labels, *first)
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _with_every_keypoint(
+    table: pd.DataFrame, labels: LabelSet, frame: int, instance: int, points: Points
+) -> pd.DataFrame:
+    """The table with all keypoints of the first instance, in the order of the skeleton."""
+    count = int(points.labelled.sum())
+    blank = {"frame": frame, "instance": instance, "visible": 0, "source": "", "anchor": -1, "steps": 0}
+    rows = pd.DataFrame([blank | {"keypoint": name} for name in labels.skeleton.keypoints], columns=list(TABLE_COLUMNS))
+    rows = rows.astype(dict.fromkeys(("x", "y", "confidence"), float))
+    rows.loc[points.labelled, :] = table.iloc[:count].to_numpy()
+    return pd.concat([rows.astype(table.dtypes.to_dict()), table.iloc[count:]], ignore_index=True)

@@ -1,0 +1,153 @@
+"""What every reader of label files needs: the text of a file, the frame of an image, what the caller chose."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from poof.errors import PoofError, PoofWarning
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the caller of `load_labels` said beyond the path.
+
+    Attributes
+    ----------
+    frame_names
+        Image file names of the video's frames in order; decides the frame of an image that is among them.
+    category
+        Which category of a file that holds several.
+    video
+        Name or path of the video whose labels are wanted from a file that holds those of several.
+    """
+
+    frame_names: Sequence[str] | None = None
+    category: str | None = None
+    video: str | None = None
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file without its byte order mark, line ends as `\\n`.
+
+    Raises
+    ------
+    PoofError
+        If the file cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PoofError(f"{path}: is not UTF-8 text (byte {error.start}); save it again as UTF-8") from None
+    except OSError as error:
+        raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def base_name(image: str) -> str:
+    """The file name of an image path, whichever slashes it was written with."""
+    return image.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def folder_of(image: str) -> str:
+    """The folder of an image path with forward slashes, '' when it names none."""
+    return "/".join(image.replace("\\", "/").split("/")[:-1])
+
+
+def number_in(image: str) -> int | None:
+    """The last number in the stem of an image name: 5 for `labeled-data/run2/img005.png`, None without a digit."""
+    stem = base_name(image)
+    # Roboflow appends a hash with digits of its own to every image: frame_12_png.rf.8f3a9c.jpg.
+    stem = re.sub(r"[._](?:png|jpe?g|bmp)\.rf\.[0-9A-Za-z]+\.\w+$", "", stem)
+    stem = re.sub(r"\.[A-Za-z]\w*$", "", stem)
+    numbers = re.findall(r"[0-9]+", stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def frames_of(path: Path, images: Sequence[str], choice: Choice) -> dict[str, int]:
+    """The frame of each image, for the images of one video.
+
+    When the images lie in several folders, each folder is one video: the one that `choice.video` names is taken and
+    the images of the others are left out. A name that is among `choice.frame_names` (with its ending or, where that
+    is unique, without) has that place as its frame; otherwise the last number in the name is the frame.
+
+    Returns
+    -------
+    dict
+        Image, as spelled in `images`, -> frame.
+
+    Raises
+    ------
+    PoofError
+        If there are several folders and none is chosen, a name has no number and no match, only some names match,
+        or two images are the same frame.
+    """
+    images = list(dict.fromkeys(images))
+    chosen = _of_one_video(path, images, choice.video)
+    frames = _matched(path, chosen, choice.frame_names) if choice.frame_names else None
+    if frames is None:
+        frames = {}
+        for image in chosen:
+            number = number_in(image)
+            if number is None:
+                raise PoofError(
+                    f"{path}: the image name '{image}' has no number to tell its frame; rename it, add a frame_index,"
+                    " or give the folder of its frames"
+                )
+            frames[image] = number
+    taken: dict[int, str] = {}
+    for image, frame in frames.items():
+        if frame in taken:
+            raise PoofError(
+                f"{path}: frame {frame}: both '{taken[frame]}' and '{image}' are this frame; keep one of them"
+            )
+        taken[frame] = image
+    return frames
+
+
+def _of_one_video(path: Path, images: list[str], video: str | None) -> list[str]:
+    """The images of the chosen folder, or all of them when they lie in one."""
+    folders = list(dict.fromkeys(folder_of(image) for image in images))
+    if len(folders) <= 1:
+        return images
+    wanted = {Path(video).name, Path(video).stem} if video else set()
+    matching = [folder for folder in folders if wanted & set(folder.split("/"))]
+    if len(matching) == 1:
+        return [image for image in images if folder_of(image) == matching[0]]
+    names = ", ".join(sorted({folder.split("/")[-1] or "(none)" for folder in folders}))
+    asked = f"; '{video}' is {'several' if matching else 'none'} of them" if video else ""
+    raise PoofError(f"{path}: holds the images of several videos ({names}){asked}; choose one by its name (--video)")
+
+
+def _matched(path: Path, images: list[str], frame_names: Sequence[str]) -> dict[str, int] | None:
+    """Image -> its place in `frame_names`; None, with a warning, when none of them is there."""
+    by_name = {base_name(name): frame for frame, name in enumerate(frame_names)}
+    by_stem: dict[str, int | None] = {}
+    for name, frame in by_name.items():
+        stem = Path(name).stem
+        by_stem[stem] = None if stem in by_stem else frame
+    found: dict[str, int] = {}
+    missing: list[str] = []
+    for image in images:
+        name = base_name(image)
+        place = by_name.get(name, by_stem.get(Path(name).stem))
+        if place is None:
+            missing.append(image)
+        else:
+            found[image] = place
+    if not found:
+        warnings.warn(
+            f"{path}: none of its images ('{base_name(images[0])}' ...) is among the frames ('{frame_names[0]}' ...);"
+            " took the number in each name as the frame",
+            PoofWarning,
+            stacklevel=2,
+        )
+        return None
+    if missing:
+        raise PoofError(
+            f"{path}: the image '{missing[0]}' is not among the {len(frame_names)} frames, others are;"
+            " remove its labels or give the right folder"
+        )
+    return found
