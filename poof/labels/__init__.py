@@ -1,5 +1,6 @@
 """What an annotation is, and the files that store it."""
 
+from poof.labels.check import aligned, check_fit, merge, scaled
 from poof.labels.io import FORMATS, load_labels, save_labels
 from poof.labels.model import (
     TABLE_COLUMNS,
@@ -11,6 +12,7 @@ from poof.labels.model import (
     describe_sources,
     same_skeleton,
 )
+from poof.labels.symmetry import mirror_pairs
 
 __all__ = [
     "FORMATS",
@@ -20,8 +22,13 @@ __all__ = [
     "Skeleton",
     "Source",
     "Visible",
+    "aligned",
+    "check_fit",
     "describe_sources",
     "load_labels",
+    "merge",
+    "mirror_pairs",
     "same_skeleton",
     "save_labels",
+    "scaled",
 ]

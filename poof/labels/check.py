@@ -1,0 +1,172 @@
+"""Label sets against their video and against each other: do they fit, scale them, bring them together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poof.errors import PoofError
+from poof.labels.model import LabelSet, Points, Skeleton, same_skeleton
+
+MARGIN = 1.0
+"""How far, in pixels, a person's point may lie outside the image: clicks on the rim do."""
+SIZE_TOLERANCE = 1
+"""Difference of a side in pixels that counts as the same size: encoders cut odd sides to even ones."""
+
+_PER_POINT = ("xy", "visible", "source", "anchor", "steps", "confidence")
+
+
+def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, name: str) -> None:
+    """Refuse labels that cannot belong to a video.
+
+    Parameters
+    ----------
+    labels
+        Any label set.
+    size
+        (width, height) of the video in pixels.
+    frame_count
+        Number of frames of the video; None when it is not known yet, then frames are not checked.
+    name
+        The video, as messages shall call it.
+
+    Raises
+    ------
+    PoofError
+        If the labels were made at another image size (more than `SIZE_TOLERANCE` apart), name a frame beyond the end,
+        or hold a visible or occluded human point more than `MARGIN` outside the image.
+    """
+    width, height = size
+    if labels.image_size is not None:
+        made = labels.image_size
+        if abs(made[0] - width) > SIZE_TOLERANCE or abs(made[1] - height) > SIZE_TOLERANCE:
+            raise PoofError(
+                f"{name}: is {width}x{height}, the labels were made at {made[0]}x{made[1]}; scale them first"
+                f" (poof convert --scale {_factor(width / made[0], height / made[1])})"
+            )
+    if frame_count is not None:
+        beyond = [frame for frame in labels.frames if frame >= frame_count]
+        if beyond:
+            raise PoofError(
+                f"{name}: ends at frame {frame_count - 1}, the labels name frame {beyond[0]};"
+                " give the video they were made on, or remove those labels"
+            )
+    low, high = -0.5 - MARGIN, np.array([width, height]) - 0.5 + MARGIN
+    for frame, instance, points in labels:
+        xy = points.xy
+        outside = points.is_human & (points.visible > 0) & ((xy < low) | (xy > high)).any(axis=1)
+        for k in np.flatnonzero(outside):
+            whose = f" of instance {instance}" if len(labels.instance_ids) > 1 else ""
+            raise PoofError(
+                f"{name}: frame {frame}: {labels.skeleton.keypoints[k]}{whose} is labelled at"
+                f" ({xy[k, 0]:.1f}, {xy[k, 1]:.1f}), outside the {width}x{height} image; correct it, or scale labels"
+                " made at another size (poof convert --scale)"
+            )
+
+
+def _factor(sx: float, sy: float) -> str:
+    """The argument of --scale: one number where it serves both sides."""
+    return f"{sx:.6g}" if abs(sx / sy - 1) < 0.01 else f"{sx:.6g},{sy:.6g}"
+
+
+def scaled(labels: LabelSet, sx: float, sy: float) -> LabelSet:
+    """The labels of the same frames resized by `sx` horizontally and `sy` vertically.
+
+    Coordinates count from the centre of the top-left pixel, so a point moves as image resizing moves it:
+    x' = (x + 1/2) sx - 1/2.
+
+    Raises
+    ------
+    PoofError
+        If a factor is not a positive number.
+    """
+    factor = np.array([sx, sy], np.float64)
+    if not (np.isfinite(factor).all() and (factor > 0).all()):
+        raise PoofError(f"a scale of {sx:g} x {sy:g} is impossible; give positive numbers")
+    instances: dict[tuple[int, int], Points] = {}
+    for frame, instance, points in labels:
+        moved = points.copy()
+        moved.xy = ((points.xy + 0.5) * factor - 0.5).astype(np.float32)
+        if points.box is not None:
+            corner, extent = points.box[:2], points.box[2:]
+            moved.box = np.concatenate([(corner + 0.5) * factor - 0.5, extent * factor]).astype(np.float32)
+        instances[frame, instance] = moved
+    size = labels.image_size
+    if size is not None:
+        size = (max(1, round(size[0] * sx)), max(1, round(size[1] * sy)))
+    return labels.replace(instances=instances, image_size=size)
+
+
+def aligned(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
+    """The labels in the keypoint order of `skeleton`, which must have the same names.
+
+    Parameters
+    ----------
+    labels
+        The labels to bring in order.
+    skeleton
+        The order wanted; becomes the skeleton of the result.
+    name
+        The file of `labels`, as messages shall call it.
+
+    Raises
+    ------
+    PoofError
+        If a keypoint is in one of the two only.
+    """
+    own = labels.skeleton.keypoints
+    unknown = [k for k in own if k not in skeleton.keypoints]
+    missing = [k for k in skeleton.keypoints if k not in own]
+    if unknown or missing:
+        differences = [f"it alone has {', '.join(unknown)}"] if unknown else []
+        differences += [f"it lacks {', '.join(missing)}"] if missing else []
+        raise PoofError(f"{name}: is labelled with another skeleton: {'; '.join(differences)}; rename its keypoints")
+    if same_skeleton(labels.skeleton, skeleton):
+        return labels.replace(skeleton=skeleton)
+    order = [own.index(k) for k in skeleton.keypoints]
+    instances: dict[tuple[int, int], Points] = {}
+    for frame, instance, points in labels:
+        moved = points.copy()
+        for field in _PER_POINT:
+            setattr(moved, field, getattr(points, field)[order])
+        instances[frame, instance] = moved
+    return labels.replace(skeleton=skeleton, instances=instances)
+
+
+def merge(base: LabelSet, other: LabelSet, name: str = "the corrections") -> LabelSet:
+    """`base` with the human points of `other` put in: a person's correction wins over everything that was there.
+
+    Instances are matched by their number. Points that are not human in `other` are not looked at. Neither argument is
+    changed.
+
+    Parameters
+    ----------
+    base, other
+        Labels of the same video.
+    name
+        The file of `other`, as messages shall call it.
+
+    Raises
+    ------
+    PoofError
+        If the keypoints or the image sizes differ.
+    """
+    if base.image_size and other.image_size and base.image_size != other.image_size:
+        sizes = [f"{w}x{h}" for w, h in (other.image_size, base.image_size)]
+        raise PoofError(f"{name}: made at {sizes[0]}, the other labels at {sizes[1]}; scale one of them (poof convert)")
+    instances = dict(base.instances)
+    for frame, instance, correction in aligned(other, base.skeleton, name).human():
+        points = instances.get((frame, instance))
+        points = Points.empty(len(base.skeleton)) if points is None else points.copy()
+        human = correction.is_human
+        for field in _PER_POINT:
+            getattr(points, field)[human] = getattr(correction, field)[human]
+        if correction.box is not None:
+            points.box = correction.box.copy()
+        instances[frame, instance] = points
+    return base.replace(
+        instances=instances,
+        image_size=base.image_size or other.image_size,
+        tracked=base.tracked and other.tracked,
+        frame_names=other.frame_names | base.frame_names,
+        individuals=other.individuals | base.individuals,
+    )
