@@ -88,5 +88,6 @@ def _floor(floor: Array, rng: np.random.Generator) -> None:
     for share in (-0.30, 0.05, 0.38):
         foot = np.array([width / 2 + share * width * 1.5, height])
         head = foot + (np.array(vanish) - foot) * height / (height + 60.0)
-        strip = np.array([head - (2, 0), head + (2, 0), foot + (8, 0), foot - (8, 0)], np.int32)
+        thin, thick = np.array([2, 0]), np.array([8, 0])
+        strip = np.array([head - thin, head + thin, foot + thick, foot - thick], np.int32)
         cv2.fillPoly(floor, [strip], (206, 70, 58), cv2.LINE_AA)

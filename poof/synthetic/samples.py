@@ -32,9 +32,7 @@ def demo(seed: int = 0) -> Scene:
         frames=60,
     )
     post = Occluder(centre=(428, 190), size=(17, 520), parallax=1.12, stripe=44)
-    camera = Camera(
-        keys=((0, 390, 226, 1.0, 0), (30, 470, 224, 1.03, 0), (59, 500, 222, 1.06, 0)), shake=1.6, seed=seed
-    )
+    keys = ((0.0, 390.0, 226.0, 1.0, 0.0), (30.0, 470.0, 224.0, 1.03, 0.0), (59.0, 500.0, 222.0, 1.06, 0.0))
     return Scene(
         backdrop=Backdrop(hall((1100, 520), horizon=262, seed=seed), origin=(-60, -20)),
         players=(Figure(motion, Costume(seed, scale=225)),),

@@ -217,9 +217,9 @@ def topmost(surfaces: list[Surface], points: Array) -> Array:
         if corners is None:
             top[:] = number
             continue
-        near: Array = ((points >= corners[0]) & (points <= corners[1])).all(-1)
+        near = np.asarray(((points >= corners[0]) & (points <= corners[1])).all(-1))
         if near.any():
-            hit: Array = near.copy()
+            hit = near.copy()
             hit[near] = surface.distance(points[near]) < 0
             top[hit] = number
     return top
@@ -227,4 +227,4 @@ def topmost(surfaces: list[Surface], points: Array) -> Array:
 
 def inside(points: Array, size: tuple[int, int]) -> Array:
     """Whether (...) points (..., 2) lie within the centres of the border pixels."""
-    return ((points >= 0) & (points <= np.array(size) - 1)).all(-1)
+    return np.asarray(((points >= 0) & (points <= np.array(size) - 1)).all(-1))
