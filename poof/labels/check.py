@@ -41,7 +41,7 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
         if abs(made[0] - width) > SIZE_TOLERANCE or abs(made[1] - height) > SIZE_TOLERANCE:
             raise PoofError(
                 f"{name}: is {width}x{height}, the labels were made at {made[0]}x{made[1]}; scale them first"
-                f" (poof convert --scale {_factor(width / made[0], height / made[1])})"
+                f" (poof convert --scale {_factor(made, size)})"
             )
     if frame_count is not None:
         beyond = [frame for frame in labels.frames if frame >= frame_count]
@@ -63,9 +63,10 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
             )
 
 
-def _factor(sx: float, sy: float) -> str:
-    """The argument of --scale: one number where it serves both sides."""
-    return f"{sx:.6g}" if abs(sx / sy - 1) < 0.01 else f"{sx:.6g},{sy:.6g}"
+def _factor(made: tuple[int, int], size: tuple[int, int]) -> str:
+    """The argument of --scale that makes labels of one size fit another: one number where that is enough."""
+    sx, sy = size[0] / made[0], size[1] / made[1]
+    return f"{sx:.6g}" if abs(made[1] * sx - size[1]) < SIZE_TOLERANCE else f"{sx:.6g},{sy:.6g}"
 
 
 def scaled(labels: LabelSet, sx: float, sy: float) -> LabelSet:

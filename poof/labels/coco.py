@@ -34,7 +34,7 @@ import numpy as np
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source
-from poof.labels.reading import Choice, frames_of, read_text
+from poof.labels.reading import Choice, frame_number, frames_of, read_text
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".json",)
@@ -45,6 +45,11 @@ _BOX_TOLERANCE = 0.01
 def detect(path: Path, head: bytes) -> bool:
     """Whether the file is JSON at all; `load` says what is wrong with JSON that is not COCO."""
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
+def claims(path: Path) -> bool:
+    """Whether the name ends in .json."""
+    return path.suffix.lower() in ENDINGS
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -209,24 +214,24 @@ def _images(
         if frame in taken:
             raise PoofError(f"{path}: the images {taken[frame]} and {key} are both frame {frame}; keep one of them")
         taken[frame] = key
+    size = _size(path, [images[key] for key in taken.values()])
+    for key, image in images.items():
+        if key not in frames and image.get("frame_index") is not None:
+            taken.setdefault(_frame_index(path, image), key)
     names = {}
     for frame, key in taken.items():
         name = images[key].get("file_name")
         if isinstance(name, str) and name and name != _default_name(frame):
             names[frame] = name
-    return frames, names, _size(path, [images[key] for key in taken.values()])
+    return frames, names, size
 
 
 def _frame_index(path: Path, image: Mapping[str, Any]) -> int:
     """The frame that an image names itself."""
-    frame = _whole(image["frame_index"])
-    if frame is None:
-        raise PoofError(
-            f"{path}: image {image.get('id')}: frame_index {image['frame_index']!r} is no whole number; correct it"
-        )
-    if frame < 0:
-        raise PoofError(f"{path}: image {image.get('id')}: frame {frame} is negative; frames count from 0")
-    return frame
+    value = image["frame_index"]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise PoofError(f"{path}: image {image.get('id')}: frame_index {value!r} is no number; correct it")
+    return frame_number(value, f"{path}: image {image.get('id')}")
 
 
 def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
@@ -253,20 +258,13 @@ def _identity(path: Path, annotation: Mapping[str, Any]) -> int | None:
     for place, key in ((places[0], "track_id"), (places[0], "instance_id"), (places[1], "track_id")):
         value = place.get(key)
         if value is not None:
-            identity = _whole(value)
-            if identity is None or identity < 0:
+            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            if isinstance(value, bool) or not whole or value < 0:
                 raise PoofError(
                     f"{path}: annotation {annotation.get('id')}: {key} {value!r} is no whole number from 0; correct it"
                 )
-            return identity
+            return int(value)
     return None
-
-
-def _whole(value: Any) -> int | None:
-    """A JSON number without a fraction as int, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) else None
 
 
 def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton) -> Points:
@@ -302,14 +300,23 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -
         for k, xy in (extra.get("unseen") or {}).items():
             points.xy[int(k)] = xy
         codes = {source.label: source.value for source in Source}
-        points.source[:] = [codes[name] for name in extra["source"]]
-        points.anchor[:] = extra["anchor"]
-        points.steps[:] = extra["steps"]
-        points.confidence[:] = [math.nan if c is None else c for c in extra["confidence"]]
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        columns = {
+            "source": [codes[name] for name in extra["source"]],
+            "anchor": extra["anchor"],
+            "steps": extra["steps"],
+            "confidence": [math.nan if c is None else c for c in extra["confidence"]],
+        }
+        for name, values in columns.items():
+            if len(values) != len(points):
+                raise ValueError(f"{len(values)} values of {name}")
+            getattr(points, name)[:] = values
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError):
         raise PoofError(
             f"{path}: frame {frame}: the field 'poof' of an annotation is damaged; remove it or write the file again"
         ) from None
+    # Somebody may have added or removed points with a tool that carries the field along without knowing it.
+    points.source[~points.labelled] = Source.NONE
+    points.source[points.labelled & (points.source == Source.NONE)] = Source.HUMAN
 
 
 def _box(value: Any, xy: Array) -> Array | None:

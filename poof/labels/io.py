@@ -1,7 +1,7 @@
 """Label files in and out: the format is found by the content when reading, by the name when writing.
 
-To add a format: one new file with `ENDINGS`, `detect`, `load` and `save`, one line in `FORMATS`. The tests run over
-the whole registry.
+To add a format: one new file with what `Format` asks for, one line in `FORMATS`. The tests run over the whole
+registry. The first format that accepts a file or a name gets it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from poof.errors import PoofError
 from poof.files import check_output
-from poof.labels import coco, long_csv
+from poof.labels import coco, deeplabcut, long_csv
 from poof.labels.model import LabelSet
 from poof.labels.reading import Choice
 
@@ -23,7 +23,10 @@ class Format(Protocol):
     """What a module that stores labels offers."""
 
     ENDINGS: tuple[str, ...]
-    """Endings of the files it writes, the usual one first."""
+    """Endings of the files it can write, the usual one first."""
+
+    def claims(self, path: Path) -> bool:
+        """Whether a file to be written under this name is meant to be of this format."""
 
     def detect(self, path: Path, head: bytes) -> bool:
         """Whether the file, which begins with `head`, is meant to be of this format."""
@@ -37,6 +40,7 @@ class Format(Protocol):
 
 FORMATS: Mapping[str, Format] = {
     "coco": coco,
+    "deeplabcut": deeplabcut,
     "csv": long_csv,
 }
 
@@ -134,7 +138,7 @@ def format_for(path: Path, format: str | None = None) -> str:
             raise PoofError(f"{path}: files in the format {format} end in {endings}; choose such a name")
         return format
     for name, module in FORMATS.items():
-        if ending in module.ENDINGS:
+        if module.claims(path):
             return name
     endings = ", ".join(dict.fromkeys(e for module in FORMATS.values() for e in module.ENDINGS))
     raise PoofError(f"{path}: the ending '{ending}' names no label format; use one of {endings}")

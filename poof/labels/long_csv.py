@@ -18,17 +18,17 @@ Commas, semicolons (with decimal points or decimal commas) and tabs separate col
 from __future__ import annotations
 
 import csv
-import io
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
 from poof.labels.model import TABLE_COLUMNS, Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import Choice, read_text
+from poof.labels.reading import Choice, read_rows, separator_of
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".csv",)
@@ -41,8 +41,13 @@ def detect(path: Path, head: bytes) -> bool:
     lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip() and line[0] != "#"]
     if not lines:
         return False
-    header = {name.strip().lower() for name in next(csv.reader([lines[0]], delimiter=_separator(lines[0])))}
+    header = {name.strip().lower() for name in next(csv.reader([lines[0]], delimiter=separator_of(lines[0])))}
     return len(header & set(_REQUIRED)) >= 2
+
+
+def claims(path: Path) -> bool:
+    """Whether the name ends in .csv."""
+    return path.suffix.lower() in ENDINGS
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -96,39 +101,23 @@ def _cell(table: pd.DataFrame, line: int, column: str) -> str:
     return str(table.at[line, column])
 
 
-def _separator(header: str) -> str:
-    """The separator that cuts the header into most columns."""
-    return max(",;\t", key=header.count)
-
-
 def _table(path: Path) -> tuple[pd.DataFrame, str]:
     """The cells as text, indexed by line number, and the decimal sign."""
-    lines = read_text(path).split("\n")
-    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
-    if start is None:
-        raise PoofError(f"{path}: is empty; label at least one frame")
-    separator = _separator(lines[start])
-    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator)
-    header = [name.strip().lower() for name in next(reader)]
+    ((line, first), *rows), decimal = read_rows(path)
+    header = [name.lower() for name in first]
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise PoofError(
             f"{path}: the header lacks {', '.join(missing)}; a label table has the columns {', '.join(_REQUIRED)}"
         )
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    twice = [name for name in header if name and header.count(name) > 1]
     if twice:
         raise PoofError(f"{path}: the header has {twice[0]} twice; remove one of the columns")
-    rows, numbers = [], []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        line = start + reader.line_num
+    for line, row in rows:
         if len(row) != len(header):
             raise PoofError(f"{path}: line {line}: has {len(row)} cells under {len(header)} columns; correct the line")
-        rows.append([cell.strip() for cell in row])
-        numbers.append(line)
-    table = pd.DataFrame(rows, index=numbers, columns=header, dtype=object)
-    return table, "," if separator == ";" else "."
+    cells, numbers = [row for _, row in rows], [line for line, _ in rows]
+    return pd.DataFrame(cells, index=numbers, columns=header, dtype=object), decimal
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
@@ -148,8 +137,7 @@ def _whole(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
     values = _numbers(path, table, column, decimal)
     if column != "frame":
         values = np.where(np.isnan(values), 0, values)
-    wrong = ~(np.isfinite(values) & (values == np.round(values)))
-    for line in _lines(table, wrong):
+    for line in _lines(table, ~(np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**31))):
         raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is no whole number; correct it")
     for line in _lines(table, values < (0 if column == "frame" else -1)):
         raise PoofError(f"{path}: line {line}: {column} {_cell(table, line, column)} is negative; frames count from 0")
@@ -235,7 +223,14 @@ def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -
 
 
 def save(labels: LabelSet, path: Path) -> None:
-    """Write a long CSV, atomically."""
+    """Write a long CSV, atomically; a `PoofWarning` says what of the instances does not fit in it."""
+    lost = ["the names of the individuals"] if labels.individuals else []
+    if not labels.tracked and len(labels.instance_ids) > 1:
+        lost.append("that instances are no fixed individuals")
+    if lost:
+        warnings.warn(
+            f"{path}: a table cannot hold {' or '.join(lost)}; keep the labels as .json too", PoofWarning, stacklevel=3
+        )
     table = labels.to_table()
     table["confidence"] = table["confidence"].round(4)
     for column in ("x", "y"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import warnings
 from collections.abc import Sequence
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poof.errors import PoofError, PoofWarning
+
+_LAST_FRAME = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,36 @@ def read_text(path: Path) -> str:
         raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
+def separator_of(header: str) -> str:
+    """Comma, semicolon or tab: whichever cuts the header of a table into most columns."""
+    return max(",;\t", key=header.count)
+
+
+def read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
+    """(line number, stripped cells) of the rows of a table in text, and its decimal sign.
+
+    Commas, semicolons and tabs separate cells; with semicolons, as spreadsheets write them in much of Europe, the
+    decimal sign is a comma (a point is understood as well). Blank lines and comment lines (#) before the header are
+    left out.
+
+    Raises
+    ------
+    PoofError
+        If the file cannot be read or no table can be made of it.
+    """
+    lines = read_text(path).split("\n")
+    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
+    if start is None:
+        raise PoofError(f"{path}: is empty; label at least one frame")
+    separator = separator_of(lines[start])
+    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator)
+    try:
+        rows = [(start + reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise PoofError(f"{path}: line {start + reader.line_num}: is no table ({error}); export it again") from None
+    return [(line, row) for line, row in rows if any(row)], "," if separator == ";" else "."
+
+
 def base_name(image: str) -> str:
     """The file name of an image path, whichever slashes it was written with."""
     return image.replace("\\", "/").rsplit("/", 1)[-1]
@@ -64,6 +98,15 @@ def number_in(image: str) -> int | None:
     stem = re.sub(r"\.[A-Za-z]\w*$", "", stem)
     numbers = re.findall(r"[0-9]+", stem)
     return int(numbers[-1]) if numbers else None
+
+
+def frame_number(value: float, where: str) -> int:
+    """`value` as a frame; `where` begins the message of the `PoofError` if it can be none."""
+    if value < 0:
+        raise PoofError(f"{where}: frame {value:g} is negative; frames count from 0")
+    if value > _LAST_FRAME or value != int(value):
+        raise PoofError(f"{where}: {value:.15g} is no frame number; frames are whole numbers and count from 0")
+    return int(value)
 
 
 def frames_of(path: Path, images: Sequence[str], choice: Choice) -> dict[str, int]:
@@ -96,7 +139,7 @@ def frames_of(path: Path, images: Sequence[str], choice: Choice) -> dict[str, in
                     f"{path}: the image name '{image}' has no number to tell its frame; rename it, add a frame_index,"
                     " or give the folder of its frames"
                 )
-            frames[image] = number
+            frames[image] = frame_number(number, f"{path}: image '{image}'")
     taken: dict[int, str] = {}
     for image, frame in frames.items():
         if frame in taken:
