@@ -92,20 +92,22 @@ def load(path: Path, choice: Choice) -> LabelSet:
     labels.info = {"scorer": sheet.scorer}
     if SINGLE in individuals and len(individuals) > 1:
         labels.info["unique_bodyparts"] = [b for i, b, c in sheet.columns if i == SINGLE and c == "x"]
-    labelled = np.isfinite(sheet.values).any(axis=1)
-    images = [row for row, used in zip(sheet.rows, labelled) if used and isinstance(row, str)]
     predicted = not any(isinstance(row, str) for row in sheet.rows)
-    frames: dict[str | int, int] = dict(frames_of(path, images, choice))
-    labels.frame_names = {frame: str(image) for image, frame in frames.items()}
+    frames: list[int | None]
     if predicted:
-        frames = {row: frame_number(int(row), str(path)) for row in sheet.rows}
+        frames = [frame_number(int(row), str(path)) for row in sheet.rows]
+    else:
+        labelled = ~np.isnan(sheet.values).all(axis=1)
+        named = frames_of(path, [str(row) for row, used in zip(sheet.rows, labelled) if used], choice)
+        labels.frame_names = {frame: image for image, frame in named.items()}
+        frames = [named.get(str(row)) for row in sheet.rows]
     places = _places(path, sheet, keypoints)
-    for row, values in zip(sheet.rows, sheet.values):
-        if row in frames:
+    for frame, values in zip(frames, sheet.values):
+        if frame is not None:
             for individual in individuals:
-                points = _points(path, frames[row], values, places[individual], keypoints, predicted)
+                points = _points(path, frame, values, places[individual], keypoints, predicted)
                 if points.labelled.any():
-                    labels.add(frames[row], numbers[individual], points)
+                    labels.add(frame, numbers[individual], points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled point; label at least one frame")
     return labels

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,13 +150,23 @@ def frames_of(path: Path, images: Sequence[str], choice: Choice) -> dict[str, in
     return frames
 
 
+def is_of_video(images: Iterable[str], video: str) -> bool:
+    """Whether some of the images lie in the folder of `video`, or none of them in any folder."""
+    folders = {folder_of(image) for image in images} - {""}
+    return not folders or any(_holds(folder, video) for folder in folders)
+
+
+def _holds(folder: str, video: str) -> bool:
+    """Whether a folder bears the name of a video, which may be a path and have an ending."""
+    return bool({Path(video).name, Path(video).stem} & set(folder.split("/")))
+
+
 def _of_one_video(path: Path, images: list[str], video: str | None) -> list[str]:
     """The images of the chosen folder, or all of them when they lie in one."""
     folders = list(dict.fromkeys(folder_of(image) for image in images))
     if len(folders) <= 1:
         return images
-    wanted = {Path(video).name, Path(video).stem} if video else set()
-    matching = [folder for folder in folders if wanted & set(folder.split("/"))]
+    matching = [folder for folder in folders if video and _holds(folder, video)]
     if len(matching) == 1:
         return [image for image in images if folder_of(image) == matching[0]]
     names = ", ".join(sorted({folder.split("/")[-1] or "(none)" for folder in folders}))

@@ -1,0 +1,75 @@
+"""`poof convert`: a label file in another format, at another scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poof.cli.common import Debug, Force, Quiet
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Label file; its format is found by its content.")],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help=".json COCO, .csv long table, .h5 or CollectedData*.csv DeepLabCut."),
+    ],
+    from_: Annotated[str | None, typer.Option("--from", help="Format of IN: coco, csv or deeplabcut.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", metavar="S", help="Resize the frames by S, or by SX,SY; the labels follow.")
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option("--video", help="Which video, when IN holds the images of several.")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option("--category", help="Which category, when IN has keypoints for several.")
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", help="The labelled video or folder: tells the frame of each image."),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Convert labels between COCO keypoints JSON, the long CSV and DeepLabCut's CollectedData."""
+    from poof.errors import PoofError
+    from poof.files import check_output
+    from poof.labels import check_fit, describe_sources, load_labels, save_labels, scaled
+    from poof.labels.io import detect_format, format_for
+    from poof.labels.reading import is_of_video
+    from poof.video import open_video
+
+    written = format_for(target, to)
+    check_output(target, force)
+    read = from_ or detect_format(source)
+    footage = open_video(frames) if frames else None
+    names = footage.frame_names if footage else None
+    labels = load_labels(source, names, read, category, video or (str(frames) if frames else None))
+    if video and not is_of_video(labels.frame_names.values(), video):
+        raise PoofError(f"{source}: holds no images of '{video}'; leave --video out or correct it")
+    if scale:
+        labels = scaled(labels, *_factors(scale))
+    if footage:
+        check_fit(labels, footage.size, len(names) if names else None, footage.name)
+        labels.image_size = footage.size
+        if names:
+            labels.frame_names = {frame: names[frame] for frame in labels.frames} | labels.frame_names
+    save_labels(labels, target, force, written)
+    if not quiet:
+        points = ", ".join(f"{count} {name}" for name, count in describe_sources(labels).items())
+        counts = f"{len(labels.frames)} frames, {len(labels)} instances, {len(labels.skeleton)} keypoints"
+        typer.echo(f"{target}: {counts}; points: {points} ({read} -> {written})")
+
+
+def _factors(text: str) -> tuple[float, float]:
+    """'0.5' or '0.5,0.49' as two numbers."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        sx, sy = numbers * 2 if len(numbers) == 1 else numbers
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is neither a number nor two with a comma", param_hint="--scale") from None
+    return sx, sy
