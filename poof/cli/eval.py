@@ -1,0 +1,141 @@
+"""`poof eval`: how good predictions are, by the labels people set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poof.cli import common
+
+
+def evaluate(
+    predictions: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PRED...",
+            help="Predictions to judge side by side: [NAME=]FILE, with several --labels [NAME=]FILE,FILE or a folder.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        list[Path], typer.Option("--labels", "-l", help="Labels people set; once a video.", show_default=False)
+    ],
+    thresholds: Annotated[
+        str | None,
+        typer.Option(help="Errors strictly below are right. [default: 5,10,20,30 px; PCK 0.05,0.1,0.2,0.5]"),
+    ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="thesis: (|dx|+|dy|)/2; l2: Euclidean; pck-box, pck-torso, pck-head, pck-reference: over a body size."
+        ),
+    ] = "thesis",
+    frame: Annotated[
+        str, typer.Option(help="Pixels of the thresholds: of a 256x192 'crop' around the subject or of the 'image'.")
+    ] = "crop",
+    occluded: Annotated[str, typer.Option(help="Occluded truth: score, ignore, or only.")] = "score",
+    match: Annotated[str, typer.Option(help="Pair instances by id, to the nearest, or auto.")] = "auto",
+    reference: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Keypoints whose distance is the size for pck-reference.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Size of the frames, for delta_avg, where no file tells it.")
+    ] = None,
+    score_anchors: Annotated[
+        bool, typer.Option("--score-anchors", help="Also judge what a person set in a prediction's file.")
+    ] = False,
+    per_joint: Annotated[bool, typer.Option("--per-joint", help="Also per joint.")] = False,
+    per_video: Annotated[bool, typer.Option("--per-video", help="Also per video.")] = False,
+    per_source: Annotated[bool, typer.Option("--per-source", help="Also by source: propagated, predicted ...")] = False,
+    per_distance: Annotated[bool, typer.Option("--per-distance", help="Also by frames to the nearest anchor.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the others are compared with. [default: the first]")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(help="Samples for 95 % intervals; 0: none.", min=0)] = 1000,
+    resample: Annotated[str, typer.Option(help="What they draw: frame, video, or auto (from 10 videos on).")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of the random numbers.", min=0)] = 0,
+    oks: Annotated[bool, typer.Option("--oks", help="Also COCO's AP over object keypoint similarity.")] = False,
+    sigma: Annotated[
+        float | None, typer.Option(help="One OKS sigma for all keypoints. [default: COCO's by name, else 0.067]")
+    ] = None,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="Also whether the confidence foretells what is right.")
+    ] = False,
+    curve: Annotated[Path | None, typer.Option(help="Draw the accuracy over the threshold into this file.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write every number as a table.")] = None,
+    json: common.JsonFile = None,
+    force: common.Force = False,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """Accuracy of predictions at thresholds, whole, per joint and per video, compared with each other."""
+    del debug
+    from rich.console import Console
+
+    from poof import evaluation
+    from poof.evaluation import tables
+    from poof.files import check_output
+
+    for output in (curve, csv, json):
+        if output is not None:
+            check_output(output, force)
+    limits = evaluation.parse_thresholds(thresholds) if thresholds else None
+    predicted, truth = evaluation.load_pairs(predictions, labels)
+    report = evaluation.evaluate(
+        predicted,
+        truth,
+        limits,
+        metric,  # type: ignore[arg-type]  # checked inside
+        frame=frame,  # type: ignore[arg-type]
+        occluded=occluded,  # type: ignore[arg-type]
+        match=match,  # type: ignore[arg-type]
+        score_anchors=score_anchors,
+        reference=reference.split(",") if reference else None,
+        image_size=evaluation.parse_size(size) if size else None,
+    )
+    baseline = report.known(baseline)
+    compared = report.compare(baseline, bootstrap, seed, resample) if bootstrap else None  # type: ignore[arg-type]
+    precision = report.oks(sigma) if oks else None
+    trust = report.calibration() if calibration else None
+
+    shown = [tables.accuracy_table(report, compared), tables.error_table(report)]
+    if compared is not None and len(report.names) > 1:
+        shown.append(tables.comparison_table(compared))
+    for wanted, group in (
+        (per_joint, "joint"),
+        (per_video, "video"),
+        (per_source, "source"),
+        (per_distance, "distance"),
+    ):
+        if wanted:
+            shown.append(tables.group_table(report, group, baseline))
+    if precision is not None:
+        shown.append(tables.oks_table(precision))
+    if trust is not None:
+        shown.append(tables.calibration_table(trust, report.unit))
+    if not quiet:
+        console = Console()
+        if not console.is_terminal:
+            console.width = 200
+        for table in shown:
+            console.print(table)
+        for note in report.notes:
+            console.print(f"note: {note}", style="dim", highlight=False, markup=False)
+
+    if csv is not None:
+        report.to_csv(csv)
+    if json is not None:
+        extras = {
+            "comparison": None if compared is None else compared.as_dict(),
+            "oks": None if precision is None else precision.to_dict("records"),
+            "calibration": None if trust is None else trust.to_dict("records"),
+        }
+        common.write_json(json, report.as_dict() | extras)
+    if curve is not None:
+        from poof.drawing.plots import accuracy_over_threshold, save_figure
+
+        grid, accuracies = report.curve()
+        figure = accuracy_over_threshold(grid, accuracies, marked=report.thresholds, unit=report.unit)
+        save_figure(figure, curve, force)

@@ -1,0 +1,231 @@
+"""Which predicted point belongs to which true one: keypoints by name, instances by number or by nearness.
+
+The result is a table with one row for every true point of a video, in the order frame, instance, keypoint. It is the
+same for every prediction of that video, so that predictions can be compared row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from poof.errors import PoofError
+from poof.evaluation.metrics import l2_error
+from poof.evaluation.normalisers import plain, shown, subject_box
+from poof.evaluation.oks import object_area, similarity
+from poof.labels.model import LabelSet, Points, Skeleton, Source
+
+Array = np.ndarray
+Match = Literal["auto", "id", "nearest"]
+
+
+def common_keypoints(truth: Skeleton, predictions: Iterable[Skeleton]) -> list[str]:
+    """The truth's keypoints that every prediction has too, by name; case, spaces and underscores don't matter."""
+    skeletons = list(predictions)
+    return [k for k in truth.keypoints if all(_find(skeleton, k) is not None for skeleton in skeletons)]
+
+
+def select_keypoints(labels: LabelSet, names: Sequence[str]) -> LabelSet:
+    """The same labels with only the keypoints `names`, in that order and under these names (matched as above)."""
+    if tuple(names) == labels.skeleton.keypoints:
+        return labels
+    index = np.array([_find(labels.skeleton, n) for n in names], np.int64)
+    instances = {
+        key: Points(p.xy[index], p.visible[index], p.source[index], p.anchor[index], p.steps[index],
+                    p.confidence[index], p.box)
+        for key, p in labels.instances.items()
+    }  # fmt: skip
+    return labels.replace(skeleton=Skeleton(tuple(names), name=labels.skeleton.name), instances=instances)
+
+
+def check_same_video(prediction: LabelSet, truth: LabelSet, name: str) -> None:
+    """Refuse a prediction that cannot belong to the truth's video.
+
+    Raises
+    ------
+    PoofError
+        If it holds no points, has no frame in common with the truth, other frame sizes or other images under the same
+        frame numbers.
+    """
+    if not any(points.labelled.any() for points in prediction.instances.values()):
+        raise PoofError(f"{name}: holds no points; nothing to score")
+    common = set(prediction.frames) & set(truth.frames)
+    if not common:
+        raise PoofError(
+            f"{name}: has no frame in common with the labels ({_span(prediction)} against {_span(truth)}); "
+            "are they of the same video, both numbered from 0?"
+        )
+    if prediction.image_size and truth.image_size and prediction.image_size != truth.image_size:
+        raise PoofError(
+            f"{name}: its frames are {_size(prediction)}, those of the labels {_size(truth)}; "
+            "scale one of them (poof convert)"
+        )
+    for frame in sorted(common & prediction.frame_names.keys() & truth.frame_names.keys()):
+        theirs, ours = (PurePath(names[frame]).stem for names in (prediction.frame_names, truth.frame_names))
+        if theirs != ours:
+            raise PoofError(f"{name}: frame {frame} is image {theirs}, in the labels {ours}; number them alike")
+
+
+def pair_instances(predicted: dict[int, Points], true: dict[int, Points], by_id: bool, sigmas: Array) -> dict[int, int]:
+    """True instance -> predicted instance of one frame; what has no partner is left out.
+
+    With `by_id` equal numbers belong together. Otherwise the pairs are those with the greatest sum of object keypoint
+    similarity (COCO), found exactly (Hungarian method); where similarities are equal, mostly because both are 0, the
+    smaller distance decides. No pair is refused for being far apart: a wild prediction stays visible in the errors.
+    """
+    if by_id:
+        return {i: i for i in true if i in predicted}
+    if len(true) == 1 and len(predicted) == 1:
+        return {next(iter(true)): next(iter(predicted))}
+    ours, theirs = list(true), list(predicted)
+    gain = np.zeros((len(ours), len(theirs)))
+    for row, instance in enumerate(ours):
+        points = true[instance]
+        there = shown(points)
+        area = object_area(subject_box(points))
+        for column, other in enumerate(theirs):
+            xy = predicted[other].xy
+            oks = similarity(points.xy, there, xy, area, sigmas)
+            far = l2_error(xy - points.xy)[there]
+            far = far[np.isfinite(far)]
+            nearness = 1 / (1 + far.mean()) if len(far) else 0.0
+            gain[row, column] = np.nan_to_num(oks) + 1e-3 * nearness
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    return {ours[r]: theirs[c] for r, c in zip(rows, columns)}
+
+
+def same_individuals(prediction: LabelSet, truth: LabelSet) -> LabelSet:
+    """The prediction with the truth's instance numbers, where both files name their individuals alike."""
+    numbers = {name: instance for instance, name in truth.individuals.items()}
+    renamed = {i: numbers[name] for i, name in prediction.individuals.items() if name in numbers}
+    if not renamed:
+        return prediction
+    free = max([*prediction.instance_ids, *truth.instance_ids, *numbers.values()], default=0) + 1
+    for instance in prediction.instance_ids:
+        if instance not in renamed:
+            renamed[instance], free = free, free + 1
+    instances = {(frame, renamed[i]): points for (frame, i), points in prediction.instances.items()}
+    individuals = {renamed[i]: name for i, name in prediction.individuals.items() if i in renamed}
+    return prediction.replace(instances=instances, individuals=individuals)
+
+
+def pairs_by_id(prediction: LabelSet, truth: LabelSet, match: Match) -> bool:
+    """Whether instances are paired by number: asked for, or both sides follow individuals and share numbers.
+
+    One individual on either side is the same one whatever its number, and needs no numbers.
+    """
+    ours, theirs = set(truth.instance_ids), set(prediction.instance_ids)
+    if match == "auto":
+        return truth.tracked and prediction.tracked and bool(ours & theirs) and max(len(ours), len(theirs)) > 1
+    return match == "id"
+
+
+def truth_table(truth: LabelSet, video: str, measures: Mapping[str, Mapping[tuple[int, int], float]]) -> pd.DataFrame:
+    """One row for every labelled point (coordinates and visible > 0).
+
+    Parameters
+    ----------
+    truth
+        Labels of one video.
+    video
+        Its name, for the column `video`.
+    measures
+        Column -> (frame, instance) -> a value that all points of the instance share (sizes of the subject).
+
+    Returns
+    -------
+    DataFrame
+        Columns video, frame, instance, keypoint, x, y, visible and those of `measures`.
+    """
+    names = np.array(truth.skeleton.keypoints, dtype=object)
+    parts: dict[str, list[Array]] = {n: [] for n in ("frame", "instance", "keypoint", "x", "y", "visible", *measures)}
+    for frame, instance, points in truth:
+        keep = shown(points)
+        count = int(keep.sum())
+        parts["frame"].append(np.full(count, frame))
+        parts["instance"].append(np.full(count, instance))
+        parts["keypoint"].append(names[keep])
+        parts["x"].append(points.xy[keep, 0].astype(np.float64))
+        parts["y"].append(points.xy[keep, 1].astype(np.float64))
+        parts["visible"].append(points.visible[keep].astype(np.int64))
+        for name, values in measures.items():
+            parts[name].append(np.full(count, values[frame, instance]))
+    columns = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    return pd.DataFrame({"video": video, **columns})
+
+
+def predicted_columns(prediction: LabelSet, truth: LabelSet, by_id: bool, sigmas: Array) -> tuple[pd.DataFrame, int]:
+    """What was predicted for every row of `truth_table(truth)`, and how many predicted instances belong to nobody.
+
+    Both label sets have the same keypoints in the same order.
+
+    Returns
+    -------
+    DataFrame
+        Columns px, py, confidence (NaN where nothing was predicted), source ('missing' there), distance: frames to the
+        nearest frame that the prediction was carried from, NaN for predictions that have no anchors.
+    int
+        Instances predicted, in frames that have labels, beyond the labelled ones.
+    """
+    anchors = anchor_frames(prediction)
+    predicted: dict[int, dict[int, Points]] = {}
+    for frame, instance, points in prediction:
+        if points.labelled.any():
+            predicted.setdefault(frame, {})[instance] = points
+    parts: dict[str, list[Array]] = {n: [] for n in ("px", "py", "confidence", "source", "distance")}
+    surplus = 0
+    for frame, true in truth.by_frame().items():
+        here = predicted.get(frame, {})
+        pairs = pair_instances(here, true, by_id, sigmas) if here and true else {}
+        surplus += len(here) - len(pairs)
+        distance = np.abs(anchors - frame).min() if len(anchors) else np.nan
+        for instance, points in true.items():
+            keep = shown(points)
+            other = here[pairs[instance]] if instance in pairs else Points.empty(len(points))
+            found = other.labelled
+            parts["px"].append(np.where(found, other.xy[:, 0], np.nan)[keep])
+            parts["py"].append(np.where(found, other.xy[:, 1], np.nan)[keep])
+            parts["confidence"].append(np.where(found, other.confidence, np.nan)[keep])
+            parts["source"].append(_source_names(other, found)[keep])
+            parts["distance"].append(np.full(int(keep.sum()), distance))
+    columns = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    numbers = {n: columns[n].astype(np.float64) for n in ("px", "py", "confidence", "distance")}
+    return pd.DataFrame(numbers | {"source": columns["source"]}), surplus
+
+
+def anchor_frames(labels: LabelSet) -> Array:
+    """Ascending frames that the points of `labels` were carried from; empty when none was carried."""
+    carried = {int(a) for p in labels.instances.values() for a in p.anchor[p.labelled & (p.steps > 0)] if a >= 0}
+    return np.array(sorted(carried), np.int64)
+
+
+def has_provenance(labels: LabelSet) -> bool:
+    """Whether the labels tell a person's points from others: not all points of the file are a person's."""
+    return any((~p.is_human[p.labelled]).any() for p in labels.instances.values())
+
+
+def _find(skeleton: Skeleton, name: str) -> int | None:
+    if name in skeleton.keypoints:
+        return skeleton.keypoints.index(name)
+    names = [plain(k) for k in skeleton.keypoints]
+    return names.index(plain(name)) if plain(name) in names else None
+
+
+def _source_names(points: Points, found: Array) -> Array:
+    names = np.array([Source(s).label or "unknown" for s in points.source], dtype=object)
+    names[~found] = "missing"
+    return names
+
+
+def _span(labels: LabelSet) -> str:
+    frames = labels.frames
+    return f"frames {frames[0]}-{frames[-1]}" if frames else "no frames"
+
+
+def _size(labels: LabelSet) -> str:
+    return "x".join(str(s) for s in labels.image_size or ())
