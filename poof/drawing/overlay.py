@@ -1,0 +1,174 @@
+"""Labels on an image: limbs, marks, numbers of individuals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from poof.drawing.marks import badge, line, mark, text, text_size
+from poof.drawing.style import DARK, WHITE, Colour, Style, confidence_colour, drawable, instance_colour, marker_radius
+from poof.labels.model import Points, Skeleton, Source, Visible
+
+Array = np.ndarray
+Box = tuple[int, int, int, int]
+
+LIMB: Colour = (232, 234, 238)
+LIMB_OPACITY = 0.62
+
+
+def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleton, style: Style | None = None) -> Array:
+    """A copy of the image with the labels of one frame drawn on it.
+
+    What means what is told in `poof.drawing.style`. Limbs are translucent and as thin as the marks allow; a limb with
+    an occluded end is dashed, one without coordinates at both ends is left out.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB. Any size.
+    instances
+        Number of the individual -> points in pixels of this image; NaN and what lies outside the image is not drawn.
+    skeleton
+        Gives limbs and names.
+    style
+        `Style()` when None.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    style = style or Style()
+    canvas = np.ascontiguousarray(image).copy()
+    radius = style.radius or marker_radius((image.shape[1], image.shape[0]), instances.values())
+    names = style.individuals
+    if names is None:
+        names = {instance: str(instance) for instance in instances} if len(instances) > 1 else {}
+    if style.limbs and skeleton.edges:
+        for instance, points in instances.items():
+            shown = drawable(points, style.min_confidence)
+            _limbs(canvas, points, shown, skeleton, radius, instance_colour(instance) if instance in names else LIMB)
+    for instance, points in instances.items():
+        shown = drawable(points, style.min_confidence)
+        if instance in names and shown.any():
+            boxed = not (style.limbs and skeleton.edges)
+            _individual(canvas, names[instance], points.xy[shown], radius, instance_colour(instance), boxed)
+        _marks(canvas, points, shown, radius)
+    if style.names:
+        _names(canvas, instances, skeleton, style, radius)
+    return canvas
+
+
+def moved(points: Points, origin: tuple[float, float], scale: float) -> Points:
+    """The same points in a picture that was cut out at `origin` (top-left pixel) and then resized by `scale`.
+
+    x' = (x - origin_x + 1/2) * scale - 1/2, the convention of pixel centres that OpenCV's resize follows.
+    """
+    xy = (points.xy - np.asarray(origin, np.float32) + 0.5) * scale - 0.5
+    return replace(points, xy=xy.astype(np.float32))
+
+
+def _limbs(canvas: Array, points: Points, shown: Array, skeleton: Skeleton, radius: float, colour: Colour) -> None:
+    """Blend the edges whose two ends are shown into the canvas."""
+    edges = [(a, b) for a, b in skeleton.edges if shown[a] and shown[b]]
+    if not edges:
+        return
+    xy = points.xy
+    ends = xy[sorted({i for edge in edges for i in edge})]
+    pad = int(np.ceil(2 * radius)) + 2
+    height, width = canvas.shape[:2]
+    # Only the subject's surroundings are blended: a 4K frame costs no more than a small one.
+    left, top = (max(int(np.clip(v, -1e6, 1e6)) - pad, 0) for v in ends.min(axis=0))
+    right, bottom = (int(np.clip(v, -1e6, 1e6)) + pad + 1 for v in ends.max(axis=0))
+    region = canvas[top : min(bottom, height), left : min(right, width)]
+    if region.size == 0:
+        return
+    layer = np.ascontiguousarray(region)
+    thickness = max(1.0, 0.42 * radius)
+    border = 1.0 if radius < 3.5 else 2.0
+    corner = np.array([left, top], np.float32)
+    for casing in (True, False):
+        for a, b in edges:
+            hollow = points.visible[[a, b]] < Visible.VISIBLE
+            dash = 1.6 * radius if hollow.any() else 0.0
+            wide = thickness + (border if casing else 0.0)
+            start, end = _trimmed(xy[a] - corner, xy[b] - corner, 1.4 * radius * hollow)
+            line(layer, start, end, wide, DARK if casing else colour, dash)
+    region[:] = cv2.addWeighted(layer, LIMB_OPACITY, np.ascontiguousarray(region), 1 - LIMB_OPACITY, 0)
+
+
+def _trimmed(start: Array, end: Array, cut: Array) -> tuple[Array, Array]:
+    """The line without `cut` (2,) pixels at its ends, so that it stops at the ring of a hollow mark."""
+    length = float(np.hypot(*(end - start)))
+    if length <= cut.sum():
+        return start, start
+    step = (end - start) / max(length, 1e-6)
+    return start + cut[0] * step, end - cut[1] * step
+
+
+def _marks(canvas: Array, points: Points, shown: Array, radius: float) -> None:
+    """Marks of one individual, the surest on top and human points above all."""
+    colours = confidence_colour(points.confidence)
+    rank = np.nan_to_num(points.confidence, nan=-1.0) + 2.0 * (points.source == Source.HUMAN)
+    for k in np.argsort(rank, kind="stable"):
+        if shown[k]:
+            red, green, blue = colours[k].tolist()
+            visible = bool(points.visible[k] == Visible.VISIBLE)
+            mark(canvas, points.xy[k], radius, (red, green, blue), int(points.source[k]), visible)
+
+
+def _individual(canvas: Array, name: str, xy: Array, radius: float, colour: Colour, boxed: bool) -> None:
+    """The name of an individual on a plate above its topmost point, or at the corner of a box around its points."""
+    inside = xy[((xy >= 0) & (xy < [canvas.shape[1], canvas.shape[0]])).all(axis=1)]
+    if not len(inside):
+        return
+    size = max(9, round(2.4 * radius))
+    width, height = text_size(name, size, bold=True)
+    if boxed:
+        (left, top), (right, bottom) = inside.min(axis=0) - 2.5 * radius, inside.max(axis=0) + 2.5 * radius
+        corners = [np.array(c) for c in ((left, top), (right, top), (right, bottom), (left, bottom))]
+        for casing in (True, False):
+            for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
+                line(canvas, a, b, max(1.0, 0.3 * radius) + casing, DARK if casing else colour)
+        x, y = left, top - height
+    else:
+        topmost = inside[np.argmin(inside[:, 1])]
+        x, y = topmost[0] - width / 2, topmost[1] - 2.2 * radius - height
+    column = int(np.clip(round(float(x)), 0, max(canvas.shape[1] - width - size, 0)))
+    row = int(np.clip(round(float(y)), 0, max(canvas.shape[0] - height, 0)))
+    badge(canvas, column, row, name, size, DARK, colour)
+
+
+def _names(canvas: Array, instances: Mapping[int, Points], skeleton: Skeleton, style: Style, radius: float) -> None:
+    """Names beside the marks: on the first of four sides that no other name has taken."""
+    size = max(9, round(2.0 * radius))
+    taken: list[Box] = []
+    for points in instances.values():
+        for k in np.flatnonzero(drawable(points, style.min_confidence)):
+            x, y = (float(v) for v in points.xy[k])
+            if not (0 <= x < canvas.shape[1] and 0 <= y < canvas.shape[0]):
+                continue
+            width, height = text_size(skeleton.keypoints[k], size)
+            gap = 1.6 * radius + 1
+            corners = [
+                (x + gap, y - height / 2),
+                (x - gap - width, y - height / 2),
+                (x - width / 2, y - gap - height),
+                (x - width / 2, y + gap),
+            ]
+            boxes = [(round(a), round(b), round(a) + width, round(b) + height) for a, b in corners]
+            inside = [
+                b for b in boxes if b[0] >= 0 and b[1] >= 0 and b[2] <= canvas.shape[1] and b[3] <= canvas.shape[0]
+            ]
+            free = [b for b in inside if not any(_overlap(b, other) for other in taken)]
+            box = (free or inside or boxes)[0]
+            taken.append(box)
+            for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                text(canvas, box[0] + dx, box[1] + dy, skeleton.keypoints[k], size, DARK)
+            text(canvas, box[0], box[1], skeleton.keypoints[k], size, WHITE)
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,144 @@
+"""How labels look: the colour scale of confidence, the colours of individuals, the size of a mark.
+
+One visual language for pictures, videos, contact sheets and plots:
+
+=============  ==================================================================================
+shape          where the point comes from: white square with a dark core = set by a person, disc = carried by flow,
+               diamond = predicted by a model, triangle = refined
+fill           filled = visible, hollow = occluded; limbs that end in an occluded point are dashed
+hue            confidence, from red (0) over yellow to blue (1); grey where it is unknown
+limb, number   the individual, when there are several (a box where the skeleton has no limbs)
+=============  ==================================================================================
+
+Red-yellow-blue stays readable with each of the common colour vision deficiencies, and the three things that matter
+most (person or machine, visible or hidden, sure or unsure) use three different channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from scipy.spatial.distance import cdist
+
+from poof.labels.model import LabelSet, Points, Source
+
+Array = np.ndarray
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+DARK: Colour = (16, 18, 22)
+GREY: Colour = (168, 172, 180)
+
+# ColorBrewer's RdYlBu with ends that are bright enough to be seen on dark footage.
+CONFIDENCE_STOPS = ("#e0261b", "#fb8c35", "#fde45c", "#7fc7f2", "#1f78ff")
+
+# Hues that neither the confidence scale nor the white of human points uses; numbers are drawn beside them anyway.
+INSTANCE_COLOURS: tuple[Colour, ...] = (
+    (38, 208, 124),
+    (236, 120, 214),
+    (178, 150, 255),
+    (196, 226, 60),
+    (84, 224, 214),
+    (214, 166, 124),
+)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is drawn of the labels.
+
+    Attributes
+    ----------
+    radius
+        Radius of a mark in pixels of the picture that is drawn on; None chooses it by `marker_radius`.
+    limbs
+        Whether the skeleton's edges are drawn.
+    names
+        Whether the keypoints' names stand beside the marks.
+    min_confidence
+        Points of lower confidence are not drawn; points a person set and points of unknown confidence always are.
+    individuals
+        Number -> name of the individuals that are told apart by colour and name; none: they are not. None: those of
+        the picture by their numbers, when there is more than one.
+    """
+
+    radius: float | None = None
+    limbs: bool = True
+    names: bool = False
+    min_confidence: float = 0.0
+    individuals: Mapping[int, str] | None = None
+
+    def settled(self, labels: LabelSet, size: tuple[int, int], instances: Iterable[Points]) -> Style:
+        """The same style for all pictures of a label set: what is left open is chosen once, from all of them.
+
+        Parameters
+        ----------
+        labels
+            Tells whether there are several individuals, and their names.
+        size
+            (width, height) of the pictures in pixels.
+        instances
+            Points in pixels of the pictures.
+        """
+        radius = marker_radius(size, instances) if self.radius is None else self.radius
+        individuals = self.individuals
+        if individuals is None:
+            every = labels.instance_ids
+            individuals = {i: labels.individuals.get(i, str(i)) for i in every} if len(every) > 1 else {}
+        return replace(self, radius=radius, individuals=individuals)
+
+
+@cache
+def confidence_map() -> Colormap:
+    """The colour scale of confidence as matplotlib's type; NaN is grey."""
+    red, green, blue = (channel / 255 for channel in GREY)
+    scale = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_STOPS, N=256)
+    return scale.with_extremes(bad=(red, green, blue))
+
+
+def confidence_colour(confidence: Array) -> Array:
+    """(N,) confidences in [0, 1] to (N, 3) uint8 RGB; NaN is grey, values outside are clipped."""
+    values = np.ma.masked_invalid(np.atleast_1d(np.asarray(confidence, np.float64)))
+    return np.asarray(confidence_map()(values, bytes=True))[:, :3].copy()
+
+
+def instance_colour(instance: int) -> Colour:
+    """The colour of an individual; repeats after six."""
+    return INSTANCE_COLOURS[instance % len(INSTANCE_COLOURS)]
+
+
+def drawable(points: Points, min_confidence: float = 0.0) -> Array:
+    """(K,) bool: the points that have coordinates and are human, sure enough or of unknown confidence."""
+    return points.labelled & ((points.source == Source.HUMAN) | ~(points.confidence < min_confidence))
+
+
+def marker_radius(size: tuple[int, int], instances: Iterable[Points]) -> float:
+    """A radius of marks, in pixels, that is seen in the picture and does not hide the subject.
+
+    2.2 % of the subject's longer side and at most 35 % of the distance between neighbouring keypoints (medians over
+    the instances), held between 0.4 % (at least 2.5 px) and 0.75 % (at least 3.2 px) of the geometric mean of the
+    picture's sides.
+
+    Parameters
+    ----------
+    size
+        (width, height) of the picture in pixels.
+    instances
+        Points in pixels of that picture; those without coordinates do not count.
+    """
+    unit = float(np.sqrt(size[0] * size[1]))
+    sides, gaps = [], []
+    for points in instances:
+        xy = points.xy[points.labelled]
+        if len(xy) < 2:
+            continue
+        sides.append(float(np.ptp(xy, axis=0).max()))
+        apart = cdist(xy, xy)
+        np.fill_diagonal(apart, np.inf)
+        gaps.append(float(np.median(apart.min(axis=1))))
+    wanted = min(0.022 * float(np.median(sides)), 0.35 * float(np.median(gaps))) if sides else 0.006 * unit
+    return float(np.clip(wanted, max(0.004 * unit, 2.5), max(0.0075 * unit, 3.2)))
