@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from poof.errors import PoofError
+
+DEFAULT_FPS = 25.0
+"""Frames per second of a source that has no rate of its own (image folders)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Video(ABC):
     size : (int, int)
         (width, height) in pixels, after rotation.
     fps : float
-        Mean frame rate; 25.0 where the source has none (image folders).
+        Mean frame rate; `DEFAULT_FPS` where the source has none (image folders).
     frame_names : sequence of str or None
         File name of each frame for image folders, None for video files.
     damage : Damage or None
@@ -62,22 +65,44 @@ class Video(ABC):
         PoofError
             If a frame lies beyond the end or behind damage.
         """
-        wanted = sorted(set(frames))
+        wanted = frozenset(frames)
         if not wanted:
             return {}
-        got = {number: image for number, image in self.frames(wanted[0], wanted[-1] + 1) if number in set(wanted)}
-        missing = [f for f in wanted if f not in got]
-        if missing:
-            raise PoofError(f"{self.name}: has no frame {missing[0]}; it ends at frame {self.count() - 1}")
-        return got
+        got = dict(self._pick(wanted))
+        missing = min(wanted - got.keys(), default=None)
+        if missing is None:
+            return got
+        if self.damage is not None and missing >= self.damage.frame:
+            raise PoofError(
+                f"{self.name}: frame {missing} cannot be read, the video is damaged from frame {self.damage.frame} on "
+                f"({self.damage.reason}); use frames before it or repair the file"
+            )
+        raise PoofError(f"{self.name}: has no frame {missing}; its frames are 0 to {self.count() - 1}")
+
+    def _pick(self, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, image) of the `wanted` frames that there are, in order; overridden where skipping is cheaper."""
+        for number, image in self.frames(min(wanted), max(wanted) + 1):
+            if number in wanted:
+                yield number, image
 
 
 class ArrayVideo(Video):
-    """Frames that are in memory already, (N, H, W, 3) RGB uint8 or a list of such images."""
+    """Frames that are in memory already, (N, H, W, 3) RGB uint8 or a list of such images.
 
-    def __init__(self, images: Sequence[np.ndarray], fps: float = 25.0, name: str = "array") -> None:
+    Raises
+    ------
+    PoofError
+        If there are no images, or one is not RGB uint8 (H, W, 3) of the size of the first.
+    """
+
+    def __init__(self, images: Sequence[np.ndarray], fps: float = DEFAULT_FPS, name: str = "array") -> None:
         if not len(images):
-            raise PoofError(f"{name}: holds no frames")
+            raise PoofError(f"{name}: holds no frames; give at least one image")
+        for number, image in enumerate(images):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
+                raise PoofError(
+                    f"{name}: frame {number} is {image.dtype} {image.shape}; give RGB uint8 (H, W, 3), all of one size"
+                )
         self._images = images
         self.name, self.fps = name, fps
         self.size = (images[0].shape[1], images[0].shape[0])

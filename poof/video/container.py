@@ -1,62 +1,111 @@
-"""Video files: decoded from the beginning, in order, so that frame n is the n-th decoded frame."""
+"""Video files: decoded from the beginning and in order, so that frame n is the n-th decoded frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import av
 import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from poof.errors import PoofError
-from poof.video.base import Damage, Video
+from poof.video.base import DEFAULT_FPS, Damage, Video
+from poof.video.decoding import Broken, decode, open_container, video_stream
+from poof.video.orientation import Orientation
 
 
 class ContainerVideo(Video):
-    """A video file of any container and codec that FFmpeg decodes."""
+    """A video file of any container and codec that FFmpeg decodes.
+
+    There is no seeking: where it is exact and where not depends on the container, and labels that slip by one frame
+    are worse than a second of decoding. Frames that nobody asked for are decoded but not converted to RGB.
+
+    Colours follow the file's tags (BT.601, BT.709, limited or full range); 10-bit pictures are reduced to eight, grey
+    becomes three equal channels, alpha is dropped. Pixels are those that are stored: anamorphic video is not
+    stretched, interlaced video not separated. Rotation and mirroring by metadata are applied.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    PoofError
+        If the file cannot be read, is no video, holds only sound, or not one frame can be decoded.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.name = str(path)
         self._count: int | None = None
-        try:
-            with av.open(self.name) as container:
-                if not container.streams.video:
-                    raise PoofError(f"{self.name}: has no picture, only sound; give a video file")
-                rate = container.streams.video[0].average_rate or container.streams.video[0].guessed_rate
-        except av.FFmpegError as error:
-            raise PoofError(f"{self.name}: is not a video that can be read ({error.strerror}); convert it to MP4") from None
-        self.fps = float(rate) if rate else 25.0
-        for _, image in self.frames(0, 1):
-            self.size = (image.shape[1], image.shape[0])
-            return
-        raise PoofError(f"{self.name}: holds no frame that can be decoded; export it again")
+        self._verified: int | None = None
+        self._stored: tuple[int, int] | None = None
+        with open_container(self.path) as container:
+            self.fps = _rate(video_stream(container, self.name))
+        for _, frame in self._decoded(1):
+            self._orientation = Orientation.of(frame)
+            height, width = self._image(frame).shape[:2]
+            self.size = (width, height)
+        if self._stored is None:
+            raise PoofError(f"{self.name}: not one frame can be decoded; check that it plays or export it again")
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `Video.frames`."""
         for number, frame in self._decoded(stop):
             if number >= start:
-                yield number, np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+                yield number, self._image(frame)
 
     def count(self) -> int:
         """See `Video.count`."""
         if self._count is None:
-            self._count = sum(1 for _ in self._decoded(None))
+            for _ in self._decoded(None):
+                pass
+        assert self._count is not None, "a pass to the end counts"
         return self._count
 
-    def _decoded(self, stop: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _pick(self, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+        for number, frame in self._decoded(max(wanted) + 1):
+            if number in wanted:
+                yield number, self._image(frame)
+
+    def _image(self, frame: VideoFrame) -> np.ndarray:
+        return self._orientation.apply(frame.to_ndarray(format="rgb24"))
+
+    def _decoded(self, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
+        """(number, picture) from 0 to `stop`; at the end sets `_count` and, where it is one, `damage`."""
         number = 0
-        with av.open(self.name) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            frames = container.decode(stream)
-            while stop is None or number < stop:
-                try:
-                    frame = next(frames)
-                except StopIteration:
-                    return
-                except av.FFmpegError as error:
-                    self.damage = Damage(number, error.strerror)
-                    return
-                yield number, frame
-                number += 1
+        if stop is not None and stop <= 0:
+            return
+        # Many threads first; from where they meet trouble, one thread that knows exactly what is wrong.
+        for threads in (True, False):
+            try:
+                for index, frame in enumerate(decode(self.path, threads, self._verified)):
+                    if index < number:
+                        continue
+                    size = (frame.width, frame.height)
+                    self._stored = self._stored or size
+                    if size != self._stored:
+                        raise Broken("the size changes from {}x{} to {}x{}".format(*self._stored, *size))
+                    yield index, frame
+                    number = index + 1
+                    if number == stop:
+                        return
+                if not threads:
+                    self._verified = number
+                break
+            except Broken as broken:
+                reason = str(broken)
+        else:
+            self.damage = Damage(number, reason)
+        self._count = number
+
+
+def _rate(stream: VideoStream) -> float:
+    """Mean frames per second, `DEFAULT_FPS` where the file gives none or nonsense."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and math.isfinite(rate) and 0 < rate < 100_000:
+            return float(rate)
+    return DEFAULT_FPS
