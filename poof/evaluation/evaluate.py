@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Literal
 
 import numpy as np
@@ -31,11 +32,9 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.evaluation import matching
-from poof.evaluation.metrics import l2_error, thesis_error
-from poof.evaluation.oks import keypoint_sigmas
+from poof.evaluation.judge import Judged, Rules, judge_video
 from poof.evaluation.report import Report
-from poof.evaluation.truth import boxed, by_people, measures, without
-from poof.labels.model import LabelSet, Skeleton, Source
+from poof.labels.model import LabelSet, Skeleton
 
 Metric = Literal["thesis", "l2", "pck-box", "pck-torso", "pck-head", "pck-reference"]
 Frame = Literal["crop", "image"]
@@ -99,65 +98,37 @@ def evaluate(
         For thresholds that are no positive numbers, label sets that cannot belong together (no keypoint or frame in
         common, other image sizes), empty predictions, and when nothing is left to judge.
     """
-    limits = _checked(thresholds, metric, frame, occluded, match, reference)
+    rules = Rules(metric, frame, occluded, match, score_anchors, reference, image_size)
+    limits = _checked(thresholds, rules)
+    one = isinstance(truth, LabelSet)
     videos = {"video": truth} if isinstance(truth, LabelSet) else dict(truth)
-    named = _by_name(predictions, videos, one=isinstance(truth, LabelSet))
+    named = _by_name(predictions, videos, one)
     alarms: list[str] = []
     names = _common_keypoints(named, videos, alarms)
     tells = {name for name, by_video in named.items() if any(map(matching.has_provenance, by_video.values()))}
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in named}
-    judged: dict[str, LabelSet] = {}
-    aligned: dict[str, dict[str, LabelSet]] = {name: {} for name in named}
-    surplus = dict.fromkeys(named, 0)
-    dropped = {"occluded" if occluded == "ignore" else "visible": 0, "anchors": 0}
+    judged: dict[str, Judged] = {}
     for video, labels in videos.items():
         sets = {name: by_video[video] for name, by_video in named.items()}
-        for name, prediction in sets.items():
-            matching.check_same_video(prediction, labels, name if len(videos) == 1 else f"{name}, {video}")
-        whole, alarm = by_people(boxed(labels), video if len(videos) > 1 else "the labels")
-        alarms += [alarm] if alarm else []
-        labels = matching.select_keypoints(whole, names)
-        base = matching.truth_table(labels, video, measures(whole, metric, frame, reference))
-        size = next((s.image_size for s in (labels, *sets.values()) if s.image_size), image_size) or (np.nan, np.nan)
-        base = base.assign(width=float(size[0]), height=float(size[1]))
-        sigmas = keypoint_sigmas(labels.skeleton)
-        keep = np.ones(len(base), bool)
-        if occluded != "score":
-            keep = (base.visible.to_numpy() == 1) == (occluded == "only")
-            dropped["occluded" if occluded == "ignore" else "visible"] += int((~keep).sum())
-        ours: dict[str, pd.DataFrame] = {}
-        anchors = np.zeros(len(base), bool)
-        for name, prediction in sets.items():
-            prediction = matching.same_individuals(matching.select_keypoints(prediction, names), labels)
-            by_id = matching.pairs_by_id(prediction, labels, match)
-            found, extra = matching.predicted_columns(prediction, labels, by_id, sigmas)
-            surplus[name] += extra
-            aligned[name][video] = prediction
-            ours[name] = pd.concat([base, found], axis=1)
-            if name in tells and not score_anchors:
-                anchors |= (found.source == Source.HUMAN.label).to_numpy()
-        dropped["anchors"] += int((keep & anchors).sum())
-        keep &= ~anchors
-        for name, table in ours.items():
-            tables[name].append(_scored(table[keep], metric))
-        judged[video] = without(labels, base[~keep])
-    points = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    _check_left(next(iter(points.values())), dropped, metric, frame)
+        judged[video] = judge_video(sets, labels, video, names, tells, rules, "" if one or len(videos) == 1 else video)
+        alarms += judged[video].alarms
+    points = {name: pd.concat([j.tables[name] for j in judged.values()], ignore_index=True) for name in named}
+    dropped = {what: sum(j.dropped[what] for j in judged.values()) for what in ("occlusion", "anchors")}
+    surplus = {name: sum(j.surplus[name] for j in judged.values()) for name in named}
+    _check_left(next(iter(points.values())), dropped, rules)
     for alarm in alarms:
         warnings.warn(alarm, PoofWarning, stacklevel=2)
     return Report(
         points=points,
         thresholds=limits,
         metric=metric,
-        unit=_unit(metric, frame, reference),
+        unit=_unit(rules),
         keypoints=tuple(names),
-        truth=judged,
-        predictions=aligned,
-        settings={"metric": metric, "thresholds": list(limits), "frame": frame, "occluded": occluded, "match": match,
-                  "score_anchors": score_anchors, "reference": list(reference) if reference else None},
+        truth={video: j.truth for video, j in judged.items()},
+        predictions={name: {video: j.predictions[name] for video, j in judged.items()} for name in named},
+        settings={"thresholds": list(limits), **asdict(rules)},
         warnings=alarms,
-        notes=_notes(next(iter(points.values())), dropped, surplus, metric),
-    )  # fmt: skip
+        notes=_notes(next(iter(points.values())), dropped, surplus, rules),
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -182,25 +153,19 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
 # ------------------------------------------------------------------------------------------------ what was asked for
 
 
-def _checked(
-    thresholds: Sequence[float] | None,
-    metric: str,
-    frame: str,
-    occluded: str,
-    match: str,
-    reference: Sequence[str] | None,
-) -> tuple[float, ...]:
+def _checked(thresholds: Sequence[float] | None, rules: Rules) -> tuple[float, ...]:
+    """The thresholds, ascending; a `PoofError` says what is wrong with them or with the rules."""
     for name, choice, valid in (
-        ("metric", metric, METRICS),
-        ("frame", frame, ("crop", "image")),
-        ("occluded", occluded, ("score", "ignore", "only")),
-        ("match", match, ("auto", "id", "nearest")),
+        ("metric", rules.metric, METRICS),
+        ("frame", rules.frame, ("crop", "image")),
+        ("occluded", rules.occluded, ("score", "ignore", "only")),
+        ("match", rules.match, ("auto", "id", "nearest")),
     ):
         if choice not in valid:
             raise PoofError(f"{name}: '{choice}' is not one of {', '.join(valid)}")
-    if (metric == "pck-reference") != (reference is not None):
+    if (rules.metric == "pck-reference") != (rules.reference is not None):
         raise PoofError("the metric pck-reference and a reference (two keypoints) go together; give both or neither")
-    relative = metric.startswith("pck")
+    relative = rules.metric.startswith("pck")
     if thresholds is None:
         return PCK_THRESHOLDS if relative else PIXEL_THRESHOLDS
     if not len(thresholds):
@@ -265,44 +230,41 @@ def _common_keypoints(named: Mapping[str, Videos], videos: Videos, alarms: list[
 # ------------------------------------------------------------------------------------------------ the result
 
 
-def _scored(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The table with dx, dy, `error` (Euclidean px of the video) and `score` (in the unit of the thresholds)."""
-    difference = table[["px", "py"]].to_numpy() - table[["x", "y"]].to_numpy()
-    error = l2_error(difference)
-    score = (thesis_error(difference) if metric == "thesis" else error) * table.unit.to_numpy()
-    return table.assign(dx=difference[:, 0], dy=difference[:, 1], error=error, score=score)
+def _left_out(dropped: Mapping[str, int], rules: Rules) -> list[str]:
+    words = {
+        "occlusion": "visible points" if rules.occluded == "only" else "occluded points",
+        "anchors": "points that a person set in a prediction's file",
+    }
+    return [f"{count} {words[what]}" for what, count in dropped.items() if count]
 
 
-def _check_left(points: pd.DataFrame, dropped: Mapping[str, int], metric: str, frame: str) -> None:
+def _check_left(points: pd.DataFrame, dropped: Mapping[str, int], rules: Rules) -> None:
     if not len(points):
-        reasons = ", ".join(f"{count} {name}" for name, count in dropped.items() if count) or "no labelled points"
-        raise PoofError(f"nothing is left to judge ({reasons} left out); see --occluded and --score-anchors")
+        reasons = " and ".join(_left_out(dropped, rules)) or "all points"
+        raise PoofError(f"nothing is left to judge: {reasons} do not count; see --occluded and --score-anchors")
     if not np.isfinite(points.unit).any():
-        if frame == "crop" and not metric.startswith("pck"):
-            raise PoofError("no box and never two labelled points: no crop to measure in; take --frame image")
-        raise PoofError(f"no labelled instance shows the keypoints that {metric} needs; take another --metric")
+        if rules.metric.startswith("pck"):
+            raise PoofError(f"no labelled instance has the size that {rules.metric} needs; take another --metric")
+        raise PoofError("no box and never two labelled points: no crop to measure in; take --frame image")
 
 
-def _notes(points: pd.DataFrame, dropped: Mapping[str, int], surplus: Mapping[str, int], metric: str) -> list[str]:
+def _notes(points: pd.DataFrame, dropped: Mapping[str, int], surplus: Mapping[str, int], rules: Rules) -> list[str]:
     """What was left out or belongs to nobody, one line each."""
-    words = {"anchors": "points that a person set in a prediction's file"}
-    notes = [f"{count} {words.get(what, f'{what} points')} are not judged" for what, count in dropped.items() if count]
+    notes = [f"{reason} are not judged" for reason in _left_out(dropped, rules)]
     unsized = int((~np.isfinite(points.unit)).sum())
     if unsized:
-        notes.append(f"{unsized} points have no size to measure {metric} by and are left out of the accuracies")
+        notes.append(f"{unsized} points have no size to measure {rules.metric} by and are left out of the accuracies")
     if not np.isfinite(points.width).all():
         notes.append("no file tells the size of the frames, so delta_avg is unknown; give it with --size WIDTHxHEIGHT")
     for name, count in surplus.items():
         if count:
-            notes.append(
-                f"{name}: {count} predicted instances belong to no labelled one; only OKS counts them as false"
-            )
+            notes.append(f"{name}: {count} predicted instances are no labelled one; only OKS counts them as false")
     return notes
 
 
-def _unit(metric: str, frame: str, reference: Sequence[str] | None) -> str:
-    if metric == "pck-reference":
-        return f"of {' - '.join(reference or ())}"
-    if metric.startswith("pck"):
-        return {"pck-box": "of the box's longer side", "pck-torso": "of the torso", "pck-head": "of the head"}[metric]
-    return "px of the 256x192 crop" if frame == "crop" else "px of the video"
+def _unit(rules: Rules) -> str:
+    if rules.metric == "pck-reference":
+        return f"of {' - '.join(rules.reference or ())}"
+    if rules.metric.startswith("pck"):
+        return {"pck-box": "of the box's longer side", "pck-torso": "of the torso"}.get(rules.metric, "of the head")
+    return "px of the 256x192 crop" if rules.frame == "crop" else "px of the video"

@@ -1,0 +1,95 @@
+"""One video: its predictions beside its labels, point by point, without what does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from poof.evaluation import matching
+from poof.evaluation.metrics import l2_error, thesis_error
+from poof.evaluation.oks import keypoint_sigmas
+from poof.evaluation.truth import boxed, by_people, measures, without
+from poof.labels.model import LabelSet, Source
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The options of `evaluate` that say what is judged and how; see there."""
+
+    metric: str
+    frame: str
+    occluded: str
+    match: matching.Match
+    score_anchors: bool
+    reference: Sequence[str] | None
+    image_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One video: the points under each prediction, the label sets that were judged, and what was not."""
+
+    tables: dict[str, pd.DataFrame]
+    truth: LabelSet
+    predictions: dict[str, LabelSet]
+    dropped: dict[str, int]
+    surplus: dict[str, int]
+    alarms: list[str]
+
+
+def judge_video(
+    predictions: Mapping[str, LabelSet],
+    truth: LabelSet,
+    video: str,
+    names: Sequence[str],
+    tells: Set[str],
+    rules: Rules,
+    of: str,
+) -> Judged:
+    """Bring the predictions of one video to its labels, and leave out what is not judged under any of them.
+
+    `names` are the keypoints that count, `tells` the predictions whose files tell a person's points from others, `of`
+    how messages call the video ('' where there is but one).
+    """
+    for name, prediction in predictions.items():
+        matching.check_same_video(prediction, truth, f"{name}, {of}" if of else name)
+    people, alarm = by_people(boxed(truth), of or "the labels")
+    labels = matching.select_keypoints(people, names)
+    size = next((s.image_size for s in (truth, *predictions.values()) if s.image_size), rules.image_size)
+    width, height = size or (np.nan, np.nan)
+    base = matching.truth_table(labels, video, measures(people, rules.metric, rules.frame, rules.reference))
+    base = base.assign(width=float(width), height=float(height))
+    keep = np.ones(len(base), bool)
+    if rules.occluded != "score":
+        keep = (base.visible.to_numpy() == 1) == (rules.occluded == "only")
+    anchors = np.zeros(len(base), bool)
+    sigmas = keypoint_sigmas(labels.skeleton)
+    ours: dict[str, LabelSet] = {}
+    found: dict[str, pd.DataFrame] = {}
+    surplus: dict[str, int] = {}
+    for name, prediction in predictions.items():
+        ours[name] = matching.same_individuals(matching.select_keypoints(prediction, names), labels)
+        by_id = matching.pairs_by_id(ours[name], labels, rules.match)
+        found[name], surplus[name] = matching.predicted_columns(ours[name], labels, by_id, sigmas)
+        if name in tells and not rules.score_anchors:
+            anchors |= (found[name].source == Source.HUMAN.label).to_numpy()
+    judged = keep & ~anchors
+    return Judged(
+        tables={name: _scored(pd.concat([base, f], axis=1)[judged], rules.metric) for name, f in found.items()},
+        truth=without(labels, base[~judged]),
+        predictions=ours,
+        dropped={"occlusion": int((~keep).sum()), "anchors": int((keep & anchors).sum())},
+        surplus=surplus,
+        alarms=[alarm] if alarm else [],
+    )
+
+
+def _scored(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The table with dx, dy, `error` (Euclidean px of the video) and `score` (in the unit of the thresholds)."""
+    difference = table[["px", "py"]].to_numpy() - table[["x", "y"]].to_numpy()
+    error = l2_error(difference)
+    score = (thesis_error(difference) if metric == "thesis" else error) * table.unit.to_numpy()
+    return table.assign(dx=difference[:, 0], dy=difference[:, 1], error=error, score=score)
