@@ -40,6 +40,7 @@ from poof.labels.symmetry import mirror_pairs
 ENDINGS: tuple[str, ...] = (".json",)
 VERSION = 1
 _BOX_TOLERANCE = 0.01
+_DECIMALS = 3
 
 
 def detect(path: Path, head: bytes) -> bool:
@@ -382,12 +383,11 @@ def _annotation(
 ) -> dict[str, Any]:
     """One annotation with the fields that COCO readers expect, and its provenance when there is any."""
     shown = points.labelled & (points.visible > 0)
+    xy = points.xy.astype(np.float64).round(_DECIMALS)
     keypoints: list[float] = []
     for k in range(len(skeleton)):
-        keypoints += (
-            [_number(points.xy[k, 0]), _number(points.xy[k, 1]), int(points.visible[k])] if shown[k] else [0, 0, 0]
-        )
-    box = points.box if points.box is not None else _extent(points.xy[shown])
+        keypoints += [*map(_number, xy[k]), int(points.visible[k])] if shown[k] else [0, 0, 0]
+    box = points.box if points.box is not None else _extent(xy[shown])
     bbox = [_number(v) for v in box]
     entry: dict[str, Any] = {
         "id": number,
@@ -413,7 +413,7 @@ def _annotation(
             "confidence": [None if math.isnan(c) else round(float(c), 4) for c in points.confidence],
         }
         if unseen.any():
-            entry["poof"]["unseen"] = {str(k): [_number(v) for v in points.xy[k]] for k in np.flatnonzero(unseen)}
+            entry["poof"]["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
     return entry
 
 
@@ -423,8 +423,8 @@ def _default_name(frame: int) -> str:
 
 
 def _number(value: float) -> float:
-    """Three decimals, whole numbers as integers."""
-    rounded = round(float(value), 3)
+    """A coordinate as the file holds it; whole numbers as integers."""
+    rounded = round(float(value), _DECIMALS)
     return int(rounded) if rounded == int(rounded) else rounded
 
 

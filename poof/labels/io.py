@@ -80,7 +80,11 @@ def load_labels(
         If the file is missing, empty, of no known format, damaged, ambiguous, or holds no label.
     """
     path = Path(path)
-    name = _checked(format) if format else detect_format(path)
+    if format:
+        name = _checked(format)
+        _head(path)
+    else:
+        name = detect_format(path)
     return FORMATS[name].load(path, Choice(frame_names, category, video))
 
 
@@ -106,6 +110,15 @@ def detect_format(path: Path) -> str:
     PoofError
         If the file is missing, empty, unreadable or of no known format.
     """
+    head = _head(path)
+    for name, module in FORMATS.items():
+        if module.detect(path, head):
+            return name
+    raise PoofError(f"{path}: is no label file that poof knows; it reads {', '.join(FORMATS)}")
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file that has some."""
     if path.is_dir():
         raise PoofError(f"{path}: is a folder; name a label file")
     try:
@@ -117,10 +130,7 @@ def detect_format(path: Path) -> str:
         raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise PoofError(f"{path}: is empty; label at least one frame")
-    for name, module in FORMATS.items():
-        if module.detect(path, head):
-            return name
-    raise PoofError(f"{path}: is no label file that poof knows; it reads {', '.join(FORMATS)}")
+    return head
 
 
 def format_for(path: Path, format: str | None = None) -> str:

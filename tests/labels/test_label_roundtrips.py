@@ -1,0 +1,182 @@
+"""Whatever a label set holds comes back from a file, in every format, as far as the format can hold it."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from poof.errors import PoofError, PoofWarning
+from poof.labels import FORMATS, LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
+from poof.labels.io import format_for
+
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow_format = settings(quick, max_examples=25)
+
+# Anything a person may call a keypoint: every script, commas, quotes, hashes; no control characters, no outer blanks.
+words = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" ,;\"'#"), min_size=1, max_size=8).filter(
+    lambda word: word == word.strip()
+)
+pixels = st.floats(-50, 5000, width=32)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def skeletons(draw: st.DrawFn) -> Skeleton:
+    names = draw(st.lists(words, min_size=1, max_size=6, unique=True))
+    pairs = st.lists(st.tuples(*[st.integers(0, len(names) - 1)] * 2), max_size=3)
+    return Skeleton(tuple(names), tuple(draw(pairs)), tuple(draw(pairs)), draw(words))
+
+
+@st.composite
+def instances(draw: st.DrawFn, frame: int, count: int) -> Points:
+    """At least one labelled point, each labelled point with any provenance."""
+    points = Points.empty(count)
+    labelled = draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
+    for k in np.flatnonzero(labelled):
+        points.xy[k] = draw(st.tuples(pixels, pixels))
+        points.visible[k] = draw(st.sampled_from(Visible))
+        points.source[k] = draw(st.sampled_from([s for s in Source if s]))
+        points.anchor[k] = draw(st.integers(-1, 10**6))
+        points.steps[k] = draw(st.integers(0, 10**4))
+        points.confidence[k] = draw(st.just(np.nan) | st.floats(0, 1, width=32))
+    if draw(st.booleans()):
+        corner, extent = st.floats(-50, 3000, width=32), st.floats(0, 3000, width=32)
+        points.box = np.array(draw(st.tuples(corner, corner, extent, extent)), np.float32)
+    if draw(st.booleans()):
+        human = Points.human(frame, points.xy, np.maximum(points.visible, 1), points.box)
+        return human
+    return points
+
+
+@st.composite
+def label_sets(draw: st.DrawFn) -> LabelSet:
+    skeleton = draw(skeletons())
+    keys = draw(st.lists(st.tuples(st.integers(0, 99999), st.integers(0, 3)), min_size=1, max_size=5, unique=True))
+    labels = LabelSet(skeleton, image_size=draw(st.none() | st.tuples(*[st.integers(1, 9999)] * 2)))
+    for frame, instance in keys:
+        labels.add(frame, instance, draw(instances(frame, len(skeleton))))
+    labels.tracked = draw(st.booleans())
+    names = st.dictionaries(st.sampled_from(sorted({*labels.frames, 7, 123456})), words, max_size=4)
+    labels.frame_names = draw(names)
+    labels.info = draw(st.dictionaries(words, json_values, max_size=3))
+    labels.individuals = draw(st.dictionaries(st.integers(0, 3), words, max_size=3))
+    return labels
+
+
+def again(labels: LabelSet, name: str, format: str | None = None) -> LabelSet:
+    """Written and read."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", PoofWarning)
+        save_labels(labels, Path(folder) / name, format=format)
+        return load_labels(Path(folder) / name)
+
+
+def assert_same_points(a: LabelSet, b: LabelSet) -> None:
+    assert set(a.instances) == set(b.instances)
+    for frame, instance, points in a:
+        other = b.instances[frame, instance]
+        np.testing.assert_allclose(points.xy, other.xy, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(points.confidence, other.confidence, rtol=0, atol=1e-4)
+        for field in ("visible", "source", "anchor", "steps"):
+            np.testing.assert_array_equal(getattr(points, field), getattr(other, field), err_msg=field)
+
+
+@quick
+@given(label_sets())
+def test_coco_holds_everything(labels: LabelSet) -> None:
+    back = again(labels, "labels.json")
+    assert_same_points(labels, back)
+    for field in ("skeleton", "image_size", "tracked", "frame_names", "info", "individuals"):
+        assert getattr(back, field) == getattr(labels, field), field
+    for frame, instance, points in labels:
+        box = back.instances[frame, instance].box
+        if points.box is None:
+            assert box is None
+        elif box is not None:
+            np.testing.assert_allclose(box, points.box, rtol=0, atol=1e-3)
+
+
+@quick
+@given(label_sets())
+def test_coco_written_again_is_the_same_file(labels: LabelSet) -> None:
+    for points in labels.instances.values():
+        points.box = None  # one that is the extent but for a hundredth is not kept
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = Path(folder) / "1.json", Path(folder) / "2.json"
+        save_labels(labels, first)
+        save_labels(load_labels(first), second)
+        assert first.read_bytes() == second.read_bytes()
+
+
+@quick
+@given(label_sets())
+def test_csv_holds_every_point(labels: LabelSet) -> None:
+    back = again(labels, "labels.csv")
+    assert back.skeleton.keypoints == labels.skeleton.keypoints
+    assert_same_points(labels, back)
+
+
+@pytest.mark.parametrize("name", ["CollectedData_Ann.csv", "labels.h5"])
+def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
+    @slow_format
+    @given(label_sets())
+    def check(labels: LabelSet) -> None:
+        labels.frame_names, labels.individuals, labels.info = {}, {}, {}
+        expected = labels.replace(instances={})
+        for frame, instance, points in labels:
+            shown = Points.human(frame, np.where((points.visible > 0)[:, None], points.xy, np.nan))
+            if shown.labelled.any():
+                expected.add(frame, instance, shown)
+        if not expected.instances:
+            with pytest.raises(PoofError, match="no labelled point"):
+                again(labels, name)
+            return
+        back = again(labels, name)
+        assert back.skeleton.keypoints == labels.skeleton.keypoints
+        assert_same_points(expected, back)
+
+    check()
+
+
+@pytest.mark.parametrize(("format", "ending"), [(f, e) for f, m in FORMATS.items() for e in m.ENDINGS])
+def test_every_format_holds_plain_human_labels(format: str, ending: str) -> None:
+    """The least that a format must do, and that reading finds it without help."""
+    labels = LabelSet(Skeleton(("Schnauze", "左手", "tail tip")))
+    labels.add(3, 0, Points.human(3, np.array([[1.25, 2.5], [np.nan, np.nan], [639.0, 479.0]])))
+    labels.add(40, 0, Points.human(40, np.array([[0.0, 0.0], [7.125, 8.0], [np.nan, np.nan]])))
+    back = again(labels, f"labels{ending}", format)
+    assert back.skeleton.keypoints == labels.skeleton.keypoints
+    assert back.tracked
+    assert_same_points(labels, back)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("a.json", "coco"), ("A.JSON", "coco"), ("a.csv", "csv"), ("a.h5", "deeplabcut"), ("CollectedData.csv", "deeplabcut")],
+)
+def test_format_by_name(name: str, format: str) -> None:
+    assert format_for(Path(name)) == format
+
+
+def test_only_the_first_instance_lists_unlabelled_keypoints(tmp_path: Path) -> None:
+    labels = LabelSet(Skeleton(("a", "b", "never")))
+    labels.add(0, 0, Points.human(0, np.array([[np.nan, np.nan], [1.0, 2.0], [np.nan, np.nan]])))
+    labels.add(1, 0, Points.human(1, np.array([[3.0, 4.0], [np.nan, np.nan], [np.nan, np.nan]])))
+    save_labels(labels, tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == (
+        "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps\n"
+        "0,0,a,,,,0,,-1,0\n"
+        "0,0,b,1.0,2.0,1.0,2,human,0,0\n"
+        "0,0,never,,,,0,,-1,0\n"
+        "1,0,a,3.0,4.0,1.0,2,human,1,0\n"
+    )
