@@ -1,0 +1,25 @@
+"""The backbones by name. To add one: a file that gives a `Host`, a line here; the tests run over all of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from poof.recog.backbones.base import Factory
+from poof.recog.backbones.i3d import i3d_resnet
+from poof.recog.backbones.mobilenet import mobilenet_v2
+from poof.recog.backbones.resnet import resnet
+from poof.recog.backbones.video_resnet import video_resnet
+
+BACKBONES: dict[str, Factory] = {
+    "resnet18": partial(resnet, "resnet18"),
+    "resnet34": partial(resnet, "resnet34"),
+    "resnet50": partial(resnet, "resnet50"),
+    "resnet101": partial(resnet, "resnet101"),
+    "mobilenet_v2": mobilenet_v2,
+    "i3d_resnet18": partial(i3d_resnet, "resnet18"),
+    "i3d_resnet34": partial(i3d_resnet, "resnet34"),
+    "i3d_resnet50": partial(i3d_resnet, "resnet50"),
+    "i3d_resnet101": partial(i3d_resnet, "resnet101"),
+    "r3d_18": partial(video_resnet, "r3d_18"),
+    "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
+}

@@ -1,0 +1,245 @@
+"""`build_model`: a backbone or a published network by name, with modules by name."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from poof.errors import PoofError
+from poof.recog.backbones import BACKBONES
+from poof.recog.backbones.base import Factory, Host
+from poof.recog.counting import count_forward, parameters
+from poof.recog.model import Clock, HostedRecognizer, Insertion, Placed, Plan, Recognizer, apply
+from poof.recog.modules import MODULES
+from poof.recog.modules.base import Place, Shape, TemporalModule
+from poof.recog.networks import NETWORKS
+from poof.recog.weights import load_weights
+
+Request: TypeAlias = str | tuple[str, Mapping[str, Any]]
+"""A module by name, with knobs: 'm2a', 'm2a:shift=zero,attention=tam' or ('m2a', {'shift': 'zero'})."""
+
+
+def available() -> dict[str, list[str]]:
+    """Every name `build_model` knows, under 'modules', 'backbones' and 'networks'."""
+    return {"modules": list(MODULES), "backbones": list(BACKBONES), "networks": list(NETWORKS)}
+
+
+def build_model(
+    name: str,
+    modules: Sequence[Request] = (),
+    frames: int = 8,
+    num_classes: int = 174,
+    *,
+    size: int = 224,
+    dropout: float = 0.5,
+    weights: str | Path | None = None,
+) -> Recognizer:
+    """A network for clips.
+
+    Parameters
+    ----------
+    name
+        A backbone, or a published network (which brings its modules).
+    modules
+        Temporal modules for a backbone, in the order in which they act where two share a place; each a name, a name
+        with knobs ('m2a:shift=zero') or a pair (name, knobs).
+    frames
+        Frames per clip: segments, for networks whose input module takes several raw frames a segment.
+    num_classes
+        Classes.
+    size
+        Side of the square input in pixels, for the shapes; other sizes work unless a module depends on it.
+    dropout
+        In front of the classifier.
+    weights
+        'imagenet' or 'kinetics' (torchvision's, fetched into its cache), or the path of a state dict with the
+        backbone's own keys. A classifier of another number of classes is left out.
+
+    Raises
+    ------
+    PoofError
+        For unknown names (the valid ones are listed), knobs, and combinations that make no sense (with the reason).
+    """
+    if frames < 1 or num_classes < 1 or size < 1 or not 0 <= dropout < 1:
+        raise PoofError(
+            f"frames={frames}, num_classes={num_classes}, size={size}, dropout={dropout}: the first three must be at "
+            "least 1, dropout in [0, 1)"
+        )
+    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    if name in NETWORKS:
+        network = NETWORKS[name]
+        if modules:
+            raise PoofError(f"{name} is a whole network; give modules to a backbone: {', '.join(BACKBONES)}")
+        if not isinstance(network.backbone, str):
+            return network.backbone(**config, weights=weights)
+        backbone, requests = network.backbone, [parse_request(m) for m in network.modules]
+        config["modules"] = []
+    elif name in BACKBONES:
+        backbone, requests = name, [parse_request(module) for module in modules]
+        config["modules"] = [[module, dict(knobs)] for module, knobs in requests]
+    else:
+        raise unknown("backbone or network", name, [*BACKBONES, *NETWORKS])
+    factory = BACKBONES[backbone]
+    host = factory(num_classes)
+    plan = make_plan(factory, backbone, requests, frames, num_classes, size)
+    if weights is not None:
+        load_weights(host, weights)
+    return HostedRecognizer(host, plan, config)
+
+
+def parse_request(request: Request | Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """(name, knobs) of a module; the name and the knobs' names are checked here, their values by the module."""
+    if isinstance(request, str):
+        name, _, text = request.partition(":")
+        knobs = dict(_parse_knob(part, request) for part in text.split(",") if part)
+    else:
+        name, knobs = request[0], dict(request[1])
+    if name not in MODULES:
+        raise unknown("module", name, list(MODULES))
+    valid = [*_knobs(MODULES[name].places, 1), *_knobs(MODULES[name], 1)]
+    for knob in knobs:
+        if knob not in valid:
+            raise PoofError(f"{name} has no knob '{knob}'; it has {', '.join(valid) or 'none'}")
+    return name, knobs
+
+
+def unknown(kind: str, name: str, valid: Sequence[str]) -> PoofError:
+    """The error for a name that is not there; lists those that are and the one probably meant."""
+    close = get_close_matches(name, valid, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return PoofError(f"unknown {kind} '{name}'{hint}; there are {', '.join(valid)}")
+
+
+def make_plan(
+    factory: Factory,
+    backbone: str,
+    requests: Sequence[tuple[str, Mapping[str, Any]]],
+    frames: int,
+    num_classes: int,
+    size: int,
+) -> Plan:
+    """Build each module for the shape that really reaches its place.
+
+    A twin of the host runs once on torch's meta device. The first time a place is reached, its module is built for
+    the shape seen there, and its own twin takes part from then on: modules that change a shape are followed.
+    """
+    plan = Plan()
+    if not requests:
+        return plan
+    with torch.device("meta"):
+        probe = factory(num_classes)
+    probe.net.eval()
+    clock = Clock(frames)
+    for name, knobs in requests:
+        _request_places(probe, plan, clock, name, knobs, backbone)
+    for name, knobs in requests:
+        plan.per_segment *= MODULES[name].raw_frames(**_split(name, knobs)[1])
+    raw = frames * plan.per_segment
+    clips = torch.empty(1, raw, 3, size, size, device="meta")
+    clock.frames = raw
+    with torch.no_grad():
+        probe.net(clips.flatten(0, 1) if probe.dims == 2 else clips.transpose(1, 2))
+    for name, _ in requests:
+        if not any(placed.line.module == name for placed in plan.placed):
+            reasons = [text for text in plan.left_out if text.startswith(f"{name} ")]
+            reason = reasons[0].removeprefix(f"{name} ") if reasons else "it has no such place"
+            raise PoofError(f"{name} cannot go into {backbone}: {reason}")
+    return plan
+
+
+def _request_places(probe: Host, plan: Plan, clock: Clock, name: str, knobs: Mapping[str, Any], backbone: str) -> None:
+    for place in MODULES[name].places(probe, **_split(name, knobs)[0]):
+        layer = probe.net.get_submodule(place.path)
+
+        def visit(x: Tensor, place: Place = place) -> Tensor:
+            return _place(x, place, name, knobs, plan, probe.dims, clock, backbone)
+
+        if place.side == "before":
+            layer.register_forward_pre_hook(lambda _, inputs, visit=visit: (visit(inputs[0]), *inputs[1:]))
+        else:
+            layer.register_forward_hook(lambda _, inputs, output, visit=visit: visit(output))
+
+
+def _place(
+    x: Tensor,
+    place: Place,
+    name: str,
+    knobs: Mapping[str, Any],
+    plan: Plan,
+    dims: int,
+    clock: Clock,
+    backbone: str,
+) -> Tensor:
+    shape = _shape(x, dims, clock)
+    if shape.frames < MODULES[name].min_frames:
+        plan.left_out.append(f"{name} {place}: {shape.frames} frame there, {MODULES[name].min_frames} needed")
+        return x
+    module = _make(name, knobs, shape, f"{backbone}, {place}")
+    twin = copy.deepcopy(module).to("meta").eval()
+    count = count_forward(twin, (1, shape.frames, shape.channels, shape.height, shape.width))
+    y = apply(twin, x, dims, clock)
+    line = Insertion(name, place, shape, _shape(y, dims, clock), parameters(module), count.macs)
+    key = f"{place.path or 'input'}_{place.side}_{name}".replace(".", "_")
+    while any(placed.key == key for placed in plan.placed):
+        key += "_again"
+    plan.placed.append(Placed(key, module, line))
+    return y
+
+
+def _shape(x: Tensor, dims: int, clock: Clock) -> Shape:
+    return (
+        Shape(x.shape[2], x.shape[1], x.shape[3], x.shape[4])
+        if dims == 3
+        else Shape(clock.frames, x.shape[1], x.shape[2], x.shape[3])
+    )
+
+
+def _make(name: str, knobs: Mapping[str, Any], shape: Shape, where: str) -> TemporalModule:
+    try:
+        return MODULES[name](shape, **_split(name, knobs)[1])
+    except PoofError as error:
+        raise PoofError(f"{name} in {where} ({shape}): {error}") from None
+
+
+def _split(name: str, knobs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    moving = _knobs(MODULES[name].places, 1)
+    return {k: v for k, v in knobs.items() if k in moving}, {k: v for k, v in knobs.items() if k not in moving}
+
+
+def _knobs(function: Any, skip: int) -> list[str]:
+    return list(inspect.signature(function).parameters)[skip:]
+
+
+def _parse_knob(text: str, request: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise PoofError(f"'{request}': write knobs as name:knob=value,knob=value")
+    if value.lower() in ("true", "false"):
+        return key.strip(), value.lower() == "true"
+    try:
+        return key.strip(), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key.strip(), value.strip()
+
+
+def explain_places(model: Recognizer) -> list[dict[str, Any]]:
+    """One row a module inserted: where it went, the shapes (T x C x H x W), parameters and MACs it adds."""
+    return [
+        {
+            "module": line.module,
+            "place": str(line.place),
+            "in": str(line.before),
+            "out": str(line.after),
+            "parameters": line.parameters,
+            "macs": line.macs,
+        }
+        for line in model.insertions
+    ]

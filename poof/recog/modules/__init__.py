@@ -1,0 +1,18 @@
+"""The temporal modules by name. To add one: a file with a `TemporalModule`, a line here; the tests run over all."""
+
+from __future__ import annotations
+
+from poof.recog.modules.base import TemporalModule
+from poof.recog.modules.m2a import MotionAwareAttention
+from poof.recog.modules.tam import AdaptiveModule
+from poof.recog.modules.tdn import LongTermDifference
+from poof.recog.modules.tea import MotionExcitation
+from poof.recog.modules.tsm import TemporalShift
+
+MODULES: dict[str, type[TemporalModule]] = {
+    "m2a": MotionAwareAttention,
+    "tsm": TemporalShift,
+    "tea": MotionExcitation,
+    "tdn": LongTermDifference,
+    "tam": AdaptiveModule,
+}

@@ -1,0 +1,160 @@
+"""What every temporal module is: one class, one file, one line in `poof.recog.modules.MODULES`.
+
+A module sees a clip's features as (N, T, C, H, W) whatever its host: the frame folds and turns axes, so the same file
+serves 2D hosts (where time lives in the batch) and 3D hosts. It says itself where in a host it belongs (`places`),
+checks there that the shape makes sense (`__init__`), and may besides
+
+* consume several raw frames a segment when it sits on the input (`raw_frames`),
+* give features to the classifier from a side branch (`features`, `side`),
+* add losses (`losses`) and
+* read out what it did in the last forward pass (`diagnostics`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
+
+from poof.errors import PoofError
+
+if TYPE_CHECKING:
+    from poof.recog.backbones.base import Block, Host
+
+Side = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The features at one place of a host for one clip: frames T, channels C, height and width in cells."""
+
+    frames: int
+    channels: int
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.frames}x{self.channels}x{self.height}x{self.width}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Before or after one layer of the host, named by its path there; the path '' is the host itself (its input)."""
+
+    path: str
+    side: Side = "before"
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.path or 'the input'}"
+
+
+class TemporalModule(nn.Module):
+    """Base of the modules that can be put into a host.
+
+    Parameters
+    ----------
+    shape
+        The features at the place where the module is going to sit. The constructor raises `PoofError`, with the
+        reason, where the module makes no sense.
+
+    Attributes
+    ----------
+    document : str
+        Where the module is defined: authors, title, section.
+    origin : str
+        The authors' own code, as a GitHub owner/name, '' where none is known.
+    summary : str
+        One line for `recog list`.
+    min_frames : int
+        Places with fewer frames are left out (and named in the report).
+    features : int
+        Number of features per clip that `side` hands to the classifier.
+    watching : bool
+        Whether the forward pass keeps what `diagnostics` reads; off by default since it may cost memory.
+    """
+
+    document: ClassVar[str]
+    origin: ClassVar[str] = ""
+    summary: ClassVar[str]
+    min_frames: ClassVar[int] = 2
+    features: int = 0
+    watching: bool = False
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    @classmethod
+    def places(cls, host: Host) -> Sequence[Place]:
+        """Where in `host` the module belongs, in the order of the forward pass; takes those knobs that move it."""
+        raise NotImplementedError
+
+    @classmethod
+    def raw_frames(cls, **knobs: Any) -> int:
+        """Raw frames the module takes for each frame it gives, with these knobs; above 1 only on the input."""
+        del knobs
+        return 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (N, T, C, H, W) to features of the same or another shape."""
+        raise NotImplementedError
+
+    def side(self) -> Tensor:
+        """Features (N, `features`) of the last forward pass for the classifier."""
+        raise NotImplementedError
+
+    def losses(self) -> dict[str, Tensor]:
+        """Scalar losses of the last forward pass, already weighted; added to the classification loss."""
+        return {}
+
+    def diagnostics(self) -> dict[str, float]:
+        """Numbers that say what the module did in the last forward pass while `watching`."""
+        return {}
+
+
+def temporal_blocks(host: Host) -> list[Block]:
+    """The residual blocks in which shift-like modules sit, by the rule of TSM's code that M2A shares.
+
+    Every block of a ResNet, every second one (of each stage) when the third stage has 23 or more (ResNet-101);
+    of MobileNetV2 the blocks that have both an expansion and a skip connection.
+    """
+    blocks = [block for block in host.blocks if block.skip and block.expands]
+    third = sum(block.stage == 3 for block in blocks)
+    return [block for block in blocks if block.index % 2 == 0] if third >= 23 else blocks
+
+
+def shift_time(x: Tensor, by: int, fill: Literal["wrap", "zero"] = "zero") -> Tensor:
+    """Frame t of the result is frame t + `by` of `x` (N, T, ...); beyond the ends zeros or the other end's frames."""
+    if fill == "wrap":
+        return torch.roll(x, -by, dims=1)
+    count = min(abs(by), x.shape[1])
+    zeros = torch.zeros_like(x[:, :count])
+    return torch.cat([x[:, count:], zeros] if by > 0 else [zeros, x[:, : x.shape[1] - count]], dim=1)
+
+
+def norm_frames(x: Tensor) -> Tensor:
+    """Layer norm of each frame over all its channels and cells, without affine parameters (eps 1e-5)."""
+    return nn.functional.layer_norm(x, x.shape[2:])
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Mixed precision off for what overflows or loses too much in it; the meta device knows no such mode."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+
+
+def per_frame(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A 2D layer on each frame of (N, T, C, H, W)."""
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def choose(knob: str, value: str, options: Sequence[str]) -> str:
+    """`value`, or a `PoofError` that lists what the knob may be."""
+    if value not in options:
+        raise PoofError(f"{knob}={value}: choose one of {', '.join(options)}")
+    return value

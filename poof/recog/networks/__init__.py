@@ -1,0 +1,11 @@
+"""The published networks by name. To add one: a `Network` in the file of its document; to add a document: a file and
+a line here. The tests run over all of them."""
+
+from __future__ import annotations
+
+from poof.recog.networks.base import Network
+from poof.recog.networks.gebotys import GEBOTYS
+
+NETWORKS: dict[str, Network] = {
+    **GEBOTYS,
+}

@@ -1,0 +1,95 @@
+"""Published weights into a backbone: by torchvision's name or from a file, whole or nothing but the classifier."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from poof.errors import PoofError
+from poof.recog.backbones.base import Host
+from poof.recog.backbones.i3d import inflate
+from poof.torchvision_ops import ensure
+
+
+def load_weights(host: Host, weights: str | Path) -> None:
+    """Fill the backbone. Every key must fit; only the classifier may have another number of classes.
+
+    Parameters
+    ----------
+    weights
+        A name in `host.weights`, or a file with a state dict in torchvision's keys.
+
+    Raises
+    ------
+    PoofError
+        If the name is unknown, the file missing or unreadable, or a key does not fit.
+    """
+    if str(weights) in host.weights:
+        source, state = str(weights), _published(host.weights[str(weights)])
+    else:
+        path = Path(weights)
+        if not path.is_file():
+            known = ", ".join(host.weights) or "none"
+            raise PoofError(f"{path}: no such file, and no published weights of that name (there are: {known})")
+        source, state = str(path), read_state(path)
+    load_backbone(host.net, state, source, host.classifier, host.inflated)
+
+
+def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classifier: str, inflated: bool) -> None:
+    """Copy `state` into `net`, strictly but for a classifier of another size; 2D kernels are inflated where needed."""
+    own = net.state_dict()
+    fitted = {key: _fit(value, own.get(key), inflated) for key, value in state.items()}
+    for key in (f"{classifier}.weight", f"{classifier}.bias"):
+        if key in fitted and key in own and fitted[key].shape != own[key].shape:
+            fitted[key] = own[key]
+    wrong = [key for key, value in fitted.items() if key in own and value.shape != own[key].shape]
+    missing, extra = own.keys() - fitted.keys(), fitted.keys() - own.keys()
+    # Files from before batch norm counted its batches lack that key, and nothing depends on it here.
+    missing = {key for key in missing if not key.endswith("num_batches_tracked")}
+    for kind, keys in (("lacks", missing), ("has the unknown", extra), ("has another shape for", wrong)):
+        if keys:
+            raise PoofError(
+                f"{source}: does not fit this backbone: it {kind} '{min(keys)}' and {len(keys) - 1} more keys"
+            )
+    net.load_state_dict(fitted, strict=False)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A state dict from a file; one under 'state_dict' or 'model', or with 'module.' before its keys, is found."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise PoofError(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise PoofError(f"{path}: holds no state dict")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _fit(value: Tensor, own: Tensor | None, inflated: bool) -> Tensor:
+    if inflated and own is not None and value.dim() == 4 and own.dim() == 5:
+        return inflate(value, own.shape[2])
+    return value
+
+
+def _published(entry: str) -> dict[str, Tensor]:
+    ensure()
+    from torchvision.models import get_weight
+
+    weights = get_weight(entry)
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (URLError, OSError) as error:
+        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        name = weights.url.rsplit("/", 1)[-1]
+        raise PoofError(
+            f"{name}: cannot be fetched ({error}); download {weights.url} elsewhere, put it into {cache} "
+            "or name the file with --weights"
+        ) from error

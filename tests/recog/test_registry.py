@@ -1,0 +1,119 @@
+"""Over the whole registry: every module in every kind of host, every backbone, every network."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from poof import recog
+from poof.recog.backbones import BACKBONES
+from poof.recog.counting import count_forward
+from poof.recog.model import Recognizer
+from poof.recog.modules import MODULES
+from poof.recog.modules.m2a import ATTENTIONS, MOTIONS
+from poof.recog.networks import NETWORKS
+
+VARIANTS = [
+    *MODULES,
+    *(f"m2a:motion={m},attention={a}" for m in MOTIONS for a in ATTENTIONS if {m, a} != {"none"}),
+    "m2a:shift=zero,placement=after",
+    "m2a:norm=false,attention=none",
+    "tsm:placement=block,fill=wrap",
+    "tdn:shift=true",
+]
+
+
+def small(name: str, modules: list[str], frames: int = 4, size: int = 64) -> tuple[Recognizer, torch.Tensor]:
+    torch.manual_seed(0)
+    model = recog.build_model(name, modules, frames=frames, num_classes=3, size=size, dropout=0)
+    return model, torch.randn(2, frames * model.per_segment, 3, size, size)
+
+
+def forward_and_backward(model: Recognizer, clips: torch.Tensor) -> None:
+    logits = model(clips)
+    assert logits.shape == (2, 3)
+    assert logits.isfinite().all()
+    nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert not without
+    assert model.insertions or not any(True for _ in model.temporal_modules())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_module_trains(variant: str) -> None:
+    model, clips = small("resnet18", [variant])
+    forward_and_backward(model, clips)
+    zero = [n for n, p in model.inserted.named_parameters() if p.grad is not None and not p.grad.any()]
+    assert not zero, "a parameter that never learns"
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "i3d_resnet18"])
+def test_every_module_in_other_kinds_of_hosts(name: str, backbone: str) -> None:
+    model, clips = small(backbone, [name])
+    forward_and_backward(model, clips)
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "r2plus1d_18", "resnet50"])
+def test_every_family_of_backbones_trains(name: str) -> None:
+    forward_and_backward(*small(name, ["m2a"], size=32))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_a_true_map(backbone: str) -> None:
+    with torch.device("meta"):
+        host = BACKBONES[backbone](3)
+    for block in host.blocks:
+        first = host.net.get_submodule(block.first)
+        assert any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in first.modules()), block
+        host.net.get_submodule(block.second)
+    assert sorted({block.stage for block in host.blocks}) == [1, 2, 3, 4]
+    assert len(host.stages) == 4
+    for path in host.stages:
+        host.net.get_submodule(path)
+    classifier = host.net.get_submodule(host.classifier)
+    assert isinstance(classifier, nn.Linear)
+    assert classifier.out_features == 3
+    assert set(host.net.state_dict()) == set(BACKBONES[backbone](3).net.state_dict())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_builds_and_counts(name: str) -> None:
+    with torch.device("meta"):
+        model = recog.build_model(name, frames=4, num_classes=3, size=64)
+    assert count_forward(model, model.clip_shape).macs > 0
+    assert NETWORKS[name].published
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
+    model, clips = small("resnet18", [name])
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    other, _ = small("resnet18", [name])
+    for parameter in other.parameters():
+        nn.init.normal_(parameter, std=0.02)
+    other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True), strict=True)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(clips), other.eval()(clips))
+
+
+@pytest.mark.parametrize("name", ["none", *MODULES])
+def test_tracing_gives_the_same_numbers(name: str) -> None:
+    model, clips = small("resnet18", [] if name == "none" else [name])
+    model.eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(model, clips, check_trace=False)
+        assert torch.allclose(traced(clips * 0.5), model(clips * 0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documents_are_named(name: str) -> None:
+    module = MODULES[name]
+    assert module.document
+    assert module.summary
+    assert "Knobs" in (module.__doc__ or "") or name == "none"
