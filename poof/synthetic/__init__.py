@@ -15,9 +15,13 @@ from poof.synthetic.occluders import Occluder
 from poof.synthetic.player import Marks
 from poof.synthetic.samples import SAMPLES, sample
 from poof.synthetic.scene import Backdrop, Scene
-from poof.synthetic.skeleton import PLAYER
+from poof.synthetic.skeleton import PENN_ACTION, PLAYER
+from poof.synthetic.staging import DOMAINS, stage
+from poof.synthetic.tracks import from_tracks, penn_joints
 
 __all__ = [
+    "DOMAINS",
+    "PENN_ACTION",
     "PLAYER",
     "SAMPLES",
     "Backdrop",
@@ -34,8 +38,11 @@ __all__ = [
     "Spliced",
     "SteadyMap",
     "SyntheticVideo",
+    "from_tracks",
+    "penn_joints",
     "render",
     "run",
     "sample",
+    "stage",
     "truth",
 ]

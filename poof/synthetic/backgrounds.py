@@ -1,4 +1,4 @@
-"""Backdrops: a sports hall, an ice rink, and a plain pattern for measuring."""
+"""Backdrops: a sports hall, and a plain pattern for measuring."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ def _floor(floor: Array, rng: np.random.Generator) -> None:
     for share in (-0.30, 0.05, 0.38):
         foot = np.array([width / 2 + share * width * 1.5, height])
         head = foot + (np.array(vanish) - foot) * height / (height + 60.0)
-        thin, thick = np.array([2, 0]), np.array([8, 0])
-        strip = np.array([head - thin, head + thin, foot + thick, foot - thick], np.int32)
+        narrow, wide = np.array([2, 0]), np.array([8, 0])
+        strip = np.array([head - narrow, head + narrow, foot + wide, foot - wide], np.int32)
         cv2.fillPoly(floor, [strip], (206, 70, 58), cv2.LINE_AA)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 from scipy.linalg import expm, logm
 
@@ -28,7 +29,7 @@ class Camera:
 
     Attributes
     ----------
-    keys
+    keys : (n, 5)
         Rows (time in frames, x, y, zoom, roll): the world point in the image's middle, image pixels per world pixel,
         and roll in radians; in between a monotone cubic.
     shake
@@ -37,13 +38,20 @@ class Camera:
         Phases of the tremor.
     """
 
-    keys: tuple[tuple[float, float, float, float, float], ...] = ((0.0, 0.0, 0.0, 1.0, 0.0),)
+    keys: ArrayLike = ((0.0, 0.0, 0.0, 1.0, 0.0),)
     shake: float = 0.0
     seed: int = 0
 
     @cached_property
-    def _path(self) -> PchipInterpolator | None:
+    def _table(self) -> Array:
         table = np.array(self.keys, float)
+        if table.ndim != 2 or table.shape[1] != 5:
+            raise PoofError(f"camera: its keys have shape {table.shape}, not (n, 5)")
+        return table
+
+    @cached_property
+    def _path(self) -> PchipInterpolator | None:
+        table = self._table
         if len(table) > 1 and (np.diff(table[:, 0]) <= 0).any():
             raise PoofError("camera: the times of its keys must increase")
         return PchipInterpolator(table[:, 0], table[:, 1:]) if len(table) > 1 else None
@@ -55,11 +63,11 @@ class Camera:
 
     def matrix(self, time: float, size: tuple[int, int], parallax: float = 1.0) -> Array:
         """See `View.matrix`. Parallax scales the camera's way from its first key."""
-        first = np.array(self.keys[0][1:], float)
+        first = self._table[0, 1:]
         if self._path is None:
             x, y, zoom, roll = first
         else:
-            x, y, zoom, roll = self._path(np.clip(time, self.keys[0][0], self.keys[-1][0]))
+            x, y, zoom, roll = self._path(np.clip(time, *self._table[[0, -1], 0]))
         x, y = first[0] + parallax * (x - first[0]), first[1] + parallax * (y - first[1])
         periods, phases = self._tremor
         shift = self.shake / 3 * parallax * np.sin(2 * np.pi * time / periods + phases).sum(0)

@@ -9,8 +9,9 @@ import numpy as np
 from poof.labels.model import Skeleton
 from poof.synthetic import skeleton as sk
 from poof.synthetic.costume import Costume
+from poof.synthetic.limb import Limb
 from poof.synthetic.motion import Motion, Pose
-from poof.synthetic.surfaces import Limb, Surface
+from poof.synthetic.surfaces import Surface
 
 Array = np.ndarray
 

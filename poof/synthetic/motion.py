@@ -91,6 +91,16 @@ class Motion:
             row = self._spline(np.clip(time, self.times[0], self.times[-1]))
         return Pose(row[:26].reshape(13, 2), row[26:39], float(row[39]), float(row[40]))
 
+    @property
+    def length(self) -> float:
+        """Frames from the first to the last sample."""
+        return float(self.times[-1] - self.times[0])
+
+    def scaled(self, factor: float) -> Motion:
+        """The same movement, `factor` times as large, about the world's origin."""
+        ground = None if self.ground is None else self.ground * factor
+        return Motion(self.times, self.joints * factor, self.depth * factor, self.yaw, self.scale * factor, ground)
+
     @classmethod
     def held(cls, pose: Pose) -> Motion:
         """A player who stands still."""

@@ -210,21 +210,22 @@ class Scene:
 
 
 def topmost(surfaces: list[Surface], points: Array) -> Array:
-    """Index (...) into `surfaces` of the one on top at image points (..., 2)."""
-    top = np.zeros(points.shape[:-1], np.int32)
+    """Index (...) into `surfaces` (farthest first) of the one on top at image points (..., 2)."""
+    flat, x, y = points.reshape(-1, 2), points[..., 0].ravel(), points[..., 1].ravel()
+    result = np.zeros(len(flat), np.int32)
     for number, surface in enumerate(surfaces):
         corners = surface.bounds()
         if corners is None:
-            top[:] = number
+            result[:] = number
             continue
-        near = np.asarray(((points >= corners[0]) & (points <= corners[1])).all(-1))
-        if near.any():
-            hit = near.copy()
-            hit[near] = surface.distance(points[near]) < 0
-            top[hit] = number
-    return top
+        (x0, y0), (x1, y1) = corners
+        near = np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
+        if len(near):
+            result[near[surface.distance(flat[near]) < 0]] = number
+    return result.reshape(points.shape[:-1])
 
 
 def inside(points: Array, size: tuple[int, int]) -> Array:
     """Whether (...) points (..., 2) lie within the centres of the border pixels."""
-    return np.asarray(((points >= 0) & (points <= np.array(size) - 1)).all(-1))
+    x, y = points[..., 0], points[..., 1]
+    return np.asarray((x >= 0) & (y >= 0) & (x <= size[0] - 1) & (y <= size[1] - 1))

@@ -1,7 +1,7 @@
 """The rendered player: which keypoints it has and how long its limbs are.
 
 The thirteen keypoints are the twelve of the POOF study (left and right shoulder, elbow, wrist, hip, knee, ankle) behind
-a head point, in the order in which the Penn Action tracks list them, so that such tracks drive the figure as they are.
+a head point. Left is the player's own left.
 """
 
 from __future__ import annotations
@@ -45,6 +45,21 @@ PLAYER = Skeleton(
     symmetry=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12)),
     name="player",
 )
+
+PENN_ACTION = Skeleton(
+    keypoints=tuple(
+        {"left": "right", "right": "left"}[side] + "_" + joint if joint else side
+        for side, _, joint in (name.partition("_") for name in PLAYER.keypoints)
+    ),
+    edges=PLAYER.edges,
+    symmetry=tuple((right, left) for left, right in PLAYER.symmetry),
+    name="player",
+)
+"""The thirteen columns of a Penn Action track under their true names.
+
+The data set calls its second column 'left_shoulder'. Yet in nine of ten sequences seen from the front that joint lies on
+the left of the image, and on the right in those seen from the back: its left is the player's right throughout.
+"""
 
 HEAD = 0
 LEFT_SHOULDER, RIGHT_SHOULDER = 1, 2
