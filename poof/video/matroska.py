@@ -50,7 +50,7 @@ class ElementChain:
     def __enter__(self) -> ElementChain:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Trace) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Trace | None) -> None:
         self._file.close()
 
     def reaches(self, offset: int) -> bool:
