@@ -95,7 +95,7 @@ def build_model(
     return HostedRecognizer(host, plan, config)
 
 
-def parse_request(request: Request | Sequence[Any]) -> tuple[str, dict[str, Any]]:
+def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
     """(name, knobs) of a module; the name and the knobs' names are checked here, their values by the module."""
     if isinstance(request, str):
         name, _, text = request.partition(":")

@@ -44,22 +44,16 @@ class Profile:
 
 def profile(model: Recognizer) -> Profile:
     """Count one clip of the network's own frames and size."""
-    network = NETWORKS.get(model.config["name"])
-    rows = tuple(
-        {
-            "document": network.document,
-            "data": p.data,
-            "gmacs": p.gmacs,
-            "mparams": p.mparams,
-            "top1": p.top1,
-            "top5": p.top5,
-        }
-        for p in (network.published if network else ())
-    )
+    name = model.config["name"]
+    rows = []
+    if name in NETWORKS:
+        for p in NETWORKS[name].published:
+            row = {"data": p.data, "gmacs": p.gmacs, "mparams": p.mparams, "top1": p.top1, "top5": p.top5}
+            rows.append({"document": NETWORKS[name].document, **row})
     _, frames, _, size, _ = model.clip_shape
     return Profile(
         parameters(model),
         count_forward(model, model.clip_shape),
         CONVENTION.format(frames=frames, size=size),
-        rows,
+        tuple(rows),
     )

@@ -1,4 +1,4 @@
-"""What a published network is: a backbone with modules, or a builder of its own, and the figures it was printed with."""
+"""What a published network is: a backbone with modules, or a builder of its own, and the figures printed for it."""
 
 from __future__ import annotations
 
