@@ -13,10 +13,10 @@ Array = np.ndarray
 def pattern(size: tuple[int, int], seed: int = 0) -> Array:
     """Coloured noise of many octaves (h, w, 3) uint8: every place differs from every other."""
     rng = np.random.default_rng((seed, 11))
-    low, high = np.array([[54, 70, 96], [226, 206, 170]], np.float32)
-    weight = octaves(size, rng, coarsest=96, finest=2, roughness=0.75)[..., None] * 0.5 + 0.5
-    tint = np.stack([octaves(size, rng, coarsest=48, finest=6) for _ in range(3)], -1)
-    return finish(low + (high - low) * weight + 46 * tint, soften=0.8)
+    low, high = np.array([[34, 52, 92], [244, 222, 176]], np.float32)
+    weight = octaves(size, rng, coarsest=48, finest=3, roughness=0.9)[..., None] * 0.9 + 0.5
+    tint = np.stack([octaves(size, rng, coarsest=40, finest=5, roughness=0.8) for _ in range(3)], -1)
+    return finish(low + (high - low) * weight + 90 * tint, soften=0.8)
 
 
 def hall(size: tuple[int, int], horizon: float, seed: int = 0) -> Array:
@@ -50,7 +50,7 @@ def _wall(wall: Array, rng: np.random.Generator) -> None:
     banners: tuple[Colour, ...] = ((196, 64, 60), (60, 94, 160), (238, 174, 60), (62, 138, 104))
     for number, x in enumerate(range(236, width, 210)):
         if (x - 60) % 420 > 130:
-            _banner(wall, x, round(height * 0.08), banners[number % 4])
+            _banner(wall, x, round(height * 0.20), banners[number % 4])
 
 
 def _wall_bars(wall: Array, x: int, top: int, width: int, bottom: int) -> None:
@@ -82,7 +82,7 @@ def _floor(floor: Array, rng: np.random.Generator) -> None:
     floor[seam] *= 0.80
     floor[:] = mottle(floor, rng, 22.0, coarsest=24, finest=2)
     floor *= (0.86 + 0.20 * np.linspace(0, 1, height))[:, None, None]
-    for y, thick, colour in ((0.16, 4, (240, 236, 222)), (0.62, 8, (66, 110, 170))):
+    for y, thick, colour in ((0.16, 4, (240, 236, 222)), (0.59, 8, (66, 110, 170))):
         cv2.line(floor, (0, round(y * height)), (width, round(y * height)), colour, thick, cv2.LINE_AA)
     vanish = (width / 2, -60.0)
     for share in (-0.30, 0.05, 0.38):

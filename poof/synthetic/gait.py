@@ -90,7 +90,7 @@ def _skeleton(cycle: Array, effort: Array) -> Array:
             joints[:, getattr(sk, f"{side.upper()}_{name}")] = value
         shoulder = hip + sk.SPINE * spine + _sideways(sk.SHOULDER_HALF * sign, twist * sign)
         upper = -(0.10 + 0.75 * effort) * np.sin(swing) - 0.10 * effort
-        elbow_bend = 0.30 + effort * (1.15 - 0.30 * np.sin(swing))
+        elbow_bend = 0.25 + 1.45 * np.sqrt(effort) - 0.40 * effort * np.sin(swing)
         outward = sign * (0.16 + 0.10 * effort)
         elbow = shoulder + sk.UPPER_ARM * _down(upper, outward)
         wrist = elbow + sk.FOREARM * _down(upper + elbow_bend, -sign * 0.22 * effort)

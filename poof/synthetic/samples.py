@@ -17,6 +17,7 @@ from poof.synthetic.figure import Figure
 from poof.synthetic.gait import run
 from poof.synthetic.motion import Motion
 from poof.synthetic.occluders import Occluder
+from poof.synthetic.places import rink
 from poof.synthetic.player import Marks
 from poof.synthetic.scene import Backdrop, Scene
 
@@ -26,16 +27,18 @@ Array = np.ndarray
 def demo(seed: int = 0) -> Scene:
     """One player runs in, passes behind a goal post, slows, turns round towards the camera and jogs back; 60 frames."""
     motion = run(
-        [(0, 250, 88), (24, 500, 84), (34, 575, 60), (43, 592, 0), (51, 570, -70), (60, 505, -86)],
-        height=212,
-        ground=352,
+        [(-12, 186, 88), (0, 274, 88), (28, 484, 84), (37, 530, 62), (46, 546, 0), (54, 532, -64), (66, 470, -86)],
+        height=236,
+        ground=374,
         frames=60,
+        fps=30,
     )
-    post = Occluder(centre=(428, 190), size=(17, 520), parallax=1.12, stripe=44)
-    keys = ((0.0, 390.0, 226.0, 1.0, 0.0), (30.0, 470.0, 224.0, 1.03, 0.0), (59.0, 500.0, 222.0, 1.06, 0.0))
+    post = Occluder(centre=(412, 190), size=(17, 520), parallax=1.12, stripe=44)
+    keys = ((0, 400, 226, 1.0, 0), (32, 450, 226, 1.03, 0), (59, 472, 226, 1.06, 0))
     return Scene(
         backdrop=Backdrop(hall((1100, 520), horizon=262, seed=seed), origin=(-60, -20)),
-        players=(Figure(motion, Costume(seed, scale=225)),),
+        players=(Figure(motion, Costume(seed, scale=250)),),
+        fps=30.0,
         occluders=(post,),
         camera=Camera(keys, shake=1.6, seed=seed),
         shutter=0.5,
@@ -49,11 +52,11 @@ def demo(seed: int = 0) -> Scene:
 
 def two_players(seed: int = 0) -> Scene:
     """Two players run towards each other and cross, the nearer one in front; 50 frames."""
-    far = run([(0, 190, 86), (50, 560, 86)], height=176, ground=318, frames=50)
-    near = run([(0, 590, -86), (50, 200, -86)], height=212, ground=352, frames=50, phase=2.0)
+    far = run([(-12, 100, 86), (50, 565, 86)], height=180, ground=318, frames=50)
+    near = run([(-12, 690, -86), (50, 200, -86)], height=224, ground=362, frames=50, phase=2.0)
     players = (
         Figure(far, Costume(seed + 1, scale=180), depth=0.0),
-        Figure(near, Costume(seed + 2, scale=215), depth=1.0),
+        Figure(near, Costume(seed + 2, scale=230), depth=1.0),
     )
     return replace(
         demo(seed),
@@ -76,13 +79,13 @@ def still(seed: int = 0, noise: float = 0.0) -> Scene:
 
 
 def cut(seed: int = 0) -> Spliced:
-    """A hard cut in the middle: 20 frames of one player and hall, then 20 of another, seen from elsewhere."""
+    """A hard cut in the middle: 20 frames of a player in a hall, then 20 of another on an ice rink."""
     before = replace(demo(seed), frames=20, occluders=(), name="cut")
-    motion = run([(0, 420, -80), (20, 230, -86)], height=190, ground=340, frames=20, phase=1.0)
+    motion = run([(-12, 520, -80), (20, 230, -86)], height=200, ground=346, frames=20, phase=1.0)
     after = replace(
         demo(seed + 3),
-        backdrop=Backdrop(hall((1100, 520), horizon=230, seed=seed + 9), origin=(-300, -20)),
-        players=(Figure(motion, Costume(seed + 4, scale=195)),),
+        backdrop=Backdrop(rink((1100, 520), horizon=230, seed=seed), origin=(-300, -20)),
+        players=(Figure(motion, Costume(seed + 4, scale=210, kit="ice")),),
         camera=Camera(((0, 330, 214, 1, 0),), 1.0, seed + 1),
         occluders=(),
         frames=20,
@@ -141,7 +144,7 @@ def hidden_at_anchor(seed: int = 0, frames: tuple[int, ...] = (10, 31, 52)) -> S
 
     Each board covers them for about two frames on either side.
     """
-    motion = run([(0, 380, 30), (63, 400, 55)], height=212, ground=352, frames=63)
+    motion = run([(0, 380, 30), (63, 400, 55)], height=236, ground=374, frames=63)
     view = Camera(((0, 390, 226, 1, 0),))
     boards = []
     for number, when in enumerate(frames):
@@ -149,8 +152,8 @@ def hidden_at_anchor(seed: int = 0, frames: tuple[int, ...] = (10, 31, 52)) -> S
         middle = pose.joints[[3, 5]].mean(0)
         velocity = (24.0, 0.0)
         start = (middle[0] - velocity[0] * when, middle[1])
-        boards.append(Occluder(start, (92, 76), velocity, 1.0, ((44, 92, 160), (240, 236, 224)), 19, seed + number))
-    figure = Figure(motion, Costume(seed + 1, scale=215))
+        boards.append(Occluder(start, (64, 84), velocity, 1.0, ((206, 84, 52), (240, 236, 224)), 21, seed + number))
+    figure = Figure(motion, Costume(seed + 1, scale=240))
     return replace(
         demo(seed),
         players=(figure,),

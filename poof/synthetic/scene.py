@@ -160,12 +160,18 @@ class Scene:
     # ------------------------------------------------------------------------------------------------------ image
 
     def exposure(self, number: int) -> list[float]:
-        """The instants that are averaged into a frame, enough of them that no edge jumps by over two pixels."""
+        """The instants that are averaged into a frame: enough that nothing jumps by over two pixels, at most 15."""
         if self.shutter <= 0:
             return [float(number)]
         ends = [number - self.shutter / 2, number + self.shutter / 2]
-        way = float(np.abs(self.points(ends[1]) - self.points(ends[0])).max())
-        count = int(np.clip(np.ceil(way / 2) + 1, 1, 9))
+        after = {surface.key: surface for surface in self.surfaces(ends[1])}
+        way = 0.0
+        for before in self.surfaces(ends[0]):
+            x0, y0, x1, y1 = before.box(self.size)
+            if before.key in after and x1 > x0 and y1 > y0:
+                corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], float)
+                way = max(way, float(np.abs(after[before.key].place(before.material(corners)) - corners).max()))
+        count = int(np.clip(np.ceil(way / 2) + 1, 1, 15))
         return [number + self.shutter * ((i + 0.5) / count - 0.5) for i in range(count)]
 
     def image(self, number: int) -> Array:

@@ -57,8 +57,8 @@ PENN_ACTION = Skeleton(
 )
 """The thirteen columns of a Penn Action track under their true names.
 
-The data set calls its second column 'left_shoulder'. Yet in nine of ten sequences seen from the front that joint lies on
-the left of the image, and on the right in those seen from the back: its left is the player's right throughout.
+The data set calls its second column 'left_shoulder'. Yet in nine of ten sequences seen from the front that joint lies
+on the left of the image, and on the right in those seen from the back: its left is the player's right throughout.
 """
 
 HEAD = 0
