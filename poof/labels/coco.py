@@ -27,7 +27,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -41,6 +41,7 @@ ENDINGS: tuple[str, ...] = (".json",)
 VERSION = 1
 _BOX_TOLERANCE = 0.01
 _DECIMALS = 3
+_IDS = (("images", "id"), ("categories", "id"), ("annotations", "image_id"), ("annotations", "category_id"))
 
 
 def detect(path: Path, head: bytes) -> bool:
@@ -85,7 +86,10 @@ def load(path: Path, choice: Choice) -> LabelSet:
     labels.tracked = bool(extra.get("tracked", identified or single))
     if not identified and single:
         labels.instances = {(frame, 0): points for frame, _, points in labels}
-    labels.individuals = {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
+    try:
+        labels.individuals = {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
+    except (AttributeError, ValueError):
+        raise PoofError(f"{path}: the list of individuals in the field 'poof' is damaged; remove it") from None
     return labels
 
 
@@ -104,7 +108,7 @@ def _parse(path: Path) -> dict[str, Any]:
             raise PoofError(f"{path}: is JSON but not a COCO file: it has no list '{key}'; export as COCO keypoints")
         if not all(isinstance(item, dict) for item in document[key]):
             raise PoofError(f"{path}: is no COCO file: '{key}' holds something else than objects; export it again")
-    for key, field in (("images", "id"), ("annotations", "image_id"), ("annotations", "category_id")):
+    for key, field in _IDS:
         if any(isinstance(item.get(field), (list, dict)) for item in document[key]):
             raise PoofError(f"{path}: is no COCO file: a {field} of '{key}' is no number; export it again")
     return document
@@ -135,8 +139,11 @@ def _skeleton(path: Path, category: Mapping[str, Any]) -> Skeleton:
     if not isinstance(names, list):
         raise PoofError(f"{path}: category '{category.get('name')}': keypoints is not a list of names; export it again")
     keypoints = tuple(str(name) for name in names)
+    limbs = category.get("skeleton") or []
+    if not isinstance(limbs, list):
+        raise PoofError(f"{path}: category '{category.get('name')}': skeleton is not a list of limbs; correct it")
     edges = []
-    for edge in category.get("skeleton") or []:
+    for edge in limbs:
         if not (isinstance(edge, list) and len(edge) == 2 and all(isinstance(i, int) for i in edge)):
             raise PoofError(f"{path}: the limb {edge} of the skeleton is not a pair of keypoint numbers; correct it")
         if not all(1 <= i <= len(keypoints) for i in edge):
@@ -144,13 +151,16 @@ def _skeleton(path: Path, category: Mapping[str, Any]) -> Skeleton:
                 f"{path}: the limb {edge} lies outside 1..{len(keypoints)}; COCO counts keypoints from 1, correct it"
             )
         edges.append((edge[0] - 1, edge[1] - 1))
-    pairs = (category.get("poof") or {}).get("symmetry")
+    extra = category.get("poof")
+    pairs = extra.get("symmetry") if isinstance(extra, dict) else None
     try:
         bare = Skeleton(keypoints)
         symmetry = mirror_pairs(keypoints) if pairs is None else tuple((bare.index(a), bare.index(b)) for a, b in pairs)
         return Skeleton(keypoints, tuple(edges), symmetry, str(category.get("name") or "subject"))
     except PoofError as error:
         raise PoofError(f"{path}: {error}") from None
+    except (TypeError, ValueError):
+        raise PoofError(f"{path}: the field 'poof' of the category is damaged; remove it") from None
 
 
 def _annotations(
@@ -240,7 +250,7 @@ def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | 
     sizes: dict[tuple[int, int], Any] = {}
     for image in images:
         width, height = image.get("width"), image.get("height")
-        if not (isinstance(width, (int, float)) and isinstance(height, (int, float)) and width > 0 and height > 0):
+        if not (_is_whole(width) and _is_whole(height) and width > 0 and height > 0):
             return None
         sizes.setdefault((int(width), int(height)), image.get("file_name") or image.get("id"))
     if len(sizes) > 1:
@@ -259,13 +269,17 @@ def _identity(path: Path, annotation: Mapping[str, Any]) -> int | None:
     for place, key in ((places[0], "track_id"), (places[0], "instance_id"), (places[1], "track_id")):
         value = place.get(key)
         if value is not None:
-            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-            if isinstance(value, bool) or not whole or value < 0:
+            if not _is_whole(value) or value < 0:
                 raise PoofError(
                     f"{path}: annotation {annotation.get('id')}: {key} {value!r} is no whole number from 0; correct it"
                 )
             return int(value)
     return None
+
+
+def _is_whole(value: Any) -> TypeGuard[float]:
+    """Whether a JSON value is a number without a fraction."""
+    return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
 
 
 def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton) -> Points:
@@ -324,7 +338,8 @@ def _box(value: Any, xy: Array) -> Array | None:
     """x, y, width, height of the file; None when absent, unusable or the mere extent of the points."""
     if not (isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)):
         return None
-    box = np.asarray(value, np.float32)
+    with np.errstate(over="ignore"):
+        box = np.asarray(value, np.float64).astype(np.float32)
     if not np.isfinite(box).all() or np.allclose(box, _extent(xy), rtol=0, atol=_BOX_TOLERANCE):
         return None
     return box

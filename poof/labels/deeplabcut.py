@@ -148,7 +148,8 @@ def _from_csv(path: Path) -> _Sheet:
 def _from_h5(path: Path) -> _Sheet:
     """The table of an h5 file."""
     try:
-        with pd.HDFStore(str(path), mode="r") as store:
+        # PyTables warns of every damaged node; the error below says it once.
+        with warnings.catch_warnings(action="ignore"), pd.HDFStore(str(path), mode="r") as store:
             keys = store.keys()
             if not keys or (f"/{KEY}" not in keys and len(keys) > 1):
                 held = ", ".join(keys) or "no table"

@@ -72,11 +72,14 @@ def read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
     if start is None:
         raise PoofError(f"{path}: is empty; label at least one frame")
     separator = separator_of(lines[start])
-    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator)
+    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator, strict=True)
     try:
         rows = [(start + reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise PoofError(f"{path}: line {start + reader.line_num}: is no table ({error}); export it again") from None
+    for line, row in rows:
+        if any("\n" in cell for cell in row):
+            raise PoofError(f"{path}: line {line}: a cell runs over several lines; close its quotation marks")
     return [(line, row) for line, row in rows if any(row)], "," if separator == ";" else "."
 
 
