@@ -57,8 +57,17 @@ def open_container(path: Path) -> InputContainer:
     except PermissionError:
         raise PoofError(f"{path}: may not be read; give yourself the right to read it (chmod u+r)") from None
     except av.FFmpegError as error:
-        what = "is empty" if path.stat().st_size == 0 else f"is not a video that FFmpeg can open ({error.strerror})"
-        raise PoofError(f"{path}: {what}; check that it plays, record or download it again") from None
+        raise PoofError(f"{path}: {_why_not_opened(path, error)}") from None
+
+
+def _why_not_opened(path: Path, error: av.FFmpegError) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        return "is empty; record or download it again"
+    if head[4:] in (b"ftyp", b"mdat", b"wide"):
+        return "its index, which is written last, is missing; the recording or download was cut off, do it again"
+    return f"is not a video that FFmpeg can open ({error.strerror}); check that it plays elsewhere, convert it to MP4"
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
