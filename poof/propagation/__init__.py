@@ -1,0 +1,6 @@
+"""The POOF equations and what makes them reliable: chains, consistency, merging, confidence."""
+
+from poof.propagation.propagate import propagate
+from poof.propagation.settings import Settings
+
+__all__ = ["Settings", "propagate"]

@@ -1,0 +1,158 @@
+"""Chains of steps from the anchors outwards, in both directions, and what they leave behind: passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from poof.flow.field import FlowField
+from poof.propagation.steps import cycle_error, forward_step, thesis_backward_step
+
+FORWARD, BACKWARD = 1, -1
+
+
+class PairFlow(Protocol):
+    """The flows between the frames t and t+1, as a chain of one instance sees them."""
+
+    cut: bool
+
+    def forward(self, points: np.ndarray, instance: int) -> FlowField:
+        """Flow from t to t+1 around `points` (K, 2) of frame t."""
+
+    def backward(self, points: np.ndarray, instance: int) -> FlowField | None:
+        """Flow from t+1 to t around `points` (K, 2) of frame t+1; None where only forward flow is computed."""
+
+
+@dataclass
+class State:
+    """The K points of a chain in one frame.
+
+    Attributes
+    ----------
+    xy : (K, 2) float64
+        NaN: no chain of this keypoint is running.
+    cycle : (K,) float64
+        Sum of the forward-backward errors since the anchor, pixels; NaN when not measured.
+    anchor : (K,) int
+        Frame of the human label that each chain started from; -1 without.
+    """
+
+    xy: np.ndarray
+    cycle: np.ndarray
+    anchor: np.ndarray
+
+    @classmethod
+    def none(cls, count: int) -> State:
+        """No chain is running."""
+        return cls(np.full((count, 2), np.nan), np.full(count, np.nan), np.full(count, -1))
+
+    @property
+    def running(self) -> np.ndarray:
+        """(K,) bool."""
+        return np.isfinite(self.xy).all(axis=1)
+
+    def restart(self, frame: int, xy: np.ndarray) -> State:
+        """The state after a frame in which a person set the non-NaN rows of `xy`: those chains start anew there."""
+        set_ = np.isfinite(xy).all(axis=1)
+        return State(
+            np.where(set_[:, None], xy, self.xy),
+            np.where(set_, 0.0, self.cycle),
+            np.where(set_, frame, self.anchor),
+        )
+
+    def only(self, keep: np.ndarray) -> State:
+        """The state with the chains outside `keep` (K,) ended."""
+        return State(
+            np.where(keep[:, None], self.xy, np.nan),
+            np.where(keep, self.cycle, np.nan),
+            np.where(keep, self.anchor, -1),
+        )
+
+
+@dataclass
+class Passage:
+    """Where the chains of one instance came by, one row a covered frame; at a labelled point, where they arrived.
+
+    Attributes
+    ----------
+    frames : (F,) int
+        The covered frames, ascending.
+    xy : (F, K, 2) float32
+    cycle : (F, K) float32
+    anchor : (F, K) int32
+        As in `State`.
+    """
+
+    frames: np.ndarray
+    xy: np.ndarray
+    cycle: np.ndarray
+    anchor: np.ndarray
+
+    @classmethod
+    def empty(cls, frames: Sequence[int], count: int) -> Passage:
+        """Nothing came by."""
+        n = len(frames)
+        return cls(
+            np.asarray(frames, int),
+            np.full((n, count, 2), np.nan, np.float32),
+            np.full((n, count), np.nan, np.float32),
+            np.full((n, count), -1, np.int32),
+        )
+
+    def until(self, rows: int) -> Passage:
+        """The first `rows` covered frames."""
+        return Passage(self.frames[:rows], self.xy[:rows], self.cycle[:rows], self.anchor[:rows])
+
+    def record(self, frame: int, state: State) -> None:
+        """Keep the running chains of a frame; others that came by earlier stay."""
+        row = int(np.searchsorted(self.frames, frame))
+        here = state.running
+        self.xy[row, here] = state.xy[here]
+        self.cycle[row, here] = state.cycle[here]
+        self.anchor[row, here] = state.anchor[here]
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """How a chain steps and when it ends.
+
+    Attributes
+    ----------
+    size : (int, int)
+        (width, height) of the frames; a point that leaves them ends its chain.
+    reach : int
+        Most steps from the anchor.
+    thesis_backward : bool
+        Step backwards by equation (3.2), with forward flow only; otherwise with the true backward flow.
+    interpolation : str
+        How flow is read, see `FlowField.sample`.
+    """
+
+    size: tuple[int, int]
+    reach: int
+    thesis_backward: bool = False
+    interpolation: str = "bilinear"
+
+    def step(self, state: State, pair: PairFlow, frame: int, direction: int, instance: int) -> State:
+        """The state in the frame after (`FORWARD`) or before (`BACKWARD`) `frame`."""
+        going = state.only(state.running & (np.abs(frame + direction - state.anchor) <= self.reach))
+        if pair.cut or not going.running.any():
+            return State.none(len(state.xy))
+        if direction == BACKWARD and self.thesis_backward:
+            xy = thesis_backward_step(going.xy, pair.forward(going.xy, instance), self.interpolation)
+            error = np.full(len(xy), np.nan)
+        else:
+            there, back = (pair.forward, pair.backward) if direction == FORWARD else (pair.backward, pair.forward)
+            flow = there(going.xy, instance)
+            assert flow is not None
+            xy = forward_step(going.xy, flow, self.interpolation)
+            returning = back(xy, instance)
+            error = np.full(len(xy), np.nan) if returning is None else cycle_error(going.xy, xy, returning)
+        moved = State(xy, going.cycle + error, going.anchor)
+        low, high = -0.5, np.array(self.size) - 0.5
+        with np.errstate(invalid="ignore"):
+            inside = ((xy >= low) & (xy <= high)).all(axis=1)
+        return moved.only(inside)

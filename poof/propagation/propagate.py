@@ -1,0 +1,185 @@
+"""Carry the keypoints a person set to the frames around them: the public function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from poof.errors import PoofError
+from poof.flow.base import FlowEstimator
+from poof.labels.check import check_fit
+from poof.labels.model import LabelSet, Points, Source, Visible
+from poof.progress import Track, silent
+from poof.propagation.confidence import confidence
+from poof.propagation.engine import Engine, Passages, subject_sides
+from poof.propagation.evidence import Evidence, gather
+from poof.propagation.merge import Merged, blend, by_distance, nearest
+from poof.propagation.settings import Settings
+from poof.video.base import Video
+
+
+def propagate(
+    video: Video,
+    labels: LabelSet,
+    flow: FlowEstimator | Sequence[FlowEstimator] | None = None,
+    settings: Settings | None = None,
+    track: Track = silent,
+) -> LabelSet:
+    """Labels for the frames up to R before and after each human label (Gebotys 2022, section 3.2).
+
+    Parameters
+    ----------
+    video
+        Where the labels were made, see `poof.open_video`.
+    labels
+        What a person set; propagated points among them are replaced.
+    flow
+        One estimator or several whose chains enter one blend; None takes `create_flow("auto")`.
+    settings
+        Radius, method and so on; the defaults of `Settings`.
+    track
+        Shows progress.
+
+    Returns
+    -------
+    LabelSet
+        The human points, unmoved, and the propagated ones, each with anchor, steps, confidence and visibility.
+        `info["propagation"]` says how they were made and what was left out.
+
+    Raises
+    ------
+    PoofError
+        If there are no human labels, or labels that cannot belong to the video: another size, frames beyond its end,
+        points outside the image.
+    """
+    settings = settings or Settings()
+    estimators = _estimators(flow)
+    anchors = labels.human()
+    if not anchors.instances:
+        raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
+    check_fit(anchors, video.size, None, video.name)
+    engine = Engine(video, anchors, estimators, settings)
+    for _ in track(engine.run(), "propagating", engine.total):
+        pass
+    passages = engine.result()
+    if passages.end is not None:
+        check_fit(anchors, video.size, passages.end, video.name)
+    result = anchors.replace(
+        instances={key: points.copy() for key, points in anchors.instances.items()},
+        image_size=video.size,
+        info=dict(labels.info),
+    )
+    left_out: dict[str, int] = {}
+    for instance in anchors.instance_ids:
+        _fill(result, instance, passages, settings, left_out)
+    result.info["propagation"] = {
+        "settings": settings.describe(),
+        "flow": [e.describe() | ({"reason": e.reason} if e.reason else {}) for e in estimators],
+        "cuts": passages.cuts,
+        "left_out": left_out,
+        "damage": None if video.damage is None else {"frame": video.damage.frame, "reason": video.damage.reason},
+        "video_end": passages.end,
+    }
+    return result
+
+
+def chains_of(
+    anchors: LabelSet, instance: int, passages: Passages
+) -> tuple[list[Evidence], np.ndarray, np.ndarray]:
+    """The evidence of every chain of an instance, with the human points (F, K, 2) and which are occluded (F, K)."""
+    frames, count = passages.frames, len(anchors.skeleton)
+    human = np.full((len(frames), count, 2), np.nan)
+    occluded = np.zeros((len(frames), count), bool)
+    for row, frame in enumerate(frames):
+        points = anchors.instances.get((int(frame), instance))
+        if points is not None and points.is_human.any():
+            human[row, points.is_human] = points.xy[points.is_human]
+            occluded[row] = points.is_human & (points.visible == Visible.OCCLUDED)
+    sides = subject_sides(anchors, instance)
+    chains = [
+        gather(passage.until(len(frames)), direction, human, occluded, sides)
+        for both in passages.tracks[instance]
+        for direction, passage in zip((1, -1), both)
+    ]
+    return chains, human, occluded
+
+
+def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -> Merged:
+    """The chains of an instance merged as the settings say."""
+    if settings.method == "blend":
+        return blend(chains, frames)
+    if settings.overlap == "blend":
+        return by_distance(chains, frames, settings.radius)
+    return nearest(chains, frames, settings.radius)
+
+
+def _fill(
+    result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]
+) -> None:
+    """Add an instance's propagated points to the result."""
+    frames = passages.frames
+    chains, human, occluded = chains_of(result, instance, passages)
+    joint = merged(chains, frames, settings)
+    sure = confidence(joint, chains)
+    set_ = np.isfinite(human).all(axis=-1)
+    distance = _distance(frames, set_)
+    within = (distance <= settings.radius) & ~set_
+    got = within & np.isfinite(joint.xy).all(axis=-1)
+    kept = got & (sure >= settings.min_confidence)
+    for row in np.flatnonzero(kept.any(axis=1)):
+        frame, keep = int(frames[row]), kept[row]
+        points = result.instances.get((frame, instance)) or Points.empty(keep.size)
+        points.xy[keep] = joint.xy[row, keep]
+        points.visible[keep] = Visible.VISIBLE
+        points.source[keep] = Source.PROPAGATED
+        points.anchor[keep] = joint.anchor[row, keep]
+        points.steps[keep] = joint.steps[row, keep]
+        points.confidence[keep] = sure[row, keep]
+        result.instances[frame, instance] = points
+    cut = _behind_cut(frames, set_, distance, passages.cuts)
+    for reason, mask in (
+        ("behind a scene cut", within & ~got & cut),
+        ("left the image", within & ~got & ~cut),
+        (f"confidence below {settings.min_confidence:g}", got & ~kept),
+    ):
+        if mask.any():
+            left_out[reason] = left_out.get(reason, 0) + int(mask.sum())
+
+
+def _distance(frames: np.ndarray, set_: np.ndarray) -> np.ndarray:
+    """(F, K) frames to the nearest frame in which the keypoint is set; infinite when it never is."""
+    distance = np.full(set_.shape, np.inf)
+    for k in range(set_.shape[1]):
+        at = frames[set_[:, k]]
+        if len(at):
+            distance[:, k] = np.abs(frames[:, None] - at[None, :]).min(axis=1)
+    return distance
+
+
+def _behind_cut(frames: np.ndarray, set_: np.ndarray, distance: np.ndarray, cuts: Sequence[int]) -> np.ndarray:
+    """(F, K) whether a scene begins between a frame and the nearest one in which the keypoint is set."""
+    behind = np.zeros(set_.shape, bool)
+    for k in range(set_.shape[1]):
+        at = frames[set_[:, k]]
+        if not len(at):
+            continue
+        near = at[np.abs(frames[:, None] - at[None, :]).argmin(axis=1)]
+        low, high = np.minimum(frames, near), np.maximum(frames, near)
+        for cut in cuts:
+            behind[:, k] |= (low < cut) & (cut <= high)
+    return behind & np.isfinite(distance)
+
+
+def _estimators(flow: FlowEstimator | Sequence[FlowEstimator] | None) -> list[FlowEstimator]:
+    if flow is None:
+        from poof.flow.registry import create_flow
+
+        return [create_flow("auto")]
+    return [flow] if isinstance(flow, FlowEstimator) else list(flow)
+
+
+def settings_from(info: dict[str, Any]) -> Settings:
+    """The settings a label set was propagated with, from its `info`."""
+    return Settings(**info["propagation"]["settings"])
