@@ -122,9 +122,11 @@ def line(image: Array, start: Array, end: Array, thickness: float, colour: Colou
     if not np.isfinite(length) or max(np.abs(start).max(), np.abs(end).max()) > 2**20 or length == 0:
         return
     pieces = [(0.0, 1.0)]
-    if dash > 0 and length > 2 * dash:
-        count = max(int(length // (2 * dash)), 1)
-        pieces = [(2 * i / (2 * count + 1), (2 * i + 1) / (2 * count + 1)) for i in range(count + 1)]
+    if dash > 0 and length > 3 * dash:
+        count = 2 * int(length // (2 * dash)) + 1  # dashes and gaps, a dash at either end
+        # OpenCV rounds the ends off beyond where they are set; without this the gaps close.
+        cap = min((thickness / 2 + 0.5) / length, 0.4 / count)
+        pieces = [(i / count + cap, (i + 1) / count - cap) for i in range(0, count, 2)]
     for a, b in pieces:
         ends = [tuple(int(v) for v in np.rint((start + t * (end - start)) * 2**_SHIFT)) for t in (a, b)]
         cv2.line(image, ends[0], ends[1], colour, max(1, round(thickness)), cv2.LINE_AA, _SHIFT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -86,19 +87,24 @@ def render_overlay(
     line = ranges[0] if wanted is None else (ranges[0][0], labels.frames[-1] + 1)
     ratio = picture_scale(video.size) if scale is None else scale
     size = (max(round(video.size[0] * ratio), 1), max(round(video.size[1] * ratio), 1))
-    every = (moved(points, (0, 0), ratio) for points in labels.instances.values())
+    # Sides are whole pixels: the scale that was reached differs a little between x and y.
+    reached = (size[0] / video.size[0], size[1] / video.size[1])
+    every = (moved(points, (0, 0), reached) for points in labels.instances.values())
     style = style.settled(labels, size, every)
     strip = Strip(labels, size, line, style.min_confidence)
 
-    written, last = 0, -1
+    # Whether there are frames behind the last label shows only when they come: the bar ends with that label.
+    last_label = labels.frames[-1]
+    sure = sum(max(min(b, last_label + 1) - a, 0) for a, b in ranges) if wanted is not None else ranges[0][1]
+    selected = _selected(video, ranges)
+    written, drawn, last = 0, 0, -1
     with VideoWriter(path, video.fps, (size[0], size[1] + strip.height)) as writer:
-        total = sum(b - a for a, b in ranges)
-        for frame, image in track(_selected(video, ranges), "overlay", total):
-            instances = {i: moved(points, (0, 0), ratio) for i, points in by_frame.get(frame, {}).items()}
+        for frame, image in chain(track(islice(selected, sure), "overlay", sure), selected):
+            instances = {i: moved(points, (0, 0), reached) for i, points in by_frame.get(frame, {}).items()}
             picture = draw_labels(resized(image, size), instances, labels.skeleton, style)
             writer.write(stack(picture, strip.draw(frame, instances)))
-            written, last = written + 1, frame
-        check_end(video, labels, last, [frame for frame in by_frame if frame > last])
+            written, drawn, last = written + 1, drawn + (frame in by_frame), frame
+        check_end(video, labels, drawn, [frame for frame in by_frame if frame > last])
     return written
 
 
@@ -122,7 +128,7 @@ def check_labels(video: Video, labels: LabelSet) -> None:
     check_fit(labels, video.size, None, video.name)
 
 
-def check_end(video: Video, labels: LabelSet, last: int, missing: list[int]) -> None:
+def check_end(video: Video, labels: LabelSet, drawn: int, missing: list[int]) -> None:
     """Judge labelled frames that did not come: behind damage a warning, beyond the end an error.
 
     Parameters
@@ -131,8 +137,8 @@ def check_end(video: Video, labels: LabelSet, last: int, missing: list[int]) -> 
         Has been read as far as it goes.
     labels
         Its labels.
-    last
-        The last frame that was drawn, -1 without any.
+    drawn
+        Number of labelled frames that were drawn.
     missing
         Labelled frames that should have been drawn and were not.
 
@@ -146,7 +152,7 @@ def check_end(video: Video, labels: LabelSet, last: int, missing: list[int]) -> 
     if video.damage is None:
         check_fit(labels, video.size, video.count(), video.name)
     where = f"{video.name}: is damaged at frame {video.damage.frame}" if video.damage else video.name
-    if last < 0:
+    if not drawn:
         raise PoofError(f"{where}: none of the labelled frames can be read; repair the video or label earlier frames")
     note = f"{where}; {len(missing)} labelled frames from frame {missing[0]} on are not drawn"
     warnings.warn(note, PoofWarning, stacklevel=3)

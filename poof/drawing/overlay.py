@@ -61,12 +61,12 @@ def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleto
     return canvas
 
 
-def moved(points: Points, origin: tuple[float, float], scale: float) -> Points:
-    """The same points in a picture that was cut out at `origin` (top-left pixel) and then resized by `scale`.
+def moved(points: Points, origin: tuple[float, float], scale: tuple[float, float]) -> Points:
+    """The same points in a picture that was cut out at `origin` (top-left pixel) and then resized by `scale` (x, y).
 
-    x' = (x - origin_x + 1/2) * scale - 1/2, the convention of pixel centres that OpenCV's resize follows.
+    x' = (x - origin_x + 1/2) * scale_x - 1/2, the convention of pixel centres that OpenCV's resize follows.
     """
-    xy = (points.xy - np.asarray(origin, np.float32) + 0.5) * scale - 0.5
+    xy = (points.xy.astype(np.float64) - origin + 0.5) * scale - 0.5
     return replace(points, xy=xy.astype(np.float32))
 
 
@@ -85,14 +85,14 @@ def _limbs(canvas: Array, points: Points, shown: Array, skeleton: Skeleton, radi
     region = canvas[top : min(bottom, height), left : min(right, width)]
     if region.size == 0:
         return
-    layer = np.ascontiguousarray(region)
+    layer = region.copy()
     thickness = max(1.0, 0.42 * radius)
     border = 1.0 if radius < 3.5 else 2.0
     corner = np.array([left, top], np.float32)
     for casing in (True, False):
         for a, b in edges:
             hollow = points.visible[[a, b]] < Visible.VISIBLE
-            dash = 1.6 * radius if hollow.any() else 0.0
+            dash = 1.8 * radius if hollow.any() else 0.0
             wide = thickness + (border if casing else 0.0)
             start, end = _trimmed(xy[a] - corner, xy[b] - corner, 1.4 * radius * hollow)
             line(layer, start, end, wide, DARK if casing else colour, dash)

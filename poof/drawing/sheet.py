@@ -95,8 +95,9 @@ def contact_sheet(
     anchors = {frame for frame, instances in by_frame.items() if is_anchor(instances)}
     frames = choose_frames(list(by_frame), anchors, max_tiles)
     window = subject_window(video.size, [by_frame[frame] for frame in frames], style.min_confidence)
-    scale = float(np.sqrt(TILE_AREA / (window[0] * window[1])))
-    tile = (max(round(window[0] * scale), 1), max(round(window[1] * scale), 1))
+    wanted = float(np.sqrt(TILE_AREA / (window[0] * window[1])))
+    tile = (max(round(window[0] * wanted), 1), max(round(window[1] * wanted), 1))
+    scale = (tile[0] / window[0], tile[1] / window[1])
     every = (moved(points, (0, 0), scale) for frame in frames for points in by_frame[frame].values())
     style = style.settled(labels, tile, every)
 
@@ -108,7 +109,7 @@ def contact_sheet(
         placed = {i: moved(points, (left, top), scale) for i, points in instances.items()}
         picture = draw_labels(part, placed, labels.skeleton, style)
         tiles[frame] = _tile(picture, frame, instances, style.min_confidence)
-    check_end(video, labels, max(tiles, default=-1), [frame for frame in frames if frame not in tiles])
+    check_end(video, labels, len(tiles), [frame for frame in frames if frame not in tiles])
 
     head = _Head(Path(video.name).name, len(labels.frames), len(anchors), Legend.of(labels, style.min_confidence))
     sheet = _arrange(list(tiles.values()), columns, head)
@@ -262,6 +263,7 @@ def _arrange(tiles: list[Array], columns: int | None, head: _Head) -> Array:
     height, width = tiles[0].shape[:2]
     if columns is None:
         columns = max(round(np.sqrt(len(tiles) * 1.6 * height / width)), 1)
+        columns = -(-len(tiles) // -(-len(tiles) // columns))  # as many rows, the last one as full as can be
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     top = head.draw(columns * (width + GAP) + GAP, len(tiles))

@@ -202,7 +202,8 @@ def save_trajectories(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoofError(f"{folder}: cannot be made a folder ({error.strerror}); choose another place") from None
-    for path in sum(paths.values(), []):
+    every = [path for pages_of_one in paths.values() for path in pages_of_one]
+    for path in every:
         check_output(path, force)
     cuts = list(cuts)
     for i in track(individuals, "plots", len(individuals)):
@@ -210,7 +211,7 @@ def save_trajectories(
         figures = trajectories(labels, i, cuts=cuts, title=name.removeprefix(" - "))
         for figure, path in zip(figures, paths[i], strict=True):
             save_figure(figure, path, force)
-    return sum(paths.values(), [])
+    return every
 
 
 def _panel(axes: Axes, course: _Course, k: int, axis: int, cuts: Sequence[int]) -> None:
