@@ -182,16 +182,14 @@ def _by_name(
     predictions: LabelSet | Mapping[str, LabelSet] | Mapping[str, Videos], videos: Videos, one: bool
 ) -> dict[str, Videos]:
     """Name -> video -> label set."""
-    named: dict[str, Videos]
     if isinstance(predictions, LabelSet):
-        named = {"prediction": {next(iter(videos), "video"): predictions}}
-    elif one:
-        named = {name: {"video": p} for name, p in predictions.items() if isinstance(p, LabelSet)}
-    elif all(isinstance(p, LabelSet) for p in predictions.values()):
-        named = {"prediction": {v: p for v, p in predictions.items() if isinstance(p, LabelSet)}}
-    else:
-        named = {name: p for name, p in predictions.items() if not isinstance(p, LabelSet)}
-    if not videos or not predictions or len(named) not in (1, len(predictions)):
+        predictions = {"prediction": dict.fromkeys(videos, predictions)} if one else {}
+    single = {name: p for name, p in predictions.items() if isinstance(p, LabelSet)}
+    several = {name: p for name, p in predictions.items() if not isinstance(p, LabelSet)}
+    named: dict[str, Videos] = several
+    if single and not several:
+        named = {name: {"video": p} for name, p in single.items()} if one else {"prediction": single}
+    if not videos or not named or (single and several):
         raise PoofError("predictions and labels must be label sets of one video, or mappings of the same videos")
     for name, by_video in named.items():
         missing = [video for video in videos if video not in by_video]

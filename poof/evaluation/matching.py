@@ -205,8 +205,8 @@ def anchor_frames(labels: LabelSet) -> Array:
 
 
 def has_provenance(labels: LabelSet) -> bool:
-    """Whether the labels tell a person's points from others: not all points of the file are a person's."""
-    return any((~p.is_human[p.labelled]).any() for p in labels.instances.values())
+    """Whether the labels tell a person's points from others: the file names points that were carried or predicted."""
+    return any((p.source[p.labelled] > Source.HUMAN).any() for p in labels.instances.values())
 
 
 def _find(skeleton: Skeleton, name: str) -> int | None:

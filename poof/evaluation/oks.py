@@ -15,13 +15,13 @@ chosen for others:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from poof.errors import PoofError
-from poof.evaluation.normalisers import plain, shown, subject_box
+from poof.evaluation.normalisers import longer_side, plain, shown, subject_box
 from poof.labels.model import LabelSet, Points, Skeleton
 
 Array = np.ndarray
@@ -100,6 +100,9 @@ def average_precision(
     sigmas
         See `keypoint_sigmas`.
 
+    Instances of which no point is judged, or which have no size (one point and no box), are left out; so are the
+    predictions that stand for them.
+
     Returns
     -------
     dict
@@ -113,16 +116,22 @@ def average_precision(
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
+    sides = [longer_side(subject_box(p)) for labels in truth.values() for p in labels.instances.values() if _sized(p)]
+    typical = float(np.median(sides)) if sides else 0.0
     for video, labels in truth.items():
-        judged = {frame for frame, _, points in labels if shown(points).any() and _has_size(points)}
-        numbers = {frame: len(images) + i for i, frame in enumerate(sorted(judged), 1)}
-        images += [{"id": number} for number in numbers.values()]
-        for frame, _, points in labels:
-            if frame in numbers and _has_size(points):
-                annotations.append(_annotation(points) | {"id": len(annotations) + 1, "image_id": numbers[frame]})
-        for frame, _, points in predictions[video]:
-            if frame in numbers and points.labelled.any():
-                results.append(_result(points) | {"image_id": numbers[frame]})
+        found = predictions[video].by_frame()
+        for frame, instances in labels.by_frame().items():
+            judged = [p for p in instances.values() if shown(p).any() and _sized(p)]
+            if not judged:
+                continue
+            image = len(images) + 1
+            images.append({"id": image})
+            for p in judged:
+                annotations.append(_annotation(p) | {"id": len(annotations) + 1, "image_id": image})
+            others = [_room(p, typical) for p in instances.values() if not (shown(p).any() and _sized(p))]
+            for p in found.get(frame, {}).values():
+                if p.labelled.any() and not _excused(p, judged, others, values):
+                    results.append(_result(p) | {"image_id": image})
     if not annotations:
         return {"AP": np.nan, "AP50": np.nan, "AP75": np.nan, "AR": np.nan, "instances": 0}
     category = {"id": 1, "name": skeleton.name, "keypoints": list(skeleton.keypoints), "skeleton": []}
@@ -135,16 +144,16 @@ def average_precision(
         "AP50": float(stats[1]),
         "AP75": float(stats[2]),
         "AR": float(stats[5]),
-        "instances": sum(a["num_keypoints"] > 0 for a in annotations),
+        "instances": len(annotations),
     }
 
 
-def _has_size(points: Points) -> bool:
+def _sized(points: Points) -> bool:
     return object_area(subject_box(points)) > 0
 
 
 def _annotation(points: Points) -> dict[str, Any]:
-    """A true instance in COCO's form; one without labelled points is ignored there, neither missed nor false."""
+    """A true instance in COCO's form."""
     there, box = shown(points), subject_box(points)
     flat = np.concatenate([np.nan_to_num(points.xy.astype(np.float64)), 2.0 * there[:, None]], axis=1)
     flat[~there] = 0
@@ -156,6 +165,28 @@ def _annotation(points: Points) -> dict[str, Any]:
         "area": object_area(box),
         "iscrowd": 0,
     }
+
+
+def _room(points: Points, typical: float) -> Array:
+    """(4,) where an instance is that is not judged; one without size gets a box of the `typical` side, px."""
+    box = subject_box(points)
+    return box if _sized(points) else np.concatenate([box[:2] - typical / 2, [typical, typical]])
+
+
+def _excused(points: Points, judged: Sequence[Points], others: Sequence[Array], sigmas: Array) -> bool:
+    """Whether a predicted instance stands for a true one that is not judged, so that it is no false one.
+
+    COCO's rule for instances without keypoints, applied beforehand: it is like no judged one (OKS below 0.5 with all
+    of them) and at least half of its points lie in the box of one that is not judged, a box's width around included.
+    """
+    if not others:
+        return False
+    alike = [similarity(p.xy, shown(p), points.xy, object_area(subject_box(p)), sigmas) for p in judged]
+    if max(alike) >= 0.5:
+        return False
+    xy = points.xy[points.labelled]
+    inside = [((xy >= box[:2] - box[2:]) & (xy <= box[:2] + 2 * box[2:])).all(axis=1).mean() for box in others]
+    return max(inside) >= 0.5
 
 
 def _result(points: Points) -> dict[str, Any]:
