@@ -1,0 +1,229 @@
+"""A trained pose model: the network with all one needs to use it, and the file it lives in.
+
+A checkpoint is a `torch.save` of a plain dictionary (tensors, numbers, strings, lists), so `weights_only=True` loads
+it: `format`, `version`, `architecture`, `network` (the state dict, official names), `skeleton`, `input_size` (height,
+width), `margin`, `recipe`, `validation`, `confidence`; `last.pt` has `training` beside them.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poof.errors import PoofError
+from poof.files import atomic
+from poof.labels import Skeleton, mirror_pairs
+from poof.pose.crops import MARGIN, normalise
+from poof.pose.decoding import decode
+from poof.pose.mspn import MSPN
+from poof.pose.naming import Architecture, architecture_of, clean, load, to_ours
+from poof.pose.transfer import COCO_KEYPOINTS
+
+FORMAT, VERSION = "poof-pose", 1
+INPUT_SIZE = (256, 192)
+
+
+@dataclass(eq=False)
+class PoseModel:
+    """A network, the skeleton of its heat maps, and how its crops are cut.
+
+    Attributes
+    ----------
+    network
+        Takes normalised RGB.
+    skeleton
+        One keypoint per heat map, in order.
+    input_size
+        (height, width) of the crops.
+    margin
+        How much larger than a subject's box the crops are.
+    recipe
+        What it was trained with; for the record.
+    validation
+        What training measured: `error` (mean, px of the crop), `accuracy` ({threshold: share}), `joint_score` (per
+        keypoint, in [0, 1], NaN where the validation labels do not have it). Empty without validation.
+    confidence
+        (a, b): the confidence of a point whose heat map peaks at p is 1 / (1 + exp(-(a + b p))). None: p itself.
+    """
+
+    network: MSPN
+    skeleton: Skeleton
+    input_size: tuple[int, int] = INPUT_SIZE
+    margin: float = MARGIN
+    recipe: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+    confidence: tuple[float, float] | None = None
+
+    @property
+    def mirror(self) -> list[int] | None:
+        """For each keypoint the one that takes its place in a mirrored image; None where left and right are unknown."""
+        pairs = self.skeleton.symmetry or mirror_pairs(self.skeleton.keypoints)
+        return mirror_order(len(self.skeleton), pairs) if pairs else None
+
+    @torch.no_grad()
+    def heatmaps(self, crops: Tensor, flip: bool = True) -> Tensor:
+        """(B, K, H/4, W/4) of RGB uint8 crops (B, 3, H, W), averaged with those of the mirrored crops when `flip`.
+
+        The mirrored crop is moved one pixel to the right: x -> W - x takes a cell exactly onto a cell, so both maps
+        say the same of the same place (x -> W - 1 - x leaves them a quarter of a cell apart). A skeleton without left
+        and right is not flipped.
+        """
+        self.network.eval()
+        images = normalise(crops)
+        maps = self.network.heatmaps(images).float()
+        if flip and self.mirror is not None:
+            turned = images.flip(-1)
+            turned = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
+            maps = (maps + self.network.heatmaps(turned).float().flip(-1)[:, self.mirror]) / 2
+        return maps
+
+    def points(self, crops: Tensor, flip: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (B, K, 2) in pixels of the crops, and the confidence (B, K) of each."""
+        xy, peaks = decode(self.heatmaps(crops, flip))
+        return xy.cpu().numpy(), self.trust(peaks.cpu().numpy())
+
+    def trust(self, peaks: np.ndarray) -> np.ndarray:
+        """Confidence of points by the height of their peaks in [0, 1]."""
+        if self.confidence is None:
+            return peaks
+        a, b = self.confidence
+        return (1 / (1 + np.exp(-(a + b * peaks)))).astype(np.float32)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the checkpoint holds."""
+        skeleton = self.skeleton
+        network = self.network
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": Architecture(
+                network.num_keypoints, network.stages, network.conv_bias, network.body
+            )._asdict(),
+            "network": {name: value.detach().cpu().clone() for name, value in network.state_dict().items()},
+            "skeleton": {
+                "name": skeleton.name,
+                "keypoints": list(skeleton.keypoints),
+                "edges": [list(edge) for edge in skeleton.edges],
+                "symmetry": [list(pair) for pair in skeleton.symmetry],
+            },
+            "input_size": list(self.input_size),
+            "margin": self.margin,
+            "recipe": self.recipe,
+            "validation": self.validation,
+            "confidence": None if self.confidence is None else list(self.confidence),
+        }
+
+
+def mirror_order(count: int, pairs: tuple[tuple[int, int], ...]) -> list[int]:
+    """The permutation of `count` keypoints that swaps each of `pairs`."""
+    order = list(range(count))
+    for left, right in pairs:
+        order[left], order[right] = right, left
+    return order
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint, atomically."""
+    with atomic(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The dictionary in a checkpoint file of any origin, on the CPU; nothing in it is executed.
+
+    Raises
+    ------
+    PoofError
+        If there is no such file, or it is no PyTorch checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PoofError(f"{path}: there is no such checkpoint; give the .pt of a training run or a downloaded file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise PoofError(f"{path}: holds more than weights and is not loaded, or is damaged ({reason})") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PoofError(f"{path}: is no PyTorch checkpoint, or is damaged ({reason})") from error
+    if not isinstance(content, dict):
+        raise PoofError(f"{path}: holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def weights_in(content: dict[str, Any]) -> dict[str, Tensor]:
+    """The state dict of a checkpoint that is not ours: bare, or under `model` (official) or `state_dict` (mmpose)."""
+    for key in ("model", "state_dict"):
+        if isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    return clean({name: value for name, value in content.items() if isinstance(value, Tensor)})
+
+
+def rgb_weights(state: dict[str, Tensor], content: dict[str, Any], source: str) -> dict[str, Tensor]:
+    """A foreign MSPN's weights under our names, for RGB input: the official release was trained on BGR.
+
+    Mean and deviation follow the channel in both releases, so turning the first convolution round is exact.
+    """
+    state = to_ours(state, source)
+    if isinstance(content.get("model"), dict):
+        state["top.conv.conv.weight"] = state["top.conv.conv.weight"].flip(1)
+    return state
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseModel:
+    """Read a pose model: a checkpoint of ours, or one of the official or mmpose's release (COCO's 17 joints).
+
+    Raises
+    ------
+    PoofError
+        If there is no such file, it is damaged, or no MSPN.
+    """
+    content = read_checkpoint(path)
+    if content.get("format") == FORMAT:
+        model = _ours(path, content)
+    else:
+        state = rgb_weights(weights_in(content), content, str(path))
+        architecture = architecture_of(state, str(path))
+        if architecture.num_keypoints != len(COCO_KEYPOINTS):
+            raise PoofError(
+                f"{path}: has {architecture.num_keypoints} heat maps and no names for them; only COCO's "
+                f"{len(COCO_KEYPOINTS)} joints are known without names"
+            )
+        model = PoseModel(architecture.build(), Skeleton(COCO_KEYPOINTS, name="person"))
+        load(model.network, state, str(path))
+    model.network.to(device).eval()
+    return model
+
+
+def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
+    if content.get("version") != VERSION:
+        raise PoofError(f"{path}: is of version {content.get('version')}, this poof reads {VERSION}; update poof")
+    try:
+        skeleton = content["skeleton"]
+        model = PoseModel(
+            Architecture(**content["architecture"]).build(),
+            Skeleton(
+                tuple(skeleton["keypoints"]),
+                tuple((a, b) for a, b in skeleton["edges"]),
+                tuple((a, b) for a, b in skeleton["symmetry"]),
+                skeleton["name"],
+            ),
+            (content["input_size"][0], content["input_size"][1]),
+            content["margin"],
+            content["recipe"],
+            content["validation"],
+            None if content["confidence"] is None else (content["confidence"][0], content["confidence"][1]),
+        )
+        load(model.network, content["network"], str(path))
+    except (KeyError, TypeError, IndexError) as error:
+        raise PoofError(f"{path}: is an incomplete checkpoint of poof ({error}); train again") from error
+    return model

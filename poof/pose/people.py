@@ -1,0 +1,120 @@
+"""Where the subjects stand in each frame: what prediction cuts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from poof.errors import PoofError
+from poof.labels import LabelSet
+from poof.pose.crops import subject_boxes
+
+Array = np.ndarray
+COLUMNS = ("frame", "x", "y", "width", "height")
+
+
+class People(Protocol):
+    """Boxes (x, y, width, height) by instance number for any frame."""
+
+    margin: float | None
+    """How much larger than the boxes the crops are; None: as the model was trained."""
+    tracked: bool
+    """Whether an instance number means the same individual in every frame."""
+
+    def at(self, frame: int) -> Mapping[int, Array]:
+        """The boxes of one frame."""
+
+
+class WholeFrame:
+    """One subject, somewhere in the image."""
+
+    margin: float | None = 1.0
+    tracked = True
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        # The image reaches half a pixel beyond the centres of its border pixels.
+        self._box = np.array([-0.5, -0.5, size[0], size[1]])
+
+    def at(self, frame: int) -> Mapping[int, Array]:
+        """See `People.at`."""
+        return {0: self._box}
+
+
+class Boxes:
+    """Boxes given for some frames.
+
+    With identities, an individual's box is interpolated linearly between the frames that have it, and held before the
+    first and after the last; without, only the frames that have boxes have subjects.
+
+    Parameters
+    ----------
+    boxes
+        (frame, instance) -> (4,) x, y, width, height.
+    tracked
+        Whether the instances are identities.
+    """
+
+    margin: float | None = None
+
+    def __init__(self, boxes: Mapping[tuple[int, int], Array], tracked: bool) -> None:
+        self.tracked = tracked
+        self._by_frame: dict[int, dict[int, Array]] = {}
+        lines: dict[int, list[tuple[int, Array]]] = {}
+        for (frame, instance), box in sorted(boxes.items()):
+            self._by_frame.setdefault(frame, {})[instance] = np.asarray(box, float)
+            lines.setdefault(instance, []).append((frame, np.asarray(box, float)))
+        self._lines = {i: (np.array([f for f, _ in line]), np.stack([b for _, b in line])) for i, line in lines.items()}
+
+    def at(self, frame: int) -> Mapping[int, Array]:
+        """See `People.at`."""
+        if not self.tracked:
+            return self._by_frame.get(frame, {})
+        return {
+            instance: np.array([np.interp(frame, frames, column) for column in boxes.T])
+            for instance, (frames, boxes) in self._lines.items()
+        }
+
+
+def people_from_labels(labels: LabelSet, name: str = "labels") -> Boxes:
+    """The boxes of labelled instances, or boxes around their points; `name` names the file in messages."""
+    return Boxes(subject_boxes(labels, name), labels.tracked)
+
+
+def people_from_file(path: str | Path) -> Boxes:
+    """Boxes from a CSV with the columns frame, x, y, width, height and, for several subjects, instance.
+
+    Raises
+    ------
+    PoofError
+        If the file is missing, is no such table, or a box has no area or comes twice.
+    """
+    path = Path(path)
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise PoofError(f"{path}: there is no such box file; check the path") from None
+    except (OSError, ValueError) as error:
+        raise PoofError(f"{path}: cannot be read as a table of boxes ({str(error).splitlines()[0]})") from error
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise PoofError(f"{path}: has no column {', '.join(missing)}; a box file has {', '.join(COLUMNS)}")
+    boxes: dict[tuple[int, int], Array] = {}
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        try:
+            frame, instance = int(row["frame"]), int(row.get("instance", 0))
+            box = np.array([float(row[column]) for column in COLUMNS[1:]])
+        except (TypeError, ValueError):
+            raise PoofError(f"{path}: line {number}: is no box; every column needs a number") from None
+        where = f"{path}: line {number}: frame {frame}"
+        if not (np.isfinite(box).all() and (box[2:] > 0).all()):
+            raise PoofError(f"{where}: the box is {box[2]:g}x{box[3]:g} pixels; correct it or remove the line")
+        if (frame, instance) in boxes:
+            raise PoofError(f"{where}: instance {instance} has two boxes; keep one, or number the instances")
+        boxes[frame, instance] = box
+    if not boxes:
+        raise PoofError(f"{path}: holds no box")
+    return Boxes(boxes, tracked="instance" in table or not table["frame"].duplicated().any())

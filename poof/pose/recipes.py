@@ -1,0 +1,106 @@
+"""How to train: the thesis' recipe, and a better default.
+
+A recipe is data; `poof.pose.training` is the one loop that follows it. What the default is worth beside the thesis'
+is measured in `benchmarks/README.md`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from poof.errors import PoofError
+from poof.pose.augmentation import OFFICIAL, STRONG, Strength
+from poof.pose.losses import LossSettings
+from poof.pose.targets import Kind
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about training that is not data or network.
+
+    Attributes
+    ----------
+    name
+        For the record.
+    optimizer
+        'adam' (weight decay in the gradient) or 'adamw' (decoupled).
+    learning_rate
+        Its peak.
+    weight_decay
+        On weights of convolutions; biases and normalisations have none.
+    batch
+        Examples per step; lowered to the data where there are fewer.
+    epochs
+        Times every example is seen, on average ...
+    least_steps
+        ... but at least so many steps are made.
+    warmup
+        Share of the steps over which the rate rises linearly from nothing.
+    decay
+        'cosine' to zero after that, or 'none'.
+    average
+        Decay per step of the exponential average of the weights that is validated and kept; 0 keeps the weights.
+    clip
+        Largest norm of the gradient; 0 for no limit.
+    targets, loss, augmentation
+        See `poof.pose.targets`, `LossSettings`, `Strength`.
+    """
+
+    name: str
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    batch: int = 32
+    epochs: int = 10
+    least_steps: int = 0
+    warmup: float = 0.0
+    decay: Literal["cosine", "none"] = "none"
+    average: float = 0.0
+    clip: float = 0.0
+    targets: Kind = "exact"
+    loss: LossSettings = field(default_factory=LossSettings)
+    augmentation: Strength = OFFICIAL
+
+    def steps(self, examples: int, batch: int) -> int:
+        """Number of optimiser steps on so many examples."""
+        return max(math.ceil(self.epochs * examples / batch), self.least_steps, 1)
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step `step` (from 0) of `steps`."""
+        rise = self.warmup * steps
+        if step < rise:
+            return self.learning_rate * (step + 1) / (rise + 1)
+        if self.decay == "none":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain types."""
+        return asdict(self) | {"loss": self.loss._asdict()}
+
+
+RECIPES = {
+    "thesis": Recipe("thesis", optimizer="adam", learning_rate=0.01, targets="floored"),
+    "default": Recipe(
+        "default",
+        learning_rate=2e-3,
+        weight_decay=0.01,
+        batch=16,
+        epochs=20,
+        least_steps=600,
+        warmup=0.1,
+        decay="cosine",
+        average=0.99,
+        clip=1.0,
+        augmentation=STRONG,
+    ),
+}
+
+
+def recipe_named(name: str) -> Recipe:
+    """One of `RECIPES`; a `PoofError` lists them."""
+    if name not in RECIPES:
+        raise PoofError(f"no recipe '{name}'; there are {', '.join(RECIPES)}")
+    return RECIPES[name]

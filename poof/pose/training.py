@@ -1,0 +1,360 @@
+"""Training a pose model: one loop, to be read from top to bottom.
+
+A run folder holds `best.pt` (the model that validated best), `last.pt` (the newest, with all that is needed to go on)
+and `curves.csv`. Everything that a step does follows from the state in `last.pt` and the step's number; so a run that
+was stopped and resumed ends with the same numbers as one that was not (bit by bit on the CPU).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from poof.errors import PoofError
+from poof.files import atomic
+from poof.flow.device import resolve_device
+from poof.pose.augmentation import Augmentation
+from poof.pose.crops import normalise
+from poof.pose.data import CONTEXT, Batches, CropStore, Example, TrainingSet, examples_of, loader
+from poof.pose.initial import initial_network
+from poof.pose.losses import pose_loss
+from poof.pose.model import INPUT_SIZE, PoseModel, read_checkpoint, save_checkpoint
+from poof.pose.naming import Architecture, load
+from poof.pose.recipes import Recipe, recipe_named
+from poof.pose.splitting import Pair, Split, check_apart, split
+from poof.pose.targets import heatmap_targets
+from poof.pose.validation import validate
+from poof.progress import Track, silent
+
+SAVE_SECONDS = 600.0  # between checkpoints when rounds take longer
+_ROUNDS = 25  # validations in a short run; a long one validates once an epoch
+_LOOK = 20  # steps between looks at the loss on a GPU, where looking means waiting
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run gave.
+
+    Attributes
+    ----------
+    best, last
+        Checkpoints; `best` is the last one where nothing was held out.
+    history
+        One row per validation: step, epoch, rate, train_loss, and val_error, val_accuracy_5, ... as in `validate`.
+    fresh
+        Keypoints whose heat maps started from chance.
+    split
+        How the data was divided, in words.
+    train_examples, val_examples
+        How many crops.
+    steps, batch
+        Of the optimiser.
+    """
+
+    best: Path
+    last: Path
+    history: pd.DataFrame
+    fresh: list[str]
+    split: str
+    train_examples: int
+    val_examples: int
+    steps: int
+    batch: int
+
+
+def train_pose(
+    data: Sequence[Pair],
+    folder: str | Path,
+    validation: Sequence[Pair] | None = None,
+    *,
+    init: str = "random",
+    recipe: str | Recipe = "default",
+    stages: int | None = None,
+    body: str | None = None,
+    input_size: tuple[int, int] = INPUT_SIZE,
+    batch: int | None = None,
+    hold_out: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: bool = False,
+    track: Track = silent,
+) -> Run:
+    """Train a pose model on labels.
+
+    Parameters
+    ----------
+    data
+        Videos with their labels, human and propagated together.
+    folder
+        Of the run; made if missing. An earlier run in it is overwritten, or continued with `resume`.
+    validation
+        Other videos to judge by. None: part of `data` is held out by the rule in `poof.pose.splitting`.
+    init, stages, body
+        See `initial_network`.
+    recipe
+        A name in `RECIPES`, or one of your own.
+    input_size
+        (height, width) of the crops, divisible by 32.
+    batch
+        Overrides the recipe's.
+    hold_out
+        False trains on everything when there is no `validation`; the best model is then the last.
+    seed
+        Of everything random.
+    device
+        'auto', 'cpu', 'cuda', 'cuda:N'.
+    workers
+        Processes that prepare batches; None: one per core, up to eight, where there is a GPU, and none otherwise.
+    resume
+        Go on from `last.pt` in `folder`.
+    track
+        Shows progress.
+
+    Raises
+    ------
+    PoofError
+        On labels that do not fit their video or each other, a split without labels, a batch larger than the data, a
+        device that is not there, a checkpoint that does not fit, or a loss that is no longer a number.
+    """
+    folder, where = Path(folder), resolve_device(device)
+    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    last, best = folder / "last.pt", folder / "best.pt"
+    if not data:
+        raise PoofError("no labels to train on; give at least one label file with its video")
+    skeleton = data[0].labels.skeleton
+    divided = _divide(data, validation, hold_out)
+
+    # Crops: one pass over each video, to a file in the run's folder.
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = examples_of(divided.train, skeleton, input_size)
+    val_examples = examples_of(divided.validation, skeleton, input_size)
+    if not any(examples):
+        raise PoofError(
+            f"no labelled frame is left to train on ({divided.how}); label more, or train without holding out"
+        )
+    if divided.validation and not any(val_examples):
+        raise PoofError("no labelled frame to validate on; give validation labels, or none")
+    store = CropStore(divided.train, examples, CONTEXT, folder, track, "training crops")
+    judged = CropStore(divided.validation, val_examples, 1.0, folder, track, "validation crops")
+    size = _batch_size(recipe, batch, len(store))
+    recipe = replace(recipe, batch=size)
+    steps = recipe.steps(len(store), size)
+    epoch = math.ceil(len(store) / size)
+    round_steps = max(epoch, math.ceil(steps / _ROUNDS))
+
+    # The model, from its initialisation or from where the run stopped.
+    torch.manual_seed(seed)
+    identity = _fingerprint(store.examples, judged.examples, recipe, seed, input_size)
+    history: list[dict[str, float]] = []
+    pending: list[float] = []  # losses since the last row of the history
+    start, top_score = 0, -math.inf
+    if resume:
+        saved = _resumable(last, identity)
+        network = Architecture(**saved["architecture"]).build()
+        load(network, saved["training"]["network"], str(last))
+        start, top_score, fresh = (saved["training"][key] for key in ("step", "top_score", "fresh"))
+        history, pending = saved["training"]["history"], saved["training"]["pending"]
+    else:
+        network, fresh = initial_network(skeleton.keypoints, init, stages, body, progress=track is not silent)
+        for old in (best, last):
+            old.unlink(missing_ok=True)
+    network.to(where)
+    optimizer = _optimizer(network, recipe)
+    model = PoseModel(_copy(network), skeleton, input_size, recipe=recipe.as_dict())  # what is validated and kept
+    if resume:
+        optimizer.load_state_dict(saved["training"]["optimizer"])
+        load(model.network, saved["network"], str(last))
+        model.validation, model.confidence = saved["validation"], _pair(saved["confidence"])
+        del saved
+
+    def save(step: int) -> None:
+        state = {
+            "identity": identity,
+            "step": step,
+            "top_score": top_score,
+            "history": history,
+            "pending": pending,
+            "fresh": fresh,
+            "network": {name: value.detach().cpu().clone() for name, value in network.state_dict().items()},
+            "optimizer": optimizer.state_dict(),
+        }
+        save_checkpoint(last, model.as_dict() | {"training": state})
+
+    # The loop.
+    batches = Batches(len(store), size, seed, start, steps)
+    data_set = TrainingSet(store, Augmentation(input_size, recipe.augmentation, model.mirror))
+    feed = loader(data_set, batches, _workers(workers, where), where.type == "cuda")
+    unseen: list[torch.Tensor] = []  # losses not looked at yet
+    saved_at = time.monotonic()
+    with _interrupt_between_steps() as interrupted:
+        for step, examples_now in enumerate(track(feed, "training", steps - start), start):
+            network.train()
+            images, points, weights, visible = (
+                examples_now[key].to(where, non_blocking=True) for key in ("image", "points", "weights", "visible")
+            )
+            with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+                maps = network(normalise(images))
+            targets = heatmap_targets(points, input_size, network.stages, recipe.targets)
+            loss = pose_loss(maps, targets, weights, visible, recipe.loss)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(step, steps)
+            optimizer.step()
+            _average(model.network, network, recipe.average, step)
+
+            done = step + 1
+            unseen.append(loss.detach())
+            end_of_round = done % round_steps == 0 or done == steps
+            stop = interrupted.is_set()
+            save_now = end_of_round or stop or time.monotonic() - saved_at > SAVE_SECONDS
+            if save_now or where.type == "cpu" or len(unseen) == _LOOK:
+                values = torch.stack(unseen).tolist()
+                _check_finite(values, done - len(values), last)
+                pending.extend(values)
+                unseen.clear()
+            if end_of_round:
+                row = {"step": done, "epoch": done * size / len(store), "rate": recipe.rate(step, steps)}
+                row["train_loss"] = float(np.mean(pending))
+                pending.clear()
+                if len(judged):
+                    found = validate(model, judged, size, where)
+                    row |= {"val_error": found["error"]}
+                    row |= {f"val_accuracy_{t}": a for t, a in found["accuracy"].items()}
+                    model.validation, model.confidence = found, _pair(found["confidence"])
+                history.append(row)
+                if not len(judged) or model.validation["score"] > top_score:
+                    top_score = model.validation.get("score", top_score)
+                    save_checkpoint(best, model.as_dict())
+                _write_curves(folder / "curves.csv", history)
+            if save_now:
+                save(done)
+                saved_at = time.monotonic()
+            if stop:
+                raise KeyboardInterrupt
+    table = pd.DataFrame(history)
+    return Run(best, last, table, fresh, divided.how, len(store), len(judged), steps, size)
+
+
+def _divide(data: Sequence[Pair], validation: Sequence[Pair] | None, hold_out: bool) -> Split:
+    if validation:
+        check_apart(data, validation)
+        return Split(list(data), list(validation), "validated on videos of their own")
+    if not hold_out:
+        return Split(list(data), [], "nothing held out")
+    return split(data)
+
+
+def _batch_size(recipe: Recipe, wanted: int | None, examples: int) -> int:
+    if wanted is None:
+        return min(recipe.batch, examples)
+    if wanted < 1:
+        raise PoofError(f"a batch needs at least one example, not {wanted}")
+    if wanted > examples:
+        raise PoofError(f"a batch of {wanted} is larger than the {examples} training examples; lower --batch")
+    return wanted
+
+
+def _workers(wanted: int | None, device: torch.device) -> int:
+    if wanted is not None:
+        return wanted
+    return min(8, max(1, (os.cpu_count() or 2) - 1)) if device.type == "cuda" else 0
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=recipe.learning_rate)
+
+
+def _copy(network: Any) -> Any:
+    twin = Architecture(network.num_keypoints, network.stages, network.conv_bias, network.body).build()
+    twin.load_state_dict(network.state_dict())
+    return twin.to(next(network.parameters()).device).requires_grad_(False)
+
+
+@torch.no_grad()
+def _average(kept: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """kept <- decay kept + (1 - decay) network; an average over few steps first, the weights themselves without."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mean, new in zip(kept.state_dict().values(), network.state_dict().values()):
+        if mean.is_floating_point() and decay > 0:
+            mean.lerp_(new, 1 - decay)
+        else:
+            mean.copy_(new)
+
+
+def _check_finite(losses: Sequence[float], first: int, last: Path) -> None:
+    """Stop at the first loss that is no number; `first` is the step (from 0) of the first of `losses`."""
+    for step, value in enumerate(losses, first + 1):
+        if not math.isfinite(value):
+            kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was written yet"
+            raise PoofError(f"step {step}: the loss is {value}, training stops; {kept}; try a lower --rate")
+
+
+def _resumable(last: Path, identity: str) -> dict[str, Any]:
+    content = read_checkpoint(last)
+    if "training" not in content:
+        raise PoofError(f"{last}: cannot be continued, it has no training state; start without --resume")
+    if content["training"]["identity"] != identity:
+        raise PoofError(f"{last}: was made with other labels or settings; repeat those, or start without --resume")
+    return content
+
+
+def _fingerprint(
+    train: Sequence[Example], val: Sequence[Example], recipe: Recipe, seed: int, size: tuple[int, int]
+) -> str:
+    """What a resumed run must share with the one it continues."""
+    digest = hashlib.sha256(repr((recipe, seed, size, len(train))).encode())
+    for example in (*train, *val):
+        digest.update(repr((Path(example.video).name, example.frame, example.instance, example.crop)).encode())
+        digest.update(example.xy.tobytes() + example.weight.tobytes() + example.visible.tobytes())
+    return digest.hexdigest()
+
+
+def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if values is None else (values[0], values[1])
+
+
+def _write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
+    with atomic(path) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+
+
+@contextmanager
+def _interrupt_between_steps() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of breaking into a step; a second one breaks in as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def handler(*_: Any) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
