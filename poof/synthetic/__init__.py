@@ -8,6 +8,7 @@ flow, valid = scene.flow(3, 4)
 from poof.synthetic.camera import Camera, SteadyMap
 from poof.synthetic.clip import Clip, Frame, Spliced, SyntheticVideo, render, truth
 from poof.synthetic.costume import Costume
+from poof.synthetic.estimator import ExactFlow
 from poof.synthetic.figure import Figure
 from poof.synthetic.gait import run
 from poof.synthetic.motion import Motion, Pose
@@ -28,6 +29,7 @@ __all__ = [
     "Camera",
     "Clip",
     "Costume",
+    "ExactFlow",
     "Figure",
     "Frame",
     "Marks",
