@@ -1,0 +1,99 @@
+"""Two networks on the same videos: is one better, on which classes, and could it be luck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from poof.errors import PoofError
+from poof.evaluation.significance import McNemar, mcnemar_of
+from poof.files import atomic
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First network minus second.
+
+    Attributes
+    ----------
+    first, second
+        Top-1 accuracies on the videos that both judged.
+    videos
+        How many those are.
+    mcnemar
+        Whether the videos on which they differ could split like that by chance.
+    per_class
+        class, videos, first, second, difference; the largest gain first (Fig. 4.5 of Gebotys 2022).
+    """
+
+    first: float
+    second: float
+    videos: int
+    mcnemar: McNemar
+    per_class: pd.DataFrame
+
+
+def compare(first: Path, second: Path) -> Difference:
+    """Compare two files of `Evaluation.write_answers`.
+
+    Raises
+    ------
+    PoofError
+        If a file is no such table, or they share no video, or disagree about a true class.
+    """
+    a, b = _read(first), _read(second)
+    both = a.merge(b, on="path", suffixes=("_first", "_second"))
+    if both.empty:
+        raise PoofError(f"{first} and {second} share no video; evaluate both networks on the same list")
+    wrong = both[both["label_first"] != both["label_second"]]
+    if len(wrong):
+        raise PoofError(f"{first} and {second} disagree about the class of {wrong['path'].iloc[0]}")
+    rows = both.groupby("label_first").agg(
+        videos=("path", "size"), first=("correct_first", "mean"), second=("correct_second", "mean")
+    )
+    rows["difference"] = rows["first"] - rows["second"]
+    table = rows.rename_axis("class").reset_index().sort_values(["difference", "class"], ascending=[False, True])
+    right = both["correct_first"].to_numpy(bool), both["correct_second"].to_numpy(bool)
+    return Difference(
+        float(right[0].mean()), float(right[1].mean()), len(both), mcnemar_of(*right), table.reset_index(drop=True)
+    )
+
+
+def plot_difference(difference: Difference, names: tuple[str, str], path: Path, classes: int = 30) -> None:
+    """Bars of the per-class difference, the `classes` largest in size, as a picture."""
+    from matplotlib.figure import Figure
+
+    table = difference.per_class
+    if len(table) > classes:
+        largest = np.sort(np.argsort(-table["difference"].abs().to_numpy(), kind="stable")[:classes])
+        table = table.iloc[largest]
+    figure = Figure(figsize=(8, 1.2 + 0.28 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    values = 100 * table["difference"].to_numpy()[::-1]
+    axes.barh(range(len(table)), values, color=["tab:green" if v >= 0 else "tab:red" for v in values])
+    axes.set_yticks(range(len(table)), table["class"].to_list()[::-1])
+    axes.axvline(0, color="black", linewidth=0.8)
+    low, high = min(values.min(), 0), max(values.max(), 0)
+    axes.set_xlim(low - 5, high + 5)
+    axes.set(xlabel=f"top-1 of {names[0]} minus {names[1]}, percentage points")
+    axes.set_title(
+        f"{100 * difference.first:.1f} % against {100 * difference.second:.1f} % on {difference.videos} videos, "
+        f"McNemar p = {difference.mcnemar.p:.3g}",
+        fontsize=10,
+    )
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"path": str, "label": str})
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise PoofError(f"{path}: cannot be read as answers of `poof recog eval` ({error})") from error
+    missing = {"path", "label", "correct"} - set(table.columns)
+    if missing:
+        raise PoofError(f"{path}: has no column '{min(missing)}'; write it with `poof recog eval -o`")
+    return table

@@ -1,0 +1,34 @@
+"""The course of a training as a table and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from poof.files import atomic
+
+
+def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
+    """`curves.csv` with one row an epoch, `curves.png` with loss and accuracies."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    table = pd.DataFrame(history)
+    with atomic(folder / "curves.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(table["epoch"], table["loss"], marker="o", markersize=3, color="tab:red")
+    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    right.plot(table["epoch"], 100 * table["accuracy"], marker="o", markersize=3, label="training clips")
+    if "val_top1" in table:
+        right.plot(table["epoch"], 100 * table["val_top1"], marker="o", markersize=3, label="validation videos")
+    right.set(xlabel="epoch", ylabel="accuracy, %", ylim=(0, 102))
+    right.legend(loc="lower right")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    with atomic(folder / "curves.png") as temporary:
+        figure.savefig(temporary, dpi=110)

@@ -1,0 +1,5 @@
+"""From lists and videos to clips: list formats, frame sampling, flips, transforms, extraction, checks."""
+
+from poof.recog.data.lists import ClipList, Record, read_list
+
+__all__ = ["ClipList", "Record", "read_list"]

@@ -1,0 +1,46 @@
+"""Plain text lists: TSM's frames lists, mmaction2's video lists, and their relatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poof.errors import PoofError
+from poof.recog.data.lists.base import ClipList, Options, Record, names_for, number, read_lines, resolve
+
+
+def frames_list(path: Path, options: Options) -> ClipList:
+    """`folder frames label` a line (TSM, TSN, TEA, TAM, TDN; frames counted in images)."""
+    records = []
+    for line, text in read_lines(path):
+        parts = text.rsplit(maxsplit=2)
+        if len(parts) != 3:
+            raise PoofError(f"{line}: expected 'folder frames label', got '{text}'")
+        count, label = number(parts[1], line, "number of frames"), number(parts[2], line, "label")
+        records.append(Record(resolve(parts[0], path, options), label, 0, count, line))
+    return ClipList(tuple(records), names_for(records, options.labels), str(path))
+
+
+def video_list(path: Path, options: Options) -> ClipList:
+    """`path label` a line (mmaction2, SlowFast, PyTorchVideo); blank or comma between them."""
+    records = []
+    for line, text in read_lines(path):
+        parts = text.rsplit("," if "," in text else None, maxsplit=1)
+        if len(parts) != 2:
+            raise PoofError(f"{line}: expected 'path label', got '{text}'")
+        label = number(parts[1].strip(), line, "label")
+        records.append(Record(resolve(parts[0].strip(), path, options), label, line=line))
+    return ClipList(tuple(records), names_for(records, options.labels), str(path))
+
+
+def span_list(path: Path, options: Options) -> ClipList:
+    """`folder start end label` a line, blank or ';' between, frames from 1 and both ends inclusive (IBM)."""
+    records = []
+    for line, text in read_lines(path):
+        parts = [p.strip() for p in text.rsplit(";" if ";" in text else None, maxsplit=3)]
+        if len(parts) != 4:
+            raise PoofError(f"{line}: expected 'folder start end label', got '{text}'")
+        first, last, label = (number(p, line, "number") for p in parts[1:])
+        if not 1 <= first <= last:
+            raise PoofError(f"{line}: frames {first} to {last} are no span; frames count from 1")
+        records.append(Record(resolve(parts[0], path, options), label, first - 1, last - first + 1, line))
+    return ClipList(tuple(records), names_for(records, options.labels), str(path))

@@ -1,0 +1,185 @@
+"""How good a network is on labelled clips: by clip, by video, by class, and against another network."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from poof.errors import PoofError, PoofWarning
+from poof.files import atomic
+from poof.progress import Track, silent
+from poof.recog.data.dataset import ClipDataset, View, loader
+from poof.recog.data.frames import FrameCounts
+from poof.recog.data.lists.base import ClipList
+from poof.recog.data.transform import normalise
+from poof.recog.model import Recognizer
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network said of every video.
+
+    Attributes
+    ----------
+    scores
+        (N, V, classes) probabilities of the V views (clips times crops) of each video.
+    labels
+        (N,) true classes.
+    paths
+        (N,) files.
+    names
+        Class names.
+    broken
+        Videos that could not be read, with the reason; they are not part of the rest.
+    """
+
+    scores: Array
+    labels: Array
+    paths: list[str]
+    names: list[str]
+    broken: dict[str, str]
+
+    @property
+    def video_scores(self) -> Array:
+        """(N, classes) mean probabilities over the views."""
+        return self.scores.mean(1)
+
+    @property
+    def video_top1(self) -> float:
+        """Share of videos whose mean probabilities are highest for the true class."""
+        return top(self.video_scores, self.labels, 1)
+
+    @property
+    def video_top5(self) -> float:
+        """Share of videos with the true class among the five best."""
+        return top(self.video_scores, self.labels, 5)
+
+    @property
+    def clip_top1(self) -> float:
+        """Share of views that are right each on its own."""
+        views = self.scores.shape[1]
+        return top(self.scores.reshape(-1, self.scores.shape[2]), np.repeat(self.labels, views), 1)
+
+    @property
+    def clip_top5(self) -> float:
+        """Share of views with the true class among the five best."""
+        views = self.scores.shape[1]
+        return top(self.scores.reshape(-1, self.scores.shape[2]), np.repeat(self.labels, views), 5)
+
+    def per_class(self) -> pd.DataFrame:
+        """One row a class that occurs: class, videos, top1, and what it is mostly taken for instead."""
+        predicted = self.video_scores.argmax(1)
+        rows = []
+        for label in np.unique(self.labels):
+            answers = predicted[self.labels == label]
+            wrong = answers[answers != label]
+            other = self.names[np.bincount(wrong).argmax()] if len(wrong) else ""
+            rows.append((self.names[label], len(answers), float((answers == label).mean()), other))
+        return pd.DataFrame(rows, columns=["class", "videos", "top1", "mostly taken for"])
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the whole set."""
+        return {
+            "videos": len(self.labels),
+            "views": self.scores.shape[1],
+            "video_top1": self.video_top1,
+            "video_top5": self.video_top5,
+            "clip_top1": self.clip_top1,
+            "clip_top5": self.clip_top5,
+            "mean_class_top1": float(self.per_class()["top1"].mean()),
+            "broken": len(self.broken),
+        }
+
+    def answers(self) -> pd.DataFrame:
+        """One row a video: path, label, prediction, score, correct, in_top5; what `compare` reads."""
+        scores = self.video_scores
+        predicted = scores.argmax(1)
+        return pd.DataFrame(
+            {
+                "path": self.paths,
+                "label": [self.names[i] for i in self.labels],
+                "prediction": [self.names[i] for i in predicted],
+                "score": scores.max(1).round(6),
+                "correct": predicted == self.labels,
+                "in_top5": _in_top(scores, self.labels, 5),
+            }
+        )
+
+    def write_answers(self, path: Path) -> None:
+        """`answers` as CSV."""
+        with atomic(path) as temporary:
+            self.answers().to_csv(temporary, index=False)
+
+
+def evaluate(
+    model: Recognizer,
+    clips: ClipList,
+    view: View,
+    counts: FrameCounts | None = None,
+    workers: int = 0,
+    batch: int = 8,
+    track: Track = silent,
+    max_broken: float = 1.0,
+) -> Evaluation:
+    """Run a network over every view of every clip of a list; it is in evaluation mode for that, and then as before.
+
+    Raises
+    ------
+    PoofError
+        If classes do not match, or more than `max_broken` of the videos cannot be read.
+    """
+    if model.config["num_classes"] != len(clips.labels):
+        raise PoofError(
+            f"{clips.name}: has {len(clips.labels)} classes, the network {model.config['num_classes']}; "
+            "evaluate on the classes it was trained for"
+        )
+    dataset = ClipDataset(clips, view, counts or FrameCounts(), training=False)
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    scores: list[Array] = []
+    labels: list[int] = []
+    indices: list[int] = []
+    broken: dict[str, str] = {}
+    views = view.clips * {"center": 1, "three": 3, "five": 5, "ten": 10}[view.crops]
+    per_step = max(batch // views, 1)
+    steps = -(-len(dataset) // per_step)
+    try:
+        for got in track(loader(dataset, per_step, workers), "evaluating", steps):
+            for index, error in got.broken:
+                broken[str(clips.records[index].path)] = error
+                warnings.warn(f"left out: {error}", PoofWarning, stacklevel=2)
+            if not len(got.labels):
+                continue
+            with torch.inference_mode():
+                parts = got.clips.split(max(batch, 1))
+                logits = torch.cat([model(normalise(p.to(device), model.mean, model.std)).float() for p in parts])
+            scores.append(logits.softmax(-1).unflatten(0, (len(got.labels), -1)).cpu().numpy())
+            labels += got.labels.tolist()
+            indices += got.indices.tolist()
+    finally:
+        model.train(training)
+    if len(broken) > max_broken * len(clips) or not scores:
+        first = next(iter(broken.values()))
+        raise PoofError(f"{clips.name}: {len(broken)} of {len(clips)} videos cannot be read; first: {first}")
+    paths = [str(clips.records[i].path) for i in indices]
+    return Evaluation(np.concatenate(scores), np.array(labels), paths, list(clips.labels), broken)
+
+
+def top(scores: Array, labels: Array, k: int) -> float:
+    """Share of rows of (N, classes) whose true class is among the `k` highest."""
+    return float(_in_top(scores, labels, k).mean())
+
+
+def _in_top(scores: Array, labels: Array, k: int) -> Array:
+    own = scores[np.arange(len(labels)), labels]
+    # A class that merely ties with the true one does not push it out, so equal scores are no advantage of low numbers.
+    return (scores > own[:, None]).sum(1) < k

@@ -1,0 +1,351 @@
+"""Training on labelled clips: one loop, from top to bottom.
+
+A run is a folder: `last.pt` (goes on exactly where it stopped), `best.pt`, `curves.csv`, `curves.png`. What is random
+(order, frames, crops) depends on seed, epoch and record alone, so the number of workers changes nothing, and a run
+that was interrupted ends with the same weights as one that was not (on the same machine and threads).
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from poof.errors import PoofError, PoofWarning
+from poof.progress import Track, silent
+from poof.recog.checkpoint import read_checkpoint, save_model
+from poof.recog.curves import write_curves
+from poof.recog.data.dataset import Batch, ClipDataset, EpochSampler, View, loader
+from poof.recog.data.frames import FrameCounts
+from poof.recog.data.lists.base import ClipList
+from poof.recog.data.transform import normalise
+from poof.recog.evaluate import evaluate
+from poof.recog.meter import Meter
+from poof.recog.model import Recognizer
+from poof.recog.recipes import Recipe
+
+Backward = Callable[[Recognizer, Tensor, dict[str, Tensor], Callable[[Tensor], None]], None]
+"""(model, classification loss, losses of modules, differentiate): how losses become gradients."""
+
+
+@dataclass
+class Settings:
+    """What a training needs besides network, data and recipe.
+
+    Attributes
+    ----------
+    workers
+        Processes that read clips, 0 for none.
+    device
+        'cpu', 'cuda' ...
+    amp
+        Mixed precision: float16 with loss scaling on CUDA, bfloat16 on CPUs.
+    seed
+        Of everything random.
+    max_broken
+        Share of the clips that may be unreadable before the training stops.
+    resume
+        Go on from `last.pt` in the folder.
+    """
+
+    workers: int = 0
+    device: str = "cpu"
+    amp: bool = False
+    seed: int = 0
+    max_broken: float = 0.02
+    resume: bool = False
+
+
+def train(
+    model: Recognizer,
+    clips: ClipList,
+    folder: Path,
+    recipe: Recipe,
+    settings: Settings | None = None,
+    validation: ClipList | None = None,
+    track: Track = silent,
+    report: Callable[[dict[str, Any]], None] = lambda row: None,
+    backward: Backward | None = None,
+) -> list[dict[str, Any]]:
+    """Train `model` in place; gives one row an epoch.
+
+    Parameters
+    ----------
+    validation
+        Judged after every epoch, one centre clip a video; `best.pt` is the best on it (without it, the last).
+    track, report
+        Show progress inside an epoch; called with each epoch's row.
+    backward
+        How losses become gradients; by default their sum is differentiated. For methods that weigh the gradients of
+        several losses against each other.
+
+    Returns
+    -------
+    list of dict
+        epoch, loss, accuracy (of the training clips as they were seen), lr, the meter's times, validation accuracies.
+
+    Raises
+    ------
+    PoofError
+        If classes do not match, too many clips are broken, or the loss is no longer finite.
+    KeyboardInterrupt
+        After Ctrl-C, once `last.pt` is written.
+    """
+    settings = settings or Settings()
+    device = torch.device(settings.device)
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = model.config["num_classes"]
+    if classes != len(clips.labels):
+        raise PoofError(f"{clips.name}: has {len(clips.labels)} classes, the network was built for {classes}")
+    model.labels = list(clips.labels)
+    counts = FrameCounts(folder / "frame-counts.json")
+    clips = _readable(clips, counts, settings, track)
+    view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip)
+    dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
+    model.to(device)
+    optimizer = torch.optim.SGD(
+        model.parameters(), recipe.lr, recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.amp and device.type == "cuda")
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
+    state = State()
+    if settings.resume:
+        state = _resume(folder / "last.pt", model, optimizer, scaler, recipe, settings)
+    else:
+        torch.manual_seed(settings.seed)
+
+    def save(name: str) -> None:
+        save_model(
+            folder / name,
+            model,
+            training={
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
+                "state": asdict(state),
+                "recipe": _plain(recipe),
+                "seed": settings.seed,
+                "rng": _rng_state(device),
+            },
+        )
+
+    with _stop_gently() as stopped:
+        while state.epoch < recipe.epochs:
+            model.train()
+            sampler = EpochSampler(len(dataset), recipe.batch, settings.seed, state.epoch, state.batches)
+            total = len(sampler) + state.batches
+            meter = Meter(device)
+            batches = _timed(loader(dataset, sampler, settings.workers), meter)
+            for batch in track(batches, f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
+                _count_broken(batch, clips, state, settings)
+                state.batches += 1
+                group_ends = state.batches % recipe.accumulate == 0 or state.batches == total
+                if len(batch.labels):
+                    first = (state.batches - 1) // recipe.accumulate * recipe.accumulate
+                    share = 1 / (min(first + recipe.accumulate, total) - first)
+                    _learn(model, batch, criterion, scaler, share, settings, meter, state, backward)
+                if group_ends:
+                    for group in optimizer.param_groups:
+                        group["lr"] = recipe.rate(state.epoch + state.batches / total)
+                    with meter.part("backward"):
+                        _update(model, optimizer, scaler, recipe.clip_norm)
+                    if stopped.is_set():
+                        save("last.pt")
+                        raise KeyboardInterrupt
+            row = _row(state, recipe, meter)
+            if validation is not None:
+                judged = evaluate(model, validation, replace(view, flip="none"), counts, settings.workers, recipe.batch)
+                row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5}
+            state.history.append(row)
+            score = row.get("val_top1", float(state.epoch))
+            best = score > state.best
+            state.best = max(score, state.best)
+            state.epoch, state.batches, state.loss, state.right, state.seen = state.epoch + 1, 0, 0.0, 0, 0
+            save("last.pt")
+            if best:
+                save("best.pt")
+            write_curves(state.history, folder)
+            report(row)
+            if stopped.is_set():
+                raise KeyboardInterrupt
+    return state.history
+
+
+@dataclass
+class State:
+    """How far a training is; all that changes besides weights and optimiser."""
+
+    epoch: int = 0
+    batches: int = 0
+    loss: float = 0.0
+    right: int = 0
+    seen: int = 0
+    best: float = -1.0
+    broken: dict[str, str] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _learn(
+    model: Recognizer,
+    batch: Batch,
+    criterion: nn.Module,
+    scaler: torch.amp.GradScaler,
+    share: float,
+    settings: Settings,
+    meter: Meter,
+    state: State,
+    backward: Backward | None,
+) -> None:
+    device = torch.device(settings.device)
+    with meter.part("move"):
+        inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
+        labels = batch.labels.to(device, non_blocking=True)
+    kind = torch.float16 if device.type == "cuda" else torch.bfloat16
+    with meter.part("forward"), torch.autocast(device.type, kind) if settings.amp else nullcontext():
+        logits = model(inputs)
+        loss = criterion(logits, labels)
+        extra = model.losses()
+
+    def differentiate(value: Tensor) -> None:
+        scaler.scale(value * share).backward()
+
+    with meter.part("backward"):
+        if backward is None:
+            differentiate(loss + sum(extra.values()))
+        else:
+            backward(model, loss, extra, differentiate)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise PoofError(f"epoch {state.epoch + 1}: the loss is {value}; lower the learning rate (--lr)")
+    state.loss += value * len(labels)
+    state.right += int((logits.argmax(1) == labels).sum())
+    state.seen += len(labels)
+    meter.clips += len(labels)
+
+
+def _update(model: Recognizer, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, norm: float) -> None:
+    if norm:
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), norm)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+
+
+def _readable(clips: ClipList, counts: FrameCounts, settings: Settings, track: Track) -> ClipList:
+    broken = counts.fill(clips.records, max(settings.workers, 1), track)
+    if broken:
+        first = next(iter(broken.values()))
+        share = len(broken) / len(clips)
+        if share > settings.max_broken:
+            raise PoofError(
+                f"{clips.name}: {len(broken)} of {len(clips)} clips cannot be read, more than {settings.max_broken:.0%}"
+                f" (--max-broken); first: {first}"
+            )
+        for message in broken.values():
+            warnings.warn(f"left out: {message}", PoofWarning, stacklevel=2)
+    return clips.without(list(broken))
+
+
+def _count_broken(batch: Batch, clips: ClipList, state: State, settings: Settings) -> None:
+    for index, error in batch.broken:
+        name = str(clips.records[index].path)
+        if name not in state.broken:
+            warnings.warn(f"left out: {error}", PoofWarning, stacklevel=2)
+        state.broken[name] = error
+    if len(state.broken) > settings.max_broken * len(clips):
+        raise PoofError(
+            f"{clips.name}: {len(state.broken)} of {len(clips)} clips cannot be read, more than "
+            f"{settings.max_broken:.0%} (--max-broken); last: {batch.broken[-1][1]}"
+        )
+
+
+def _timed(batches: Any, meter: Meter) -> Iterator[Batch]:
+    iterator = iter(batches)
+    while True:
+        start = time.perf_counter()
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        meter.add("wait", time.perf_counter() - start)
+        meter.add("read", batch.read_s)
+        meter.add("transform", batch.transform_s)
+        yield batch
+
+
+def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
+    seen = max(state.seen, 1)
+    row = {
+        "epoch": state.epoch + 1,
+        "loss": state.loss / seen,
+        "accuracy": state.right / seen,
+        "lr": recipe.rate(state.epoch + 1),
+        "broken": len(state.broken),
+    }
+    return row | meter.read_out()
+
+
+@contextmanager
+def _stop_gently() -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event, so that a step is ended and saved; the second one interrupts at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _resume(
+    path: Path,
+    model: Recognizer,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    recipe: Recipe,
+    settings: Settings,
+) -> State:
+    content = read_checkpoint(path)
+    training = content.get("training")
+    if training is None or content["config"] != model.config:
+        raise PoofError(f"{path}: is of another network; resume with the options the run was started with")
+    for key, value in training["recipe"].items():
+        if key not in ("document", "epochs") and value != _plain(recipe)[key]:
+            raise PoofError(f"{path}: was trained with {key}={value}, not {_plain(recipe)[key]}; resume with the same")
+    if training["seed"] != settings.seed:
+        raise PoofError(f"{path}: was trained with seed {training['seed']}, not {settings.seed}; resume with the same")
+    model.load_state_dict(content["state"])
+    optimizer.load_state_dict(training["optimizer"])
+    scaler.load_state_dict(training["scaler"])
+    torch.set_rng_state(training["rng"]["cpu"])
+    if "cuda" in training["rng"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(training["rng"]["cuda"], settings.device)
+    return State(**training["state"])
+
+
+def _rng_state(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
