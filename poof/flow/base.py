@@ -7,6 +7,7 @@ The tests run over the whole registry.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class FlowEstimator(ABC):
     reason: str = ""
 
     @abstractmethod
-    def prepare(self, images: np.ndarray) -> Any:
+    def prepare(self, images: np.ndarray) -> list[Any]:
         """What one needs to know of each image for any flow from or to it (grey image, feature maps).
 
         Parameters
@@ -44,16 +45,16 @@ class FlowEstimator(ABC):
 
         Returns
         -------
-        object
-            Opaque; belongs to this estimator. Has a batch of B: `len` is B, a slice is those images, `+` joins two.
+        list
+            One opaque entry for each image, to be regrouped at will, but used with this estimator only.
         """
 
     @abstractmethod
-    def between(self, first: Any, second: Any) -> np.ndarray:
+    def between(self, first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
         """Flow (B, 2, H, W) from each prepared image of `first` to its partner in `second`."""
 
-    def both(self, first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Flow from first to second and from second to first, each (B, 2, H, W); cheaper than two calls where it can be."""
+    def both(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Flow from first to second and from second to first, each (B, 2, H, W); cheaper than two calls if possible."""
         return self.between(first, second), self.between(second, first)
 
     def estimate(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:

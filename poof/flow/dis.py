@@ -113,15 +113,15 @@ class DisFlow(FlowEstimator):
     def _pair(self, first: np.ndarray, second: np.ndarray, start: np.ndarray | None) -> np.ndarray:
         """Flow (H, W, 2) of one pair of grey images; `start` is (2, H, W)."""
         height, width = first.shape
-        begin = None if start is None else np.ascontiguousarray(np.moveaxis(start, 0, -1), np.float32).copy()
+        # OpenCV writes its result into the start it is given, so it gets a copy.
+        begin: Any = None if start is None else np.array(np.moveaxis(start, 0, -1), np.float32, order="C")
         above, left = max(0, SMALLEST - height) // 2, max(0, SMALLEST - width) // 2
         below, right = max(0, SMALLEST - height) - above, max(0, SMALLEST - width) - left
         if above or below or left or right:
             border = (above, below, left, right, cv2.BORDER_REPLICATE)
             first, second = cv2.copyMakeBorder(first, *border), cv2.copyMakeBorder(second, *border)
             begin = None if begin is None else cv2.copyMakeBorder(begin, *border)
-        # Inputs that are views into a larger image are fine for OpenCV; its result is always a fresh array.
-        flow = self._solver().calc(first, second, begin)  # type: ignore[call-overload]
+        flow = self._solver().calc(first, second, begin)
         return flow[above : above + height, left : left + width]
 
     def _solver(self) -> Any:

@@ -1,8 +1,9 @@
-"""RAFT as a flow estimator: padding, scaling, device and precision around `SequenceRaft`."""
+"""RAFT as a flow estimator: padding, scaling, device, precision and batches around `SequenceRaft`."""
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +14,38 @@ from torch import Tensor
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
-from poof.flow.raft_network import SequenceRaft
+from poof.flow.raft_network import SequenceRaft, transposed
 from poof.flow.raft_weights import KINDS, fetch_published, new_network, read_weights
 
 SMALLEST = 128  # px; the coarsest of the four correlation levels needs two places a side
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PIXELS_AT_ONCE = 3_000_000  # on a GPU: 61 pairs of 256x192, 3 of 1280x720
 
 
-class RaftFrames:
-    """Prepared images: feature maps at once, context maps when a flow starts from the image."""
+@dataclass(eq=False)
+class RaftFrame:
+    """What RAFT knows of one image.
 
-    def __init__(self, owner: RaftFlow, images: np.ndarray) -> None:
-        height, width = images.shape[1:3]
-        self.size = (height, width)
-        self.features: Tensor
-        self._owner = owner
-        self._images: Tensor | None = owner._upload(images)
-        self._context: tuple[Tensor, Tensor] | None = None
-        with owner._inference():
-            self.features = owner.network.features(owner._scaled(self._images))
+    Attributes
+    ----------
+    size
+        (height, width) before padding.
+    features : (1, C, h, w) tensor
+        The map that is matched.
+    image : (1, 3, 8h, 8w) uint8 tensor or None
+        The padded image, for as long as the context is not known.
+    context : tensors or None
+        What a flow *from* this image needs; found when the first one is asked for.
+    """
 
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def context(self) -> tuple[Tensor, Tensor]:
-        """Hidden state and context maps."""
-        images = self._images
-        if self._context is None and images is not None:
-            with self._owner._inference():
-                self._context = self._owner.network.context(self._owner._scaled(images))
-            self._images = None
-        assert self._context is not None
-        return self._context
+    size: tuple[int, int]
+    features: Tensor
+    image: Tensor | None
+    context: tuple[Tensor, ...] | None = None
 
 
 class RaftFlow(FlowEstimator):
-    """RAFT with torchvision's networks.
+    """RAFT with torchvision's networks. One object may be used from several threads.
 
     Parameters
     ----------
@@ -57,13 +53,20 @@ class RaftFlow(FlowEstimator):
         'raft-small' or 'raft-large'.
     weights
         Checkpoint in torchvision's or princeton-vl's naming; None takes torchvision's published file, which is
-        downloaded unless cached.
+        downloaded unless it is in torch's cache.
     device
         'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'.
     iterations
         Updates; the networks were trained with 12.
     precision
-        'fp32', or 'bf16' / 'fp16' for the convolutions (the correlation stays in float32).
+        'fp32', or 'bf16' / 'fp16' for the convolutions (correlation and flow stay in float32).
+    compile
+        Have `torch.compile` optimise the updates, on CUDA only: minutes for each new size, faster afterwards.
+
+    Raises
+    ------
+    PoofError
+        If an option is unknown, the device is not there, or the weights are missing or of something else.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class RaftFlow(FlowEstimator):
         device: str = "auto",
         iterations: int = 12,
         precision: str = "fp32",
+        compile: bool = False,
     ) -> None:
         if name not in KINDS:
             raise PoofError(f"unknown RAFT '{name}'; valid: {', '.join(KINDS)}")
@@ -82,28 +86,66 @@ class RaftFlow(FlowEstimator):
             raise PoofError(f"{name}: {iterations} iterations; at least 1 is needed, 12 is usual")
         self.name = name
         self.device = resolve_device(device)
+        if compile and self.device.type != "cuda":
+            raise PoofError(f"{name}: compiling is for CUDA only and this runs on {self.device}; leave the option out")
+        if precision == "fp16" and self.device.type == "cpu":
+            raise PoofError(f"{name}: fp16 is for GPUs; on the CPU use fp32 or bf16")
         self.iterations = iterations
         self.precision = precision
+        self.compiled = compile
         self.weights = read_weights(fetch_published(name) if weights is None else weights, name)
         network = new_network(name)
         network.load_state_dict(self.weights.state)
-        self.network = SequenceRaft(network).eval().requires_grad_(False).to(self.device)
+        self.network = SequenceRaft(network.eval(), PRECISIONS[precision]).requires_grad_(False).to(self.device)
+        self._update = torch.compile(self.network.update) if compile else self.network.update
 
-    def prepare(self, images: np.ndarray) -> RaftFrames:
+    def prepare(self, images: np.ndarray) -> list[RaftFrame]:
         """See `FlowEstimator.prepare`."""
-        return RaftFrames(self, images)
+        size = (images.shape[1], images.shape[2])
+        frames = []
+        with torch.inference_mode():
+            for part in self._portions(len(images), size):
+                pixels = self._upload(images[part])
+                features = self.network.features(_scaled(pixels))
+                frames += [RaftFrame(size, *pair) for pair in zip(features.split(1), pixels.split(1))]
+        return frames
 
-    def between(self, first: RaftFrames, second: RaftFrames) -> np.ndarray:
+    def between(self, first: Sequence[RaftFrame], second: Sequence[RaftFrame]) -> np.ndarray:
         """See `FlowEstimator.between`."""
-        with self._inference():
-            volume = self.network.volume(first.features, second.features)
-            return self._flow(volume, first)
+        flows = []
+        with torch.inference_mode():
+            for a, b in self._batches(first, second):
+                volume = self.network.volume(_features(a), _features(b))
+                flows.append(self._flow(volume, a))
+        return _joined(flows)
 
-    def both(self, first: RaftFrames, second: RaftFrames) -> tuple[np.ndarray, np.ndarray]:
+    def both(self, first: Sequence[RaftFrame], second: Sequence[RaftFrame]) -> tuple[np.ndarray, np.ndarray]:
         """See `FlowEstimator.both`: the volume of the way back is that of the way there, transposed."""
-        with self._inference():
-            volume = self.network.volume(first.features, second.features)
-            return self._flow(volume, first), self._flow(volume.transpose(1, 2).contiguous(), second)
+        there, back = [], []
+        with torch.inference_mode():
+            for a, b in self._batches(first, second):
+                volume = self.network.volume(_features(a), _features(b))
+                if self.device.type == "cpu":
+                    # One after the other: the second volume takes the place of the first in memory and in the cache.
+                    there.append(self._flow(volume, a))
+                    volume = transposed(volume)
+                    back.append(self._flow(volume, b))
+                else:
+                    flows = self._flow(torch.cat([volume, transposed(volume)]), [*a, *b])
+                    there.append(flows[: len(a)])
+                    back.append(flows[len(a) :])
+        return _joined(there), _joined(back)
+
+    def batch_size(self, height: int, width: int) -> int:
+        """See `FlowEstimator.batch_size`: 1 on a CPU, where batches only cost memory."""
+        if self.device.type != "cuda":
+            return 1
+        rows, columns = (side + sum(_borders(side)) for side in (height, width))
+        places = rows * columns // 64
+        # Bytes: two pyramids (both directions, 4/3 of the volume, twice while they are made), maps of the updates.
+        pair = 2 * (2 * 4 / 3 * 4 * places**2 + 4 * 4000 * places)
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, min(PIXELS_AT_ONCE // (rows * columns), int(free / 2 // pair)))
 
     def describe(self) -> dict[str, Any]:
         """See `FlowEstimator.describe`."""
@@ -118,33 +160,65 @@ class RaftFlow(FlowEstimator):
 
     # ---------------------------------------------------------------------------------------------------- the work
 
-    def _flow(self, volume: Tensor, origin: RaftFrames) -> np.ndarray:
-        height, width = origin.features.shape[2:]
-        flow, hidden = self.network.update(
-            self.network.pyramid(volume, height, width), *origin.context, iterations=self.iterations
-        )
-        fine = self.network.upsample(flow, hidden)
-        (above, _), (left, _) = (_borders(side) for side in origin.size)
-        return fine[:, :, above : above + origin.size[0], left : left + origin.size[1]].cpu().numpy()
+    def _portions(self, count: int, size: tuple[int, int]) -> Iterator[slice]:
+        """A batch of `count` in portions that the device takes at once."""
+        step = self.batch_size(*size)
+        for start in range(0, count, step):
+            yield slice(start, start + step)
+
+    def _batches(
+        self, first: Sequence[RaftFrame], second: Sequence[RaftFrame]
+    ) -> Iterator[tuple[Sequence[RaftFrame], Sequence[RaftFrame]]]:
+        if len(first) != len(second):
+            raise ValueError(f"{len(first)} first and {len(second)} second images do not make pairs")
+        for part in self._portions(len(first), first[0].size if first else (1, 1)):
+            yield first[part], second[part]
+
+    def _flow(self, volume: Tensor, origins: Sequence[RaftFrame]) -> np.ndarray:
+        """Flow (B, 2, H, W) from the images `origins`, whose correlation with the others is `volume`."""
+        rows, columns = origins[0].features.shape[2:]
+        pyramid = self.network.pyramid(volume, rows, columns)
+        coarse, hidden = self._update(pyramid, self._contexts(origins), self.iterations)
+        fine = self.network.upsample(coarse, hidden)
+        height, width = origins[0].size
+        above, left = _borders(height)[0], _borders(width)[0]
+        return fine[:, :, above : above + height, left : left + width].cpu().numpy()
+
+    def _contexts(self, frames: Sequence[RaftFrame]) -> tuple[Tensor, ...]:
+        """The contexts of the frames, joined; those not known yet are found now and kept."""
+        # The image is dropped after the context is set, never before: whoever finds no image finds the context.
+        missing = {frame: image for frame in frames if (image := frame.image) is not None}
+        if missing:
+            found = self.network.context(_scaled(torch.cat(list(missing.values()))))
+            for frame, *context in zip(missing, *(each.split(1) for each in found)):
+                frame.context = tuple(context)
+                frame.image = None
+        return tuple(torch.cat(each) for each in zip(*(frame.context or () for frame in frames)))
 
     def _upload(self, images: np.ndarray) -> Tensor:
         """Images (B, H, W, 3) uint8 as (B, 3, H', W') uint8 on the device, padded with their edges."""
-        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        for axis, side in ((2, images.shape[1]), (3, images.shape[2])):
-            before, after = _borders(side)
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+        for axis in (2, 3):
+            before, after = _borders(tensor.shape[axis])
             if before or after:
-                index = torch.arange(-before, side + after, device=self.device).clamp(0, side - 1)
-                tensor = tensor.index_select(axis, index)
+                index = torch.arange(-before, tensor.shape[axis] + after, device=self.device)
+                tensor = tensor.index_select(axis, index.clamp(0, tensor.shape[axis] - 1))
         return tensor
 
-    def _scaled(self, images: Tensor) -> Tensor:
-        return images.float().div_(127.5).sub_(1).contiguous()
 
-    @contextlib.contextmanager
-    def _inference(self) -> Any:
-        kind = PRECISIONS[self.precision]
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=kind, enabled=kind is not None):
-            yield
+def _features(frames: Sequence[RaftFrame]) -> Tensor:
+    return frames[0].features if len(frames) == 1 else torch.cat([frame.features for frame in frames])
+
+
+def _joined(flows: Sequence[np.ndarray]) -> np.ndarray:
+    if not flows:
+        return np.zeros((0, 2, 0, 0), np.float32)
+    return np.ascontiguousarray(flows[0]) if len(flows) == 1 else np.concatenate(flows)
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1], as torchvision's transform does it."""
+    return pixels.float().div_(255).mul_(2).sub_(1).contiguous()
 
 
 def _borders(side: int) -> tuple[int, int]:

@@ -1,33 +1,56 @@
-"""The flow estimators by name."""
+"""The flow estimators by name, and the choice between them.
+
+To add one: a file with a subclass of `FlowEstimator`, a function here that builds it, a line in `ESTIMATORS`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 
 
-def _dis(**options: Any) -> FlowEstimator:
+@dataclass(frozen=True)
+class Options:
+    """What `create_flow` was asked for; each estimator takes what concerns it."""
+
+    weights: Path | None
+    device: str
+    iterations: int
+    precision: str
+    compile: bool
+    preset: str
+
+
+def _dis(options: Options) -> FlowEstimator:
     from poof.flow.dis import DisFlow
 
-    return DisFlow()
+    return DisFlow(options.preset)
 
 
-def _raft_small(**options: Any) -> FlowEstimator:
+def _raft(kind: str, options: Options) -> FlowEstimator:
     from poof.flow.raft import RaftFlow
 
-    return RaftFlow("raft-small", **options)
+    return RaftFlow(kind, options.weights, options.device, options.iterations, options.precision, options.compile)
 
 
-def _raft_large(**options: Any) -> FlowEstimator:
-    from poof.flow.raft import RaftFlow
+def _started(kind: str, options: Options) -> FlowEstimator:
+    from poof.flow.dis import DisFlow
+    from poof.flow.start import StartedDisFlow
 
-    return RaftFlow("raft-large", **options)
+    return StartedDisFlow(_raft(kind, options), DisFlow(options.preset))
 
 
-ESTIMATORS = {"dis": _dis, "raft-small": _raft_small, "raft-large": _raft_large}
+ESTIMATORS: dict[str, Callable[[Options], FlowEstimator]] = {
+    "dis": _dis,
+    "raft-small": lambda options: _raft("raft-small", options),
+    "raft-large": lambda options: _raft("raft-large", options),
+    "raft-small>dis": lambda options: _started("raft-small", options),
+    "raft-large>dis": lambda options: _started("raft-large", options),
+}
 
 
 def available() -> list[str]:
@@ -41,10 +64,75 @@ def create_flow(
     device: str = "auto",
     iterations: int = 12,
     precision: str = "fp32",
+    compile: bool = False,
+    preset: str = "medium",
 ) -> FlowEstimator:
-    """A flow estimator by name."""
-    if name == "auto":
-        name = "dis"
-    if name not in ESTIMATORS:
+    """A flow estimator by name.
+
+    Parameters
+    ----------
+    name
+        'dis' (OpenCV, no weights, CPU), 'raft-small', 'raft-large', 'raft-small>dis' or 'raft-large>dis' (DIS begun
+        from RAFT's flow), or 'auto': RAFT-large on CUDA when its weights are at hand, DIS otherwise. The estimator's
+        `reason` says in one line what was taken and why.
+    weights
+        RAFT's checkpoint, in torchvision's or princeton-vl's naming; None takes torchvision's published file, which is
+        downloaded unless it is in torch's cache ('auto' never downloads).
+    device
+        Where RAFT runs: 'auto' (CUDA where there is one), 'cpu', 'cuda', 'cuda:N' or 'mps'. DIS runs on the CPU.
+    iterations
+        RAFT's updates.
+    precision
+        RAFT's convolutions in 'fp32', 'bf16' or 'fp16'.
+    compile
+        `torch.compile` for RAFT on CUDA.
+    preset
+        DIS' effort: 'ultrafast', 'fast' or 'medium'.
+
+    Raises
+    ------
+    PoofError
+        If a name or option is unknown, the device is not there, or weights are missing or wrong.
+    """
+    if name != "auto" and name not in ESTIMATORS:
         raise PoofError(f"unknown flow '{name}'; valid: {', '.join(available())}")
-    return ESTIMATORS[name](weights=weights, device=device, iterations=iterations, precision=precision)
+    if weights is not None and not Path(weights).is_file():
+        raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
+    device = "cpu" if name == "dis" and device == "auto" else _device(device)
+    options = Options(None if weights is None else Path(weights), device, iterations, precision, compile, preset)
+    if name == "auto":
+        name, reason = _choose(options)
+    else:
+        reason = f"{name}, as asked for"
+    estimator = ESTIMATORS[name](options)
+    estimator.reason = reason if name == "dis" else f"{reason}, on {device}"
+    return estimator
+
+
+def _device(name: str) -> str:
+    """The device's name with 'auto' resolved; torch is imported only where it must be asked."""
+    if name == "cpu":
+        return name
+    from poof.flow.device import resolve_device
+
+    return str(resolve_device(name))
+
+
+def _choose(options: Options) -> tuple[str, str]:
+    """What 'auto' takes, and why."""
+    if not options.device.startswith("cuda"):
+        reason = "dis: without CUDA, where it is on a par with RAFT-small in a thirtieth of the time"
+        if options.weights is not None:
+            reason += f" ({options.weights.name} stays unused; --flow raft-small or raft-large takes it)"
+        return "dis", reason
+    from poof.flow.raft_weights import kind_of, published, read_state
+
+    if options.weights is not None:
+        kind = kind_of(read_state(options.weights))
+        if kind is None:
+            raise PoofError(f"{options.weights}: holds no RAFT network; give RAFT weights or use --flow dis")
+        return kind, f"{kind}: there is a CUDA device and {options.weights.name} holds its weights"
+    address, place = published("raft-large")
+    if place.is_file():
+        return "raft-large", f"raft-large: there is a CUDA device and its weights are in {place}"
+    return "dis", f"dis: RAFT-large's weights are not at hand; --flow raft-large downloads them from {address}"
