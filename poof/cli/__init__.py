@@ -12,7 +12,12 @@ import typer
 
 from poof.cli import common
 
-COMMANDS: tuple[tuple[str, str], ...] = ()
+COMMANDS = (
+    ("demo", "poof.cli.demo"),
+    ("propagate", "poof.cli.propagate"),
+    ("convert", "poof.cli.convert"),
+    ("render", "poof.cli.render"),
+)
 
 
 def build() -> typer.Typer:

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from poof.cli import common
+
+
+class Metric(StrEnum):
+    """What the thresholds are compared with."""
+
+    THESIS = "thesis"
+    L2 = "l2"
+    PCK_BOX = "pck-box"
+    PCK_TORSO = "pck-torso"
+    PCK_HEAD = "pck-head"
+    PCK_REFERENCE = "pck-reference"
+
+
+class Frame(StrEnum):
+    """In which pixels."""
+
+    CROP = "crop"
+    IMAGE = "image"
+
+
+class Occluded(StrEnum):
+    """What becomes of occluded truth."""
+
+    SCORE = "score"
+    IGNORE = "ignore"
+    ONLY = "only"
+
+
+class Match(StrEnum):
+    """How instances are paired."""
+
+    AUTO = "auto"
+    ID = "id"
+    NEAREST = "nearest"
+
+
+class Resample(StrEnum):
+    """What the bootstrap draws."""
+
+    AUTO = "auto"
+    FRAME = "frame"
+    VIDEO = "video"
 
 
 def evaluate(
@@ -24,19 +67,19 @@ def evaluate(
     ],
     thresholds: Annotated[
         str | None,
-        typer.Option(help="Errors strictly below are right. [default: 5,10,20,30 px; PCK 0.05,0.1,0.2,0.5]"),
+        typer.Option(help="Errors strictly below are right (default: 5,10,20,30 px; PCK 0.05,0.1,0.2,0.5)."),
     ] = None,
     metric: Annotated[
-        str,
-        typer.Option(
-            help="thesis: (|dx|+|dy|)/2; l2: Euclidean; pck-box, pck-torso, pck-head, pck-reference: over a body size."
-        ),
-    ] = "thesis",
+        Metric,
+        typer.Option(help="thesis: (|dx|+|dy|)/2; l2: Euclidean; pck-...: Euclidean over a size of the body."),
+    ] = Metric.THESIS,
     frame: Annotated[
-        str, typer.Option(help="Pixels of the thresholds: of a 256x192 'crop' around the subject or of the 'image'.")
-    ] = "crop",
-    occluded: Annotated[str, typer.Option(help="Occluded truth: score, ignore, or only.")] = "score",
-    match: Annotated[str, typer.Option(help="Pair instances by id, to the nearest, or auto.")] = "auto",
+        Frame, typer.Option(help="Thresholds are px of a 256x192 crop around the subject, or px of the image.")
+    ] = Frame.CROP,
+    occluded: Annotated[Occluded, typer.Option(help="Occluded truth: score it, ignore it, or only that.")] = (
+        Occluded.SCORE
+    ),
+    match: Annotated[Match, typer.Option(help="Pair instances by id, to the nearest, or as fits.")] = Match.AUTO,
     reference: Annotated[
         str | None, typer.Option(metavar="A,B", help="Keypoints whose distance is the size for pck-reference.")
     ] = None,
@@ -51,14 +94,16 @@ def evaluate(
     per_source: Annotated[bool, typer.Option("--per-source", help="Also by source: propagated, predicted ...")] = False,
     per_distance: Annotated[bool, typer.Option("--per-distance", help="Also by frames to the nearest anchor.")] = False,
     baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the others are compared with. [default: the first]")
+        str | None, typer.Option(metavar="NAME", help="What the others are compared with (default: the first).")
     ] = None,
     bootstrap: Annotated[int, typer.Option(help="Samples for 95 % intervals; 0: none.", min=0)] = 1000,
-    resample: Annotated[str, typer.Option(help="What they draw: frame, video, or auto (from 10 videos on).")] = "auto",
+    resample: Annotated[
+        Resample, typer.Option(help="What they draw: frames or videos; auto: videos from 10 on.")
+    ] = Resample.AUTO,
     seed: Annotated[int, typer.Option(help="Of the random numbers.", min=0)] = 0,
     oks: Annotated[bool, typer.Option("--oks", help="Also COCO's AP over object keypoint similarity.")] = False,
     sigma: Annotated[
-        float | None, typer.Option(help="One OKS sigma for all keypoints. [default: COCO's by name, else 0.067]")
+        float | None, typer.Option(help="One OKS sigma for all keypoints (default: COCO's by name, else 0.067).")
     ] = None,
     calibration: Annotated[
         bool, typer.Option("--calibration", help="Also whether the confidence foretells what is right.")
@@ -83,20 +128,19 @@ def evaluate(
             check_output(output, force)
     limits = evaluation.parse_thresholds(thresholds) if thresholds else None
     predicted, truth = evaluation.load_pairs(predictions, labels)
-    report = evaluation.evaluate(
-        predicted,
-        truth,
-        limits,
-        metric,  # type: ignore[arg-type]  # checked inside
-        frame=frame,  # type: ignore[arg-type]
-        occluded=occluded,  # type: ignore[arg-type]
-        match=match,  # type: ignore[arg-type]
-        score_anchors=score_anchors,
-        reference=reference.split(",") if reference else None,
-        image_size=evaluation.parse_size(size) if size else None,
-    )
+    options: dict[str, Any] = {
+        "metric": metric.value,
+        "frame": frame.value,
+        "occluded": occluded.value,
+        "match": match.value,
+        "score_anchors": score_anchors,
+        "reference": reference.split(",") if reference else None,
+        "image_size": evaluation.parse_size(size) if size else None,
+    }
+    drawn: Any = resample.value
+    report = evaluation.evaluate(predicted, truth, limits, **options)
     baseline = report.known(baseline)
-    compared = report.compare(baseline, bootstrap, seed, resample) if bootstrap else None  # type: ignore[arg-type]
+    compared = report.compare(baseline, bootstrap, seed, drawn) if bootstrap else None
     precision = report.oks(sigma) if oks else None
     trust = report.calibration() if calibration else None
 

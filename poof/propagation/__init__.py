@@ -2,5 +2,6 @@
 
 from poof.propagation.propagate import propagate
 from poof.propagation.settings import Settings
+from poof.propagation.summary import summarise
 
-__all__ = ["Settings", "propagate"]
+__all__ = ["Settings", "propagate", "summarise"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.flow.base import FlowEstimator
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Source, Visible
@@ -65,7 +65,7 @@ def propagate(
         pass
     passages = engine.result()
     if passages.end is not None:
-        check_fit(anchors, video.size, passages.end, video.name)
+        anchors = _before_end(anchors, video, passages.end)
     result = anchors.replace(
         instances={key: points.copy() for key, points in anchors.instances.items()},
         image_size=video.size,
@@ -83,6 +83,20 @@ def propagate(
         "video_end": passages.end,
     }
     return result
+
+
+def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
+    """The anchors that the video holds: those behind damage are left out with a warning, those behind its end refused."""
+    lost = [frame for frame in anchors.frames if frame >= end]
+    if video.damage is None or len(lost) == len(anchors.frames):
+        check_fit(anchors, video.size, end, video.name)
+    elif lost:
+        warnings.warn(
+            f"{video.name}: damaged from frame {end} on ({video.damage.reason}); labels of frame {lost[0]} and later are left out",
+            PoofWarning,
+            stacklevel=3,
+        )
+    return anchors.replace(instances={key: p for key, p in anchors.instances.items() if key[0] < end})
 
 
 def chains_of(
@@ -178,8 +192,3 @@ def _estimators(flow: FlowEstimator | Sequence[FlowEstimator] | None) -> list[Fl
 
         return [create_flow("auto")]
     return [flow] if isinstance(flow, FlowEstimator) else list(flow)
-
-
-def settings_from(info: dict[str, Any]) -> Settings:
-    """The settings a label set was propagated with, from its `info`."""
-    return Settings(**info["propagation"]["settings"])

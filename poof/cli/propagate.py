@@ -1,0 +1,117 @@
+"""`poof propagate`: carry labels to the frames around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
+
+
+def propagate(
+    video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
+    labels: Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")],
+    radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 10,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output", "-o", help="Result; .json, .csv or .h5; may be repeated. Default: VIDEO.poof.json and .csv here."
+        ),
+    ] = None,
+    render: Annotated[bool, typer.Option("--render", help="Also draw an overlay video and a contact sheet.")] = False,
+    method: Annotated[
+        str, typer.Option("--method", help="blend: both neighbouring labels. chain: the nearest. thesis: as published.")
+    ] = "blend",
+    flow: Annotated[
+        str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
+    ] = "auto",
+    weights: Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")] = None,
+    device: Device = "auto",
+    max_size: Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")] = None,
+    crop: Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")] = True,
+    backward: Annotated[
+        str, typer.Option("--backward", help="flow: true backward flow. thesis: forward flow only, equation (3.2).")
+    ] = "",
+    overlap: Annotated[
+        str, typer.Option("--overlap", help="Where windows overlap (chain, thesis): nearest label, or blend.")
+    ] = "nearest",
+    min_confidence: Annotated[
+        float, typer.Option("--min-confidence", help="Leave propagated points out below this (0 to 1).")
+    ] = 0.0,
+    category: Annotated[
+        str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
+    ] = None,
+    json_file: JsonFile = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Carry your labels to the frames around them with optical flow."""
+    from poof.cli.common import track, write_json
+    from poof.files import check_output
+    from poof.flow.registry import create_flow
+    from poof.labels import load_labels, save_labels
+    from poof.labels.io import format_for
+    from poof.propagation import Settings, summarise
+    from poof.propagation import propagate as run
+    from poof.video import open_video
+
+    settings = Settings(
+        radius=radius,
+        method=method,
+        backward=backward,
+        overlap=overlap,
+        crop=crop,
+        max_size=max_size,
+        min_confidence=min_confidence,
+    )
+    outputs = output or [Path(f"{video.resolve().stem}.poof.{ending}") for ending in ("json", "csv")]
+    pictures = [outputs[0].with_suffix(".mp4"), outputs[0].with_suffix(".png")] if render else []
+    for path in [*outputs, *pictures, *([json_file] if json_file else [])]:
+        check_output(path, force)
+    for path in outputs:
+        format_for(path, None)
+    footage = open_video(video)
+    given = load_labels(labels, footage.frame_names, category=category, video=str(video))
+    estimators = [create_flow(name, weights if "raft" in name else None, device) for name in flow.split("+")]
+    if not quiet:
+        for estimator in estimators:
+            typer.echo(f"flow: {estimator.reason or estimator.name}")
+    result = run(footage, given, estimators, settings, track(quiet))
+    for path in outputs:
+        save_labels(result, path, force)
+    if render:
+        from poof.drawing import contact_sheet, render_overlay
+
+        render_overlay(footage, result, pictures[0], force, track(quiet))
+        contact_sheet(footage, result, pictures[1], force=force)
+    summary = summarise(result)
+    if json_file:
+        write_json(json_file, summary)
+    if not quiet:
+        show(summary, [*outputs, *pictures])
+
+
+def show(summary: dict[str, Any], written: list[Path]) -> None:
+    """Print the summary as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("labelled frames (yours)", str(summary["anchors"]))
+    table.add_row("labelled frames (now)", str(summary["frames"]))
+    for source, count in summary["points"].items():
+        table.add_row(f"points, {source}", str(count))
+    for reason, count in summary["left_out"].items():
+        table.add_row(f"points left out, {reason}", str(count))
+    if summary["confidence"] is not None:
+        unsure = f"{100 * summary['unsure']:.0f} % below 0.5"
+        table.add_row("confidence", f"mean {summary['confidence']:.2f}, {unsure}")
+    if summary["cuts"]:
+        table.add_row("scene cuts at frame", ", ".join(map(str, summary["cuts"])))
+    if summary["damage"]:
+        table.add_row("video is damaged", f"from frame {summary['damage']['frame']} on: {summary['damage']['reason']}")
+    table.add_row("written", ", ".join(map(str, written)))
+    Console().print(table)

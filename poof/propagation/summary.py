@@ -1,0 +1,36 @@
+"""What a propagation did, in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from poof.labels.model import LabelSet, Source, describe_sources
+
+
+def summarise(labels: LabelSet) -> dict[str, Any]:
+    """Counts of a propagated label set, as plain values.
+
+    Returns
+    -------
+    dict
+        anchors (frames), frames (labelled frames), instances, points (by source), left_out (points by reason),
+        confidence (mean of the propagated points), unsure (share of them below 0.5), cuts, flow, reasons, damage.
+    """
+    made = labels.info.get("propagation", {})
+    sure = [p.confidence[p.source == Source.PROPAGATED] for _, _, p in labels]
+    values = np.concatenate(sure) if sure else np.zeros(0)
+    return {
+        "anchors": len(labels.human().frames),
+        "frames": len(labels.frames),
+        "instances": len(labels.instance_ids),
+        "points": dict(describe_sources(labels)),
+        "left_out": made.get("left_out", {}),
+        "confidence": float(np.nanmean(values)) if len(values) else None,
+        "unsure": float((values < 0.5).mean()) if len(values) else None,
+        "cuts": made.get("cuts", []),
+        "flow": [f["name"] for f in made.get("flow", [])],
+        "reasons": [f["reason"] for f in made.get("flow", []) if "reason" in f],
+        "damage": made.get("damage"),
+    }
