@@ -41,6 +41,7 @@ ENDINGS: tuple[str, ...] = (".json",)
 VERSION = 1
 _BOX_TOLERANCE = 0.01
 _DECIMALS = 3
+_LABELS = {source.value: source.label for source in Source}
 _IDS = (("images", "id"), ("categories", "id"), ("annotations", "image_id"), ("annotations", "category_id"))
 
 
@@ -97,6 +98,8 @@ def _parse(path: Path) -> dict[str, Any]:
     """The JSON object of the file."""
     try:
         document = json.loads(read_text(path))
+    except RecursionError:
+        raise PoofError(f"{path}: is JSON nested too deeply for any label file; export it again") from None
     except json.JSONDecodeError as error:
         raise PoofError(
             f"{path}: is broken JSON at line {error.lineno}, column {error.colno} ({error.msg}); export it again"
@@ -287,8 +290,8 @@ def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Ske
     try:
         with np.errstate(over="ignore"):
             table = np.asarray(annotation["keypoints"], np.float64).astype(np.float32).reshape(-1, 3)
-    except (TypeError, ValueError):
-        bad = next(v for v in annotation["keypoints"] if not isinstance(v, (int, float)))
+    except (TypeError, ValueError, OverflowError):
+        bad = next((v for v in annotation["keypoints"] if not isinstance(v, (int, float))), "a huge integer")
         raise PoofError(f"{path}: frame {frame}: a keypoint holds {bad!r} instead of a number; correct it") from None
     flags = table[:, 2]
     for k in np.flatnonzero(~np.isin(flags, (0, 1, 2))):
@@ -314,7 +317,7 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -
     try:
         for k, xy in (extra.get("unseen") or {}).items():
             points.xy[int(k)] = xy
-        codes = {source.label: source.value for source in Source}
+        codes = {label: code for code, label in _LABELS.items()}
         columns = {
             "source": [codes[name] for name in extra["source"]],
             "anchor": extra["anchor"],
@@ -383,7 +386,7 @@ def save(labels: LabelSet, path: Path) -> None:
         "poof": {"symmetry": [[names[a], names[b]] for a, b in skeleton.symmetry]},
     }
     document = {
-        "info": labels.info,
+        "info": _strict(labels.info),
         "poof": extra,
         "categories": [category],
         "images": images,
@@ -400,8 +403,8 @@ def _annotation(
     shown = points.labelled & (points.visible > 0)
     xy = points.xy.astype(np.float64).round(_DECIMALS)
     keypoints: list[float] = []
-    for k in range(len(skeleton)):
-        keypoints += [*map(_number, xy[k]), int(points.visible[k])] if shown[k] else [0, 0, 0]
+    for (x, y), flag, good in zip(xy.tolist(), points.visible.tolist(), shown.tolist()):
+        keypoints += [_number(x), _number(y), flag] if good else [0, 0, 0]
     box = points.box if points.box is not None else _extent(xy[shown])
     bbox = [_number(v) for v in box]
     entry: dict[str, Any] = {
@@ -422,10 +425,10 @@ def _annotation(
         np.array_equal(getattr(points, f), getattr(plain, f), equal_nan=f == "confidence") for f in fields
     ):
         entry["poof"] = {
-            "source": [Source(s).label for s in points.source],
+            "source": [_LABELS[code] for code in points.source.tolist()],
             "anchor": points.anchor.tolist(),
             "steps": points.steps.tolist(),
-            "confidence": [None if math.isnan(c) else round(float(c), 4) for c in points.confidence],
+            "confidence": [None if c != c else c for c in points.confidence.astype(np.float64).round(4).tolist()],
         }
         if unseen.any():
             entry["poof"]["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
@@ -440,7 +443,7 @@ def _default_name(frame: int) -> str:
 def _number(value: float) -> float:
     """A coordinate as the file holds it; whole numbers as integers."""
     rounded = round(float(value), _DECIMALS)
-    return int(rounded) if rounded == int(rounded) else rounded
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _dump(document: Mapping[str, Any]) -> str:
@@ -456,7 +459,7 @@ def _dump(document: Mapping[str, Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    return json.dumps(_strict(value), ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _strict(value: Any) -> Any:

@@ -83,12 +83,14 @@ def load(path: Path, choice: Choice) -> LabelSet:
     }
     keys, where = np.unique(np.stack([frames, instances], axis=1)[keep], axis=0, return_inverse=True)
     labels = LabelSet(Skeleton(keypoints, symmetry=mirror_pairs(keypoints)), individuals=individuals)
-    for frame, instance in keys.tolist():
-        labels.add(frame, instance, Points.empty(len(keypoints)))
-    stored = [labels.instances[frame, instance] for frame, instance in keys.tolist()]
+    # One array for all instances, filled at once, of which each instance holds its part.
+    count = len(keypoints)
+    everything = Points.empty(len(keys) * count)
     for name, column in values.items():
-        for row, joint, value in zip(where.ravel(), joints[keep], column[keep]):
-            getattr(stored[row], name)[joint] = value
+        getattr(everything, name)[where.ravel() * count + joints[keep]] = column[keep]
+    for i, (frame, instance) in enumerate(keys.tolist()):
+        part = slice(i * count, (i + 1) * count)
+        labels.add(frame, instance, Points(**{name: getattr(everything, name)[part] for name in values}))
     return labels
 
 
@@ -187,12 +189,11 @@ def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> A
         return np.full(len(table), Visible.VISIBLE, np.int64)
     truth = table["visible"].str.lower().map({"true": "1", "false": "0"})
     flags = _numbers(path, table.assign(visible=truth.fillna(table["visible"])), "visible", decimal)
-    flags = np.where(np.isnan(flags), Visible.VISIBLE, flags)
-    for line in _lines(table, ~np.isin(flags, (0, 1, 2))):
+    for line in _lines(table, ~(np.isin(flags, (0, 1, 2)) | np.isnan(flags))):
         raise PoofError(f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1 or 2; correct it")
     if not complete and not (flags == 2).any():
-        flags = np.where(flags == 1, Visible.VISIBLE, Visible.OCCLUDED)
-    return flags.astype(np.int64)
+        flags = np.where(flags == 0, Visible.OCCLUDED, Visible.VISIBLE)
+    return np.where(np.isnan(flags), Visible.VISIBLE, flags).astype(np.int64)
 
 
 def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:

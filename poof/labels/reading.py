@@ -73,14 +73,19 @@ def read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
         raise PoofError(f"{path}: is empty; label at least one frame")
     separator = separator_of(lines[start])
     reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=separator, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = start
     try:
-        rows = [(start + reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        for cells in reader:
+            line += 1
+            if start + reader.line_num != line:
+                raise PoofError(f"{path}: line {line}: a cell runs over several lines; close its quotation marks")
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                rows.append((line, cells))
     except csv.Error as error:
-        raise PoofError(f"{path}: line {start + reader.line_num}: is no table ({error}); export it again") from None
-    for line, row in rows:
-        if any("\n" in cell for cell in row):
-            raise PoofError(f"{path}: line {line}: a cell runs over several lines; close its quotation marks")
-    return [(line, row) for line, row in rows if any(row)], "," if separator == ";" else "."
+        raise PoofError(f"{path}: line {line + 1}: is no table ({error}); export it again") from None
+    return rows, "," if separator == ";" else "."
 
 
 def base_name(image: str) -> str:
@@ -106,9 +111,9 @@ def number_in(image: str) -> int | None:
 def frame_number(value: float, where: str) -> int:
     """`value` as a frame; `where` begins the message of the `PoofError` if it can be none."""
     if value < 0:
-        raise PoofError(f"{where}: frame {value:g} is negative; frames count from 0")
+        raise PoofError(f"{where}: frame {value!r:.20} is negative; frames count from 0")
     if value > _LAST_FRAME or value != int(value):
-        raise PoofError(f"{where}: {value:.15g} is no frame number; frames are whole numbers and count from 0")
+        raise PoofError(f"{where}: {value!r:.20} is no frame number; frames are whole numbers and count from 0")
     return int(value)
 
 

@@ -23,7 +23,13 @@ def document(**changes: Any) -> dict[str, Any]:
             {"id": 11, "file_name": "shots/frame_0030.jpg", "width": 640, "height": 480},
         ],
         "annotations": [
-            {"id": 1, "image_id": 10, "category_id": 1, "keypoints": [1.5, 2.25, 2, 30, 40, 1, 0, 0, 0], "bbox": [0, 1, 50, 60]},
+            {
+                "id": 1,
+                "image_id": 10,
+                "category_id": 1,
+                "keypoints": [1.5, 2.25, 2, 30, 40, 1, 0, 0, 0],
+                "bbox": [0, 1, 50, 60],
+            },
             {"id": 2, "image_id": 11, "category_id": 1, "keypoints": [5, 6, 2, 9, 9, 0, 7, 8, 2]},
         ],
         "categories": [
@@ -177,7 +183,9 @@ def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
 
 def propagated() -> LabelSet:
     """Two instances with every kind of point."""
-    labels = LabelSet(Skeleton(("a", "b", "c"), ((0, 2),), (), "mouse"), image_size=(64, 48), info={"flow": {"name": "dis"}})
+    labels = LabelSet(
+        Skeleton(("a", "b", "c"), ((0, 2),), (), "mouse"), image_size=(64, 48), info={"flow": {"name": "dis"}}
+    )
     points = Points.human(5, np.array([[1.23456, 2.0], [3.0, 4.0], [-1.0, 50.0]]))
     points.source[1:] = Source.PROPAGATED
     points.anchor[1:], points.steps[1:], points.confidence[1:] = 2, 3, 0.54321
@@ -191,9 +199,7 @@ def propagated() -> LabelSet:
 def test_written_file_is_what_coco_prescribes(tmp_path: Path) -> None:
     save_labels(propagated(), tmp_path / "out.json")
     written = json.loads((tmp_path / "out.json").read_text())
-    assert written["images"] == [
-        {"id": 1, "file_name": "img000005.png", "width": 64, "height": 48, "frame_index": 5}
-    ]
+    assert written["images"] == [{"id": 1, "file_name": "img000005.png", "width": 64, "height": 48, "frame_index": 5}]
     category = written["categories"][0]
     assert (category["name"], category["keypoints"], category["skeleton"]) == ("mouse", ["a", "b", "c"], [[1, 3]])
     plain, traced = written["annotations"]
@@ -255,7 +261,13 @@ def test_points_edited_by_a_tool_that_carries_the_extra_field_along(tmp_path: Pa
 
 @pytest.mark.parametrize(
     "damage",
-    [{"source": ["human"]}, {"source": ["human", "guess", ""]}, {"anchor": 3}, {"steps": [1, "x", 2]}, {"confidence": None}],
+    [
+        {"source": ["human"]},
+        {"source": ["human", "guess", ""]},
+        {"anchor": 3},
+        {"steps": [1, "x", 2]},
+        {"confidence": None},
+    ],
 )
 def test_damaged_provenance(tmp_path: Path, damage: dict[str, Any]) -> None:
     path = tmp_path / "out.json"

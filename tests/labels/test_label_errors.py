@@ -141,7 +141,10 @@ BAD_COCO: list[tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = [
     (lambda d: d["images"].append({"id": 1}), ("two images have the id 1",)),
     (image(1, file_name="img_3.png", frame_index=None), ("both 'img_3.png'",)),
     (image(1, file_name="pic_3.png", frame_index=None), ("frame 3: both 'img_3.png' and 'pic_3.png' are this frame",)),
-    (lambda d: [i.update(width=9 + i["id"], height=9) for i in d["images"]], ("'img_8.png' is 11x9 and 'img_3.png' 10x9",)),
+    (
+        lambda d: [i.update(width=9 + i["id"], height=9) for i in d["images"]],
+        ("'img_8.png' is 11x9 and 'img_3.png' 10x9",),
+    ),
     (
         lambda d: [a.update(track_id=1, image_id=2) for a in d["annotations"]],
         ("frame 8: instance 1 is labelled twice", "keep one"),
@@ -202,8 +205,8 @@ BAD_CSV: list[tuple[str, tuple[str, ...]]] = [
     ("frame,keypoint,x,y,confidence\n1,a,1,2,95\n", ("line 2: confidence 95 is outside 0..1",)),
     (f"{HEADER}\n1,0,a,1,2,1,2,guessed,1,0\n", ("line 2: unknown source 'guessed'", "human, propagated")),
     (f"{HEADER}\n1,0,a,1,2,1,2,human,one,0\n", ("line 2: anchor 'one' is not a number",)),
-    ('frame,keypoint,x,y\n0,"a,1,2\n0,b,1,2', ("line 3: is no table (",)),
-    ('frame,keypoint,x,y\n0,"a\nb",1,2\n', ("line 3: a cell runs over several lines",)),
+    ('frame,keypoint,x,y\n0,"a,1,2\n0,b,1,2', ("line 2: is no table (",)),
+    ('frame,keypoint,x,y\n0,"a\nb",1,2\n', ("line 2: a cell runs over several lines",)),
     ("scorer,ann,ann\nbodyparts,a,a\nframe,x,y\n", ("lacks coords",)),
     ("scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg.png,1,2\n", ("image name 'img.png' has no number",)),
     ("scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg1.png,1,\n", ("frame 1: a is at (1, nan)",)),
@@ -215,7 +218,10 @@ BAD_CSV: list[tuple[str, tuple[str, ...]]] = [
     ("scorer,ann,ann\nbodyparts,a,b\ncoords,x,y\nimg1.png,1,2\n", ("a has only one of the columns x and y",)),
     ("scorer,ann,ann\nbodyparts,a,a\ncoords,x,x\nimg1.png,1,2\n", ("a has 2 columns x",)),
     ("scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg1.png,1,2\nimg1.png,1,2\n", ("img1.png has 2 rows",)),
-    ("scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg1.png,1,2\nimg01.png,1,2\n", ("frame 1: both 'img1.png' and 'img01.png'",)),
+    (
+        "scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg1.png,1,2\nimg01.png,1,2\n",
+        ("frame 1: both 'img1.png' and 'img01.png'",),
+    ),
     ("scorer,,ann,ann\nbodyparts,,a,a\ncoords,,x,y\na,img1.png,1,2\n", ("named in 2 columns",)),
 ]
 
@@ -254,7 +260,7 @@ def labels() -> LabelSet:
 def test_existing_files_stay_without_force(tmp_path: Path, labels: LabelSet, name: str) -> None:
     path = tmp_path / name
     path.write_text("precious")
-    with pytest.raises(PoofError, match="exists already; .* --force"):
+    with pytest.raises(PoofError, match=r"exists already; .* --force"):
         save_labels(labels, path)
     assert path.read_text() == "precious"
     save_labels(labels, path, force=True)
@@ -263,7 +269,9 @@ def test_existing_files_stay_without_force(tmp_path: Path, labels: LabelSet, nam
 
 
 def test_names_without_a_format(tmp_path: Path, labels: LabelSet) -> None:
-    with pytest.raises(PoofError, match=r"x\.txt: the ending '\.txt' names no label format; use one of \.json, \.h5, \.csv"):
+    with pytest.raises(
+        PoofError, match=r"x\.txt: the ending '\.txt' names no label format; use one of \.json, \.h5, \.csv"
+    ):
         save_labels(labels, tmp_path / "x.txt")
     with pytest.raises(PoofError, match=r"files in the format coco end in \.json"):
         save_labels(labels, tmp_path / "x.csv", format="coco")

@@ -99,7 +99,9 @@ def test_table_with_a_cell_replaced(samples: Path, name: str, data: st.DataObjec
     rows = [line.split(",") for line in (samples / name).read_text().splitlines()]
     row = data.draw(st.integers(0, len(rows) - 1))
     cell = data.draw(st.integers(0, len(rows[row]) - 1))
-    rows[row][cell] = data.draw(st.sampled_from(["", "a", "nan", "inf", "-1", "1e400", "2.5", '"', "x,y", "\0", "# ", "²"]))
+    rows[row][cell] = data.draw(
+        st.sampled_from(["", "a", "nan", "inf", "-1", "1e400", "2.5", '"', "x,y", "\0", "# ", "²"])
+    )
     read_or_one_line("\n".join(",".join(row) for row in rows).encode(), name)
 
 

@@ -19,9 +19,9 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 slow_format = settings(quick, max_examples=25)
 
 # Anything a person may call a keypoint: every script, commas, quotes, hashes; no control characters, no outer blanks.
-words = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" ,;\"'#"), min_size=1, max_size=8).filter(
-    lambda word: word == word.strip()
-)
+words = st.text(
+    st.characters(exclude_categories=("C", "Z"), include_characters=" ,;\"'#"), min_size=1, max_size=8
+).filter(lambda word: word == word.strip())
 pixels = st.floats(-50, 5000, width=32)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | words,
@@ -53,8 +53,7 @@ def instances(draw: st.DrawFn, frame: int, count: int) -> Points:
         corner, extent = st.floats(-50, 3000, width=32), st.floats(0, 3000, width=32)
         points.box = np.array(draw(st.tuples(corner, corner, extent, extent)), np.float32)
     if draw(st.booleans()):
-        human = Points.human(frame, points.xy, np.maximum(points.visible, 1), points.box)
-        return human
+        return Points.human(frame, points.xy, np.maximum(points.visible, 1), points.box)
     return points
 
 
@@ -162,7 +161,13 @@ def test_every_format_holds_plain_human_labels(format: str, ending: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "format"),
-    [("a.json", "coco"), ("A.JSON", "coco"), ("a.csv", "csv"), ("a.h5", "deeplabcut"), ("CollectedData.csv", "deeplabcut")],
+    [
+        ("a.json", "coco"),
+        ("A.JSON", "coco"),
+        ("a.csv", "csv"),
+        ("a.h5", "deeplabcut"),
+        ("CollectedData.csv", "deeplabcut"),
+    ],
 )
 def test_format_by_name(name: str, format: str) -> None:
     assert format_for(Path(name)) == format
