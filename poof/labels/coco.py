@@ -32,16 +32,15 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic
+from poof.labels.coco_writing import LABELS, VERSION, default_name, extent, save
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source
 from poof.labels.reading import Choice, frame_number, frames_of, read_text
 from poof.labels.symmetry import mirror_pairs
 
+__all__ = ["ENDINGS", "claims", "detect", "load", "save"]
+
 ENDINGS: tuple[str, ...] = (".json",)
-VERSION = 1
 _BOX_TOLERANCE = 0.01
-_DECIMALS = 3
-_LABELS = {source.value: source.label for source in Source}
 _IDS = (("images", "id"), ("categories", "id"), ("annotations", "image_id"), ("annotations", "category_id"))
 
 
@@ -55,9 +54,6 @@ def claims(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS
 
 
-# ------------------------------------------------------------------------------------------------ reading
-
-
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read a COCO keypoints file; see `poof.labels.load_labels` for the errors."""
     document = _parse(path)
@@ -68,6 +64,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
     annotations = [a for a in annotations if a["image_id"] in frames]
     extra, info = (document.get(key) for key in ("poof", "info"))
     extra = extra if isinstance(extra, dict) else {}
+    if _is_whole(extra.get("version")) and extra["version"] > VERSION:
+        raise PoofError(f"{path}: was written by a newer poof (version {extra['version']} of its fields); update poof")
     labels = LabelSet(skeleton, image_size=size, frame_names=names, info=info if isinstance(info, dict) else {})
     identities = [_identity(path, a) for a in annotations]
     identified = all(i is not None for i in identities)
@@ -98,14 +96,16 @@ def _parse(path: Path) -> dict[str, Any]:
     """The JSON object of the file."""
     try:
         document = json.loads(read_text(path))
-    except RecursionError:
-        raise PoofError(f"{path}: is JSON nested too deeply for any label file; export it again") from None
     except json.JSONDecodeError as error:
         raise PoofError(
             f"{path}: is broken JSON at line {error.lineno}, column {error.colno} ({error.msg}); export it again"
         ) from None
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
+        raise PoofError(f"{path}: is no label file ({error}); export it again") from None
     if isinstance(document, list):
         raise PoofError(f"{path}: is a JSON list, perhaps COCO results; give a COCO file with images and categories")
+    if not isinstance(document, dict):
+        raise PoofError(f"{path}: is JSON but not a COCO file; export as COCO keypoints")
     for key in ("images", "annotations", "categories"):
         if not isinstance(document.get(key), list):
             raise PoofError(f"{path}: is JSON but not a COCO file: it has no list '{key}'; export as COCO keypoints")
@@ -235,7 +235,7 @@ def _images(
     names = {}
     for frame, key in taken.items():
         name = images[key].get("file_name")
-        if isinstance(name, str) and name and name != _default_name(frame):
+        if isinstance(name, str) and name and name != default_name(frame):
             names[frame] = name
     return frames, names, size
 
@@ -317,13 +317,15 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -
     try:
         for k, xy in (extra.get("unseen") or {}).items():
             points.xy[int(k)] = xy
-        codes = {label: code for code, label in _LABELS.items()}
+        codes = {label: code for code, label in LABELS.items()}
         columns = {
             "source": [codes[name] for name in extra["source"]],
             "anchor": extra["anchor"],
             "steps": extra["steps"],
             "confidence": [math.nan if c is None else c for c in extra["confidence"]],
         }
+        if any(not (c != c or 0 <= c <= 1) for c in columns["confidence"]):
+            raise ValueError("a confidence outside 0..1")
         for name, values in columns.items():
             if len(values) != len(points):
                 raise ValueError(f"{len(values)} values of {name}")
@@ -343,133 +345,6 @@ def _box(value: Any, xy: Array) -> Array | None:
         return None
     with np.errstate(over="ignore"):
         box = np.asarray(value, np.float64).astype(np.float32)
-    if not np.isfinite(box).all() or np.allclose(box, _extent(xy), rtol=0, atol=_BOX_TOLERANCE):
+    if not np.isfinite(box).all() or np.allclose(box, extent(xy), rtol=0, atol=_BOX_TOLERANCE):
         return None
     return box
-
-
-def _extent(xy: Array) -> Array:
-    """x, y, width, height around the finite points; zeros without any."""
-    good = xy[np.isfinite(xy).all(axis=1)]
-    if not len(good):
-        return np.zeros(4)
-    low, high = good.min(axis=0), good.max(axis=0)
-    return np.concatenate([low, high - low])
-
-
-# ------------------------------------------------------------------------------------------------ writing
-
-
-def save(labels: LabelSet, path: Path) -> None:
-    """Write a COCO keypoints file, atomically."""
-    numbers = {frame: i for i, frame in enumerate(sorted({*labels.frames, *labels.frame_names}), 1)}
-    images = []
-    for frame, number in numbers.items():
-        image: dict[str, Any] = {"id": number, "file_name": labels.frame_names.get(frame, _default_name(frame))}
-        if labels.image_size:
-            image["width"], image["height"] = labels.image_size
-        images.append(image | {"frame_index": frame})
-    annotations = [
-        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton)
-        for i, (frame, instance, points) in enumerate(labels, 1)
-    ]
-    extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
-    if labels.individuals:
-        extra["individuals"] = {str(i): name for i, name in sorted(labels.individuals.items())}
-    skeleton = labels.skeleton
-    names = skeleton.keypoints
-    category: dict[str, Any] = {
-        "id": 1,
-        "name": skeleton.name,
-        "keypoints": list(names),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
-        "poof": {"symmetry": [[names[a], names[b]] for a, b in skeleton.symmetry]},
-    }
-    document = {
-        "info": _strict(labels.info),
-        "poof": extra,
-        "categories": [category],
-        "images": images,
-        "annotations": annotations,
-    }
-    with atomic(path) as temporary:
-        temporary.write_text(_dump(document), encoding="utf-8")
-
-
-def _annotation(
-    number: int, image: int, frame: int, instance: int, points: Points, skeleton: Skeleton
-) -> dict[str, Any]:
-    """One annotation with the fields that COCO readers expect, and its provenance when there is any."""
-    shown = points.labelled & (points.visible > 0)
-    xy = points.xy.astype(np.float64).round(_DECIMALS)
-    keypoints: list[float] = []
-    for (x, y), flag, good in zip(xy.tolist(), points.visible.tolist(), shown.tolist()):
-        keypoints += [_number(x), _number(y), flag] if good else [0, 0, 0]
-    box = points.box if points.box is not None else _extent(xy[shown])
-    bbox = [_number(v) for v in box]
-    entry: dict[str, Any] = {
-        "id": number,
-        "image_id": image,
-        "category_id": 1,
-        "keypoints": keypoints,
-        "num_keypoints": int(shown.sum()),
-        "bbox": bbox,
-        "area": _number(bbox[2] * bbox[3]),
-        "iscrowd": 0,
-        "track_id": instance,
-    }
-    plain = Points.human(frame, np.where(shown[:, None], points.xy, np.nan), points.visible)
-    fields = ("source", "anchor", "steps", "confidence")
-    unseen = points.labelled & ~shown
-    if unseen.any() or not all(
-        np.array_equal(getattr(points, f), getattr(plain, f), equal_nan=f == "confidence") for f in fields
-    ):
-        entry["poof"] = {
-            "source": [_LABELS[code] for code in points.source.tolist()],
-            "anchor": points.anchor.tolist(),
-            "steps": points.steps.tolist(),
-            "confidence": [None if c != c else c for c in points.confidence.astype(np.float64).round(4).tolist()],
-        }
-        if unseen.any():
-            entry["poof"]["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
-    return entry
-
-
-def _default_name(frame: int) -> str:
-    """The image name of a frame that has none of its own."""
-    return f"img{frame:06d}.png"
-
-
-def _number(value: float) -> float:
-    """A coordinate as the file holds it; whole numbers as integers."""
-    rounded = round(float(value), _DECIMALS)
-    return int(rounded) if rounded.is_integer() else rounded
-
-
-def _dump(document: Mapping[str, Any]) -> str:
-    """JSON with one line for each image and annotation: compact, and still readable in a diff."""
-    parts = []
-    for key, value in document.items():
-        if isinstance(value, list) and value:
-            body = "[\n" + ",\n".join(_line(item) for item in value) + "\n]"
-        else:
-            body = _line(value)
-        parts.append(f"{json.dumps(key)}: {body}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _strict(value: Any) -> Any:
-    """The same in strict JSON: numpy as plain numbers and lists, paths as text, NaN and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(k): _strict(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(v) for v in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _strict(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

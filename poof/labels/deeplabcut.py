@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tables
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
@@ -122,8 +121,10 @@ def _from_csv(path: Path) -> _Sheet:
         header[rows[body][1][0].lower()] = rows[body][1]
         body += 1
     _refuse_header(path, list(header))
-    width = next((i for i, cell in enumerate(header["coords"]) if cell.lower() in _COORDS), 0)
     size = len(header["coords"])
+    width = next((i for i, cell in enumerate(header["coords"]) if cell.lower() in _COORDS), None)
+    if width is None:
+        raise PoofError(f"{path}: the header row coords names neither x nor y; export it again")
     if width not in (1, 3):
         raise PoofError(f"{path}: images are named in {width} columns; DeepLabCut uses 1 or 3: export it again")
     for line, row in rows:
@@ -268,6 +269,8 @@ def save(labels: LabelSet, path: Path) -> None:
         if path.suffix.lower() == ".h5":
             # pandas opens an existing file for appending; DeepLabCut itself writes the fixed layout this way.
             temporary.unlink()
+            import tables
+
             try:
                 table.to_hdf(temporary, key=KEY, mode="w", format="fixed")
             except tables.HDF5ExtError as error:

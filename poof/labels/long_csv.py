@@ -8,7 +8,7 @@ and names, `info`.
 Reading needs `frame`, `keypoint`, `x`, `y`; the other columns are optional and unknown ones are ignored. The
 skeleton is the keypoints in order of appearance. In a file that lacks some of `TABLE_COLUMNS`
 
-- the points are a person's, whatever a column `source` says,
+- the points are a person's, whatever a column `source` says (in a complete file those with an empty `source` are),
 - `visible` may be a plain yes/no column: without a 2 in it, 1 means visible and 0, with coordinates, occluded,
 - rows with `reliable` equal to 0 are left out.
 
@@ -77,7 +77,9 @@ def load(path: Path, choice: Choice) -> LabelSet:
         "xy": xy,
         "visible": _visible(path, table, complete, decimal),
         "source": _sources(path, table, complete),
-        "anchor": _whole(path, table, "anchor", decimal) if complete else frames,
+        "anchor": np.where(table["anchor"] == "", frames, _whole(path, table, "anchor", decimal))
+        if complete
+        else frames,
         "steps": _whole(path, table, "steps", decimal) if complete else np.zeros(len(table), np.int64),
         "confidence": _confidence(path, table, complete, decimal),
     }
@@ -134,11 +136,11 @@ def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Arra
     return values
 
 
-def _whole(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
-    """A column of whole numbers as int64: `frame` from 0; the others from -1, with 0 for empty cells."""
+def _whole(path: Path, table: pd.DataFrame, column: str, decimal: str, empty: Array | int = 0) -> Array:
+    """A column of whole numbers as int64: `frame` from 0; the others from -1, with `empty` for empty cells."""
     values = _numbers(path, table, column, decimal)
     if column != "frame":
-        values = np.where(np.isnan(values), 0, values)
+        values = np.where(np.isnan(values), empty, values)
     for line in _lines(table, ~(np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**31))):
         raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is no whole number; correct it")
     for line in _lines(table, values < (0 if column == "frame" else -1)):
@@ -209,7 +211,7 @@ def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
 
 
 def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> Array:
-    """Confidence of each row; 1 in files that give none."""
+    """Confidence of each row; 1 for rows without one that a person wrote."""
     if "confidence" not in table:
         return np.ones(len(table), np.float32)
     values = _numbers(path, table, "confidence", decimal)
@@ -217,7 +219,8 @@ def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -
         raise PoofError(
             f"{path}: line {line}: confidence {_cell(table, line, 'confidence')} is outside 0..1; correct it"
         )
-    return values if complete else np.where(np.isnan(values), 1.0, values)
+    by_hand = (table["source"] == "").to_numpy(bool) if complete else np.ones(len(table), bool)
+    return np.where(np.isnan(values) & by_hand, 1.0, values)
 
 
 # ------------------------------------------------------------------------------------------------ writing

@@ -85,6 +85,8 @@ def read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
                 rows.append((line, cells))
     except csv.Error as error:
         raise PoofError(f"{path}: line {line + 1}: is no table ({error}); export it again") from None
+    if not rows:
+        raise PoofError(f"{path}: is empty; label at least one frame")
     return rows, "," if separator == ";" else "."
 
 
@@ -177,7 +179,8 @@ def _of_one_video(path: Path, images: list[str], video: str | None) -> list[str]
     matching = [folder for folder in folders if video and _holds(folder, video)]
     if len(matching) == 1:
         return [image for image in images if folder_of(image) == matching[0]]
-    names = ", ".join(sorted({folder.split("/")[-1] or "(none)" for folder in folders}))
+    short = {folder.split("/")[-1] or "(none)" for folder in folders}
+    names = ", ".join(sorted(short if len(short) == len(folders) else folders))
     asked = f"; '{video}' is {'several' if matching else 'none'} of them" if video else ""
     raise PoofError(f"{path}: holds the images of several videos ({names}){asked}; choose one by its name (--video)")
 

@@ -175,6 +175,16 @@ def test_video_is_chosen_by_its_folder(write) -> None:
     assert load_labels(path, video="warmup").frames == [30]
 
 
+def test_folders_of_one_name_are_told_apart(write) -> None:
+    changed = document()
+    changed["images"][0]["file_name"] = "shots/images/frame_0012.jpg"
+    changed["images"][1]["file_name"] = "warmup/images/frame_0030.jpg"
+    path = write(changed)
+    with pytest.raises(PoofError, match=r"several videos \(shots/images, warmup/images\); choose"):
+        load_labels(path)
+    assert load_labels(path, video="warmup").frames == [30]
+
+
 def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "gt.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(document(), indent=1).replace("\n", "\r\n").encode())
@@ -289,3 +299,12 @@ def test_numpy_and_paths_in_info_become_strict_json(tmp_path: Path) -> None:
         "weights": "a/b.pth",
         "loss": [None, [1, 2]],
     }
+
+
+def test_fields_of_a_newer_poof(tmp_path: Path) -> None:
+    save_labels(propagated(), tmp_path / "out.json")
+    written = json.loads((tmp_path / "out.json").read_text())
+    written["poof"]["version"] = 2
+    (tmp_path / "out.json").write_text(json.dumps(written))
+    with pytest.raises(PoofError, match=r"out\.json: was written by a newer poof"):
+        load_labels(tmp_path / "out.json")

@@ -222,6 +222,7 @@ BAD_CSV: list[tuple[str, tuple[str, ...]]] = [
         "scorer,ann,ann\nbodyparts,a,a\ncoords,x,y\nimg1.png,1,2\nimg01.png,1,2\n",
         ("frame 1: both 'img1.png' and 'img01.png'",),
     ),
+    ("scorer,ann,ann\nbodyparts,a,a\ncoords,u,v\nimg1.png,1,2\n", ("coords names neither x nor y",)),
     ("scorer,,ann,ann\nbodyparts,,a,a\ncoords,,x,y\na,img1.png,1,2\n", ("named in 2 columns",)),
 ]
 

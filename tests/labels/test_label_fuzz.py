@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from poof.errors import PoofError, PoofWarning
 from poof.labels import FORMATS, LabelSet, Points, Skeleton, Source, load_labels, save_labels
 
-fuzz = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FILES = ("a.json", "a.csv", "a.h5", "CollectedData_a.csv")
 junk = st.sampled_from(
@@ -125,3 +125,10 @@ def test_every_file_under_every_format(samples: Path, format: str) -> None:
         labels = read_or_one_line((samples / name).read_bytes(), name, format=format)
         assert (labels is not None) == (name in right[format])
     assert read_or_one_line(b"hello\nworld\n", "a.txt", format=format) is None
+
+
+@fuzz
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_arbitrary_bytes(content: bytes, format: str | None) -> None:
+    assert read_or_one_line(content, "x", format=format) is None

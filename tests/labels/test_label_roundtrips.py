@@ -15,8 +15,8 @@ from poof.errors import PoofError, PoofWarning
 from poof.labels import FORMATS, LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 from poof.labels.io import format_for
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-slow_format = settings(quick, max_examples=25)
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow_format = settings(quick, max_examples=20)
 
 # Anything a person may call a keypoint: every script, commas, quotes, hashes; no control characters, no outer blanks.
 words = st.text(

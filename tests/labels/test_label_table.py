@@ -99,6 +99,21 @@ def test_our_own_table_keeps_every_source(read) -> None:
     assert describe_sources(labels) == {"propagated": 1, "predicted": 1, "refined": 1, "human": 1}
 
 
+def test_a_row_added_by_hand_to_our_own_table_is_a_persons(read) -> None:
+    labels = read(
+        "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps\n"
+        "5,0,a,1,2,0.5,2,propagated,2,3\n5,0,b,1,2,,,,,\n"
+    )
+    points = labels.instances[5, 0]
+    assert (points.source[1], points.anchor[1], points.steps[1], points.confidence[1], points.visible[1]) == (
+        1,
+        5,
+        0,
+        1,
+        2,
+    )
+
+
 def test_written_tables_open_in_pandas_without_options(tmp_path: Path) -> None:
     labels = LabelSet(Skeleton(("a", "b")))
     labels.add(0, 0, Points.human(0, np.array([[1.23456, 2.0], [NAN, NAN]])))
