@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError
-from poof.evaluation.significance import Interval, cluster_numbers, mcnemar_of, paired_bootstrap, unanimous
+from poof.evaluation.significance import Interval, cluster_numbers, interval, mcnemar_of, resampled_means, unanimous
 
 Array = np.ndarray
 Resample = Literal["auto", "frame", "video"]
@@ -100,30 +100,41 @@ def compare_points(
     }
     intervals: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
-    for measure, values in _measures(points, thresholds).items():
-        alone, against = paired_bootstrap(values, clusters, samples, seed, level)
-        base = names.index(baseline)
+    base = names.index(baseline)
+    for measure, values, means, drawn in _resampled(points, thresholds, clusters, samples, seed):
         for i, name in enumerate(names):
-            alike = measure != "error" and alone[i].value in (0.0, 1.0)
-            own = unanimous(alone[i].value, settings["clusters"], level) if alike else alone[i]
+            own = interval(means[i], drawn[:, i], level)
+            if measure != "error" and own.value in (0.0, 1.0):
+                own = unanimous(own.value, settings["clusters"], level)
             intervals.append({"prediction": name, "measure": measure} | _row("value", own))
             if i != base:
                 row: dict[str, Any] = {"prediction": name, "baseline": baseline, "measure": measure}
-                row |= _row("difference", against[i][base])
+                row |= _row("difference", interval(means[i] - means[base], drawn[:, i] - drawn[:, base], level))
                 pairs.append(row | ({} if measure == "error" else _test(values[:, i], values[:, base])))
     return Comparison(pd.DataFrame(intervals), pd.DataFrame(pairs), settings)
 
 
-def _measures(points: Mapping[str, pd.DataFrame], thresholds: Sequence[float]) -> dict[str, Array]:
-    """Measure -> (N, P): 1 for right, 0 for wrong, NaN for points the metric cannot judge; and the errors."""
+def _resampled(
+    points: Mapping[str, pd.DataFrame], thresholds: Sequence[float], clusters: Array, samples: int, seed: int
+) -> Iterator[tuple[str, Array, Array, Array]]:
+    """Every measure with its values (N, P), means (P,) and resampled means (samples, P).
+
+    The values of an accuracy are 1 for right, 0 for wrong, NaN for points that the metric cannot judge. All accuracies
+    are drawn at once, the errors apart: they leave out the points that a prediction does not have.
+    """
     sized = np.isfinite(next(iter(points.values())).unit.to_numpy())[:, None]
     score = np.stack([table.score.to_numpy() for table in points.values()], axis=1)
-    measures = {accuracy_column(t): np.where(sized, score < t, np.nan) for t in thresholds}
-    return measures | {"error": np.stack([table.error.to_numpy() for table in points.values()], axis=1)}
+    right = [np.where(sized, score < t, np.nan) for t in thresholds]
+    means, drawn = resampled_means(np.concatenate(right, axis=1), clusters, samples, seed)
+    for i, threshold in enumerate(thresholds):
+        part = slice(i * len(points), (i + 1) * len(points))
+        yield accuracy_column(threshold), right[i], means[part], drawn[:, part]
+    error = np.stack([table.error.to_numpy() for table in points.values()], axis=1)
+    yield "error", error, *resampled_means(error, clusters, samples, seed)
 
 
-def _row(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, "low": interval.low, "high": interval.high}
+def _row(name: str, estimate: Interval) -> dict[str, float]:
+    return {name: estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _test(ours: Array, baseline: Array) -> dict[str, Any]:

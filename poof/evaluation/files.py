@@ -56,13 +56,17 @@ def load_pairs(
 def _parse(text: str, labels: Sequence[Path]) -> tuple[str, list[Path]]:
     """Name and files of one prediction."""
     name = ""
-    if "=" in text and not Path(text).exists():
+    if "=" in text and not all(path.exists() for path in _paths(text)):
         name, text = text.split("=", 1)
-    paths = [Path(text)] if Path(text).exists() else [Path(part) for part in text.split(",")]
+    paths = _paths(text)
     name = name or paths[0].name
     if len(paths) == 1 and paths[0].is_dir():
         return name, [_in_folder(paths[0], label) for label in labels]
     return name, paths
+
+
+def _paths(text: str) -> list[Path]:
+    return [Path(text)] if Path(text).exists() else [Path(part) for part in text.split(",")]
 
 
 def _in_folder(folder: Path, label: Path) -> Path:

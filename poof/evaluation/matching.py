@@ -23,6 +23,8 @@ from poof.labels.model import LabelSet, Points, Skeleton, Source
 Array = np.ndarray
 Match = Literal["auto", "id", "nearest"]
 
+_SOURCE_NAMES = np.array([source.label or "unknown" for source in Source], dtype=object)
+
 
 def common_keypoints(truth: Skeleton, predictions: Iterable[Skeleton]) -> list[str]:
     """The truth's keypoints that every prediction has too, by name; case, spaces and underscores don't matter."""
@@ -217,9 +219,7 @@ def _find(skeleton: Skeleton, name: str) -> int | None:
 
 
 def _source_names(points: Points, found: Array) -> Array:
-    names = np.array([Source(s).label or "unknown" for s in points.source], dtype=object)
-    names[~found] = "missing"
-    return names
+    return np.where(found, _SOURCE_NAMES[points.source], "missing")
 
 
 def _span(labels: LabelSet) -> str:

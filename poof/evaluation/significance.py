@@ -121,24 +121,44 @@ def paired_bootstrap(
     """
     if samples < 1 or not 0 < level < 1:
         raise PoofError("the bootstrap needs at least one sample and a level between 0 and 1")
+    means, drawn = resampled_means(values, clusters, samples, seed)
+    each = range(len(means))
+    alone = [interval(means[a], drawn[:, a], level) for a in each]
+    against = [[interval(means[a] - means[b], drawn[:, a] - drawn[:, b], level) for b in each] for a in each]
+    return alone, against
+
+
+def resampled_means(values: Array, clusters: Array, samples: int = 1000, seed: int = 0) -> tuple[Array, Array]:
+    """What `paired_bootstrap` rests on: (P,) means and (samples, P) means over clusters drawn with replacement.
+
+    The draws are NaN where there are fewer than two clusters.
+    """
+    if samples < 1:
+        raise PoofError("the bootstrap needs at least one sample")
     values = np.asarray(values, np.float64)
     keep = np.isfinite(values).all(axis=1)
     values, columns = values[keep], values.shape[1]
     names, member = np.unique(np.asarray(clusters)[keep], return_inverse=True)
-    counts = np.bincount(member, minlength=len(names)).astype(np.float64)
-    sums = np.stack([np.bincount(member, values[:, c], len(names)) for c in range(columns)], axis=1)
-    means = sums.sum(axis=0) / counts.sum() if len(names) else np.full(columns, np.nan)
-    drawn = _resampled_means(sums, counts, samples, seed) if len(names) > 1 else np.full((1, columns), np.nan)
-    tails = ((1 - level) / 2, (1 + level) / 2)
+    number = len(names)
+    counts = np.bincount(member, minlength=number).astype(np.float64)
+    sums = np.stack([np.bincount(member, values[:, c], number) for c in range(columns)], axis=1)
+    if not number:
+        return np.full(columns, np.nan), np.full((samples, columns), np.nan)
+    means = sums.sum(axis=0) / counts.sum()
+    drawn = np.full((samples, columns), np.nan)
+    generator = np.random.default_rng(seed)
+    for sample in range(samples if number > 1 else 0):
+        times = np.bincount(generator.integers(0, number, number), minlength=number).astype(np.float64)
+        drawn[sample] = times @ sums / (times @ counts)
+    return means, drawn
 
-    def interval(value: float, draws: Array) -> Interval:
-        low, high = np.quantile(draws, tails)
-        return Interval(float(value), float(low), float(high))
 
-    each = range(columns)
-    alone = [interval(means[a], drawn[:, a]) for a in each]
-    against = [[interval(means[a] - means[b], drawn[:, a] - drawn[:, b]) for b in each] for a in each]
-    return alone, against
+def interval(value: float, draws: Array, level: float = 0.95) -> Interval:
+    """The percentile interval of (samples,) draws around a value."""
+    if not 0 < level < 1:
+        raise PoofError("the bootstrap needs a level between 0 and 1")
+    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    return Interval(float(value), float(low), float(high))
 
 
 def unanimous(share: float, clusters: int, level: float = 0.95) -> Interval:
@@ -149,19 +169,6 @@ def unanimous(share: float, clusters: int, level: float = 0.95) -> Interval:
     """
     reach = ((1 - level) / 2) ** (1 / clusters)
     return Interval(share, 0.0, 1 - reach) if share == 0 else Interval(share, reach, 1.0)
-
-
-def _resampled_means(sums: Array, counts: Array, samples: int, seed: int) -> Array:
-    """(samples, P) means over clusters drawn with replacement; a block of draws at a time keeps the memory small."""
-    generator = np.random.default_rng(seed)
-    number = len(counts)
-    share = np.full(number, 1 / number)
-    block = max(1, 4_000_000 // number)
-    drawn = []
-    for start in range(0, samples, block):
-        weights = generator.multinomial(number, share, size=min(block, samples - start)).astype(np.float64)
-        drawn.append(weights @ sums / (weights @ counts)[:, None])
-    return np.concatenate(drawn)
 
 
 def cluster_numbers(*keys: Sequence[object] | Array) -> Array:
