@@ -88,8 +88,8 @@ class Figure:
 def arrange(pose: Pose) -> list[tuple[str, Array, Array, float]]:
     """The parts of a body, farthest first: (name, first joint, last joint, turn), image pixels and radians.
 
-    Arms and legs go by how near their shoulder or hip is, with a say for elbow, wrist and knee; the trunk lies a
-    little behind its own joints, so that a player who faces the camera has both arms before it.
+    Arms and legs go by how near their shoulder or hip is, with a say for elbow, wrist and knee. The trunk counts as a
+    little farther than its middle, so that only a turn of over 45 degrees hides the far shoulder and hip behind it.
     """
     joints, depth, scale, yaw = pose.joints, pose.depth, pose.scale, pose.yaw
     hips = sk.middle(joints, sk.LEFT_HIP, sk.RIGHT_HIP)
@@ -106,8 +106,8 @@ def arrange(pose: Pose) -> list[tuple[str, Array, Array, float]]:
             (f"{side}_forearm", joints[elbow], joints[wrist], 0.0),
             (f"{side}_upper_arm", joints[shoulder], joints[elbow], 0.0),
         ]
-        key = depth[shoulder] + 0.25 * (depth[elbow] - depth[shoulder]) + 0.25 * (depth[wrist] - depth[shoulder])
-        groups.append((float(key), arm))
+        key = 0.5 * depth[shoulder] + 0.25 * depth[elbow] + 0.25 * depth[wrist]
+        groups.append((float(key + 0.01 * scale), arm))
 
         hip, knee, ankle = (getattr(sk, f"{side.upper()}_{j}") for j in ("HIP", "KNEE", "ANKLE"))
         leg = [
@@ -115,7 +115,9 @@ def arrange(pose: Pose) -> list[tuple[str, Array, Array, float]]:
             (f"{side}_shin", joints[knee], joints[ankle], 0.0),
             (f"{side}_thigh", joints[hip], joints[knee], 0.0),
         ]
-        groups.append((float(depth[hip] + 0.15 * (depth[knee] - depth[hip])), leg))
+        # Hips are narrower than shoulders: what a turn gives them is brought to the same measure.
+        key = depth[hip] * sk.SHOULDER_HALF / sk.HIP_HALF + 0.15 * (depth[knee] - depth[hip])
+        groups.append((float(key), leg))
 
     throat = chest + 0.030 * scale * up
     head = joints[sk.HEAD]
@@ -131,8 +133,8 @@ def arrange(pose: Pose) -> list[tuple[str, Array, Array, float]]:
         ("face", brow - 0.072 * scale * tilt + lean, brow + 0.004 * scale * tilt, yaw),
         ("skull", brow, brow + 0.036 * scale * tilt, 0.0),
     ]
-    groups.append((-0.045 * scale, trunk))
-    groups.append((-0.044 * scale, skull))
+    groups.append((-0.075 * scale, trunk))
+    groups.append((-0.074 * scale, skull))
     return [part for _, parts in sorted(groups, key=lambda g: g[0]) for part in parts]
 
 

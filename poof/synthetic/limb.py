@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -14,6 +14,10 @@ Array = np.ndarray
 
 LIGHT = np.array([-0.38, -0.55, 0.74])
 """Direction to the lamp: x to the right, y down, z to the viewer."""
+
+
+STIFF = 0.014
+"""Length beside each joint, in body heights, that does not stretch: more than the 1.5 pixels a bilinear read needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +70,9 @@ class Limb(Surface):
     """A rounded, tapered, textured tube between two image points, seen from the side.
 
     Material coordinates are (u, phi): u in body heights along the axis from the first joint, phi the angle around it.
-    The shaft stretches between the joints while the caps keep their size, so the joints, at u = 0 and u = length on
-    the axis, are points of the surface for every pose. Across, a point stands at
+    The shaft stretches between the joints while the caps, and a little of the shaft beside them (`STIFF`), keep their
+    size. So the joints, at u = 0 and u = length on the axis, are points of the surface for every pose, and the flow
+    is affine over the pixels around each of them, where a bilinear read is exact. Across, a point stands at
 
         R g(u) sin(phi + delta),   R = sqrt(cos^2 psi + depth^2 sin^2 psi),   delta = atan2(depth sin psi, cos psi)
 
@@ -86,12 +91,12 @@ class Limb(Surface):
         Columns run around (phi from -pi to pi, wrapping), rows along.
     """
 
-    shape: Shape = field(default_factory=lambda: Shape(1.0, np.array([[0.0, 0.1], [1.0, 0.1]])))
-    start: Array = field(default_factory=lambda: np.zeros(2))
-    stop: Array = field(default_factory=lambda: np.ones(2))
-    scale: float = 1.0
-    turn: float = 0.0
-    texture: Array = field(default_factory=lambda: np.zeros((8, 8, 3), np.uint8))
+    shape: Shape
+    start: Array
+    stop: Array
+    scale: float
+    turn: float
+    texture: Array
 
     def __post_init__(self) -> None:
         axis = self.stop - self.start
@@ -102,6 +107,13 @@ class Limb(Surface):
         depth = self.shape.depth
         self.narrow = float(np.hypot(np.cos(self.turn), depth * np.sin(self.turn)))
         self.delta = float(np.arctan2(depth * np.sin(self.turn), np.cos(self.turn)))
+        # Knots of the piecewise linear map along the axis, body heights and pixels.
+        length, stiff = self.shape.length, min(STIFF, self.shape.length / 4)
+        ends = min(stiff * self.scale, self.span / 4)
+        reach = 2 * (length + self.shape.margin)
+        beyond = reach * self.scale
+        self.knots_u = np.array([-reach, 0, stiff, length - stiff, length, length + reach])
+        self.knots_a = np.array([-beyond, 0, ends, self.span - ends, self.span, self.span + beyond])
 
     def bounds(self) -> tuple[Array, Array] | None:
         """See `Surface.bounds`."""
@@ -114,9 +126,7 @@ class Limb(Surface):
 
     def _along(self, a: Array) -> Array:
         """u in body heights from pixels along the axis."""
-        length = self.shape.length
-        shaft = a * (length / self.span)
-        return np.where(a < 0, a / self.scale, np.where(a > self.span, length + (a - self.span) / self.scale, shaft))
+        return np.interp(a, self.knots_a, self.knots_u)
 
     def _half(self, u: Array) -> Array:
         """Half-width in pixels at u."""
@@ -146,9 +156,7 @@ class Limb(Surface):
     def place(self, material: Array) -> Array:
         """See `Surface.place`."""
         u, phi = material[..., 0], material[..., 1]
-        length = self.shape.length
-        shaft = u * (self.span / length)
-        a = np.where(u < 0, u * self.scale, np.where(u > length, self.span + (u - length) * self.scale, shaft))
+        a = np.interp(u, self.knots_u, self.knots_a)
         c = self._half(u) * np.sin(phi + self.delta)
         return self.start + a[..., None] * self.axis + c[..., None] * self.across
 

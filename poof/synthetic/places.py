@@ -83,8 +83,9 @@ def _ice(ice: Array, rng: np.random.Generator) -> None:
     height, width = ice.shape[:2]
     ice[:] = np.linspace(0, 1, height)[:, None, None] * np.array([-16, -8, -2], np.float32) + (226, 236, 242)
     # Reflections of the panels: faint, upright, fading towards the camera.
-    glow = cv2.resize(rng.uniform(-1, 1, (1, width // 60 + 2, 3)), (width, 1), interpolation=cv2.INTER_CUBIC)
-    ice += (glow * 20 * np.linspace(1, 0.1, height)[:, None, None]).astype(np.float32)
+    tint = rng.uniform(-1, 1, (1, width // 60 + 2, 1)) + rng.uniform(-0.35, 0.35, (1, width // 60 + 2, 3))
+    glow = cv2.resize(tint, (width, 1), interpolation=cv2.INTER_CUBIC)
+    ice += (glow * 16 * np.linspace(1, 0.1, height)[:, None, None]).astype(np.float32)
     ice += 9 * octaves((width, height), rng, coarsest=80, finest=3, roughness=0.8)[..., None]
     for y, thick, colour in ((0.13, 5, (206, 70, 74)), (0.55, 15, (72, 112, 186))):
         cv2.line(ice, (0, round(y * height)), (width, round(y * height)), colour, thick, cv2.LINE_AA)

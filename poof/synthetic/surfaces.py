@@ -8,7 +8,7 @@ another, whatever the rotation, stretch or turn between the two.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -87,8 +87,8 @@ class Plane(Surface):
         x0, y0, x1, y1 in material coordinates; None for a plane without edges.
     """
 
-    matrix: Array = field(default_factory=lambda: np.eye(3))
-    texture: Array = field(default_factory=lambda: np.zeros((1, 1, 3), np.uint8))
+    matrix: Array
+    texture: Array
     rectangle: tuple[float, float, float, float] | None = None
 
     @cached_property

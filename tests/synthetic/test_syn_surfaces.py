@@ -67,7 +67,8 @@ def test_turning_narrows_by_the_ellipse_and_moves_the_texture() -> None:
 @settings(max_examples=40, deadline=None)
 def test_plane_maps_are_inverse(zoom: float, turn: float, x: float, y: float) -> None:
     cos, sin = zoom * np.cos(turn), zoom * np.sin(turn)
-    plane = Plane("plane", np.array([[cos, -sin, x], [sin, cos, y], [0, 0, 1.0]]), rectangle=(0, 0, 10, 20))
+    texture = np.zeros((20, 10, 3), np.uint8)
+    plane = Plane("plane", np.array([[cos, -sin, x], [sin, cos, y], [0, 0, 1.0]]), texture, (0, 0, 10, 20))
     points = np.array([[0.0, 0.0], [3.5, -7.25], [640, 360]])
     np.testing.assert_allclose(plane.place(plane.material(points)), points, atol=1e-9)
     # The rectangle's middle lies half its shorter side from the nearest edge.
