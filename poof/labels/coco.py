@@ -16,6 +16,7 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
 ``poof``
     ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name).
 
+A file of other origin without a single visibility of 2 is taken to say 1 for visible, with a `PoofWarning`.
 `LabelSet.info` is the file's ``info``. A box equal to the extent of the visible points says nothing and is not kept.
 Coordinates are written with three decimals.
 """
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -31,9 +33,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels.coco_writing import LABELS, VERSION, default_name, extent, save
-from poof.labels.model import Array, LabelSet, Points, Skeleton, Source
+from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.reading import Choice, frame_number, frames_of, read_text
 from poof.labels.symmetry import mirror_pairs
 
@@ -81,6 +83,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
             labels.add(frame, instance, points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled keypoint; label at least one frame")
+    if "poof" not in document:
+        _correct_yes_and_no(path, labels)
     single = all(len(instances) == 1 for instances in labels.by_frame().values())
     labels.tracked = bool(extra.get("tracked", identified or single))
     if not identified and single:
@@ -90,6 +94,18 @@ def load(path: Path, choice: Choice) -> LabelSet:
     except (AttributeError, ValueError):
         raise PoofError(f"{path}: the list of individuals in the field 'poof' is damaged; remove it") from None
     return labels
+
+
+def _correct_yes_and_no(path: Path, labels: LabelSet) -> None:
+    """Some tools write visibility as 0 or 1; that a whole file of points were occluded is the less likely reading."""
+    if not any((points.visible == Visible.VISIBLE).any() for points in labels.instances.values()):
+        for points in labels.instances.values():
+            points.visible[points.labelled] = Visible.VISIBLE
+        warnings.warn(
+            f"{path}: no keypoint has COCO's visibility 2 (visible); took 1 as visible, not as occluded",
+            PoofWarning,
+            stacklevel=4,
+        )
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -65,6 +65,19 @@ def test_plain_file(write) -> None:
     assert second.box is None
 
 
+def test_visibility_as_yes_and_no(write) -> None:
+    """Without a 2 in the whole file, 1 means visible; in our own files it means occluded in any case."""
+    annotations = [{"id": 1, "image_id": 10, "category_id": 1, "keypoints": [1, 2, 1, 3, 4, 0, 5, 6, 1]}]
+    path = write(document(annotations=annotations))
+    with pytest.warns(
+        PoofWarning, match=r"gt\.json: no keypoint has COCO's visibility 2 .visible.; took 1 as visible"
+    ):
+        labels = load_labels(path)
+    assert labels.instances[12, 0].visible.tolist() == [2, 0, 2]
+    own = load_labels(write(document(annotations=annotations, poof={"version": 1})))
+    assert own.instances[12, 0].visible.tolist() == [1, 0, 1]
+
+
 def test_frame_index_wins_over_every_name(write) -> None:
     images = document()["images"]
     images[0]["frame_index"], images[1]["frame_index"] = 0, 3.0
