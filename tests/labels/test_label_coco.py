@@ -69,9 +69,7 @@ def test_visibility_as_yes_and_no(write) -> None:
     """Without a 2 in the whole file, 1 means visible; in our own files it means occluded in any case."""
     annotations = [{"id": 1, "image_id": 10, "category_id": 1, "keypoints": [1, 2, 1, 3, 4, 0, 5, 6, 1]}]
     path = write(document(annotations=annotations))
-    with pytest.warns(
-        PoofWarning, match=r"gt\.json: no keypoint has COCO's visibility 2 .visible.; took 1 as visible"
-    ):
+    with pytest.warns(PoofWarning, match=r"gt\.json: no keypoint has COCO's visibility 2 .visible.; took 1 as visible"):
         labels = load_labels(path)
     assert labels.instances[12, 0].visible.tolist() == [2, 0, 2]
     own = load_labels(write(document(annotations=annotations, poof={"version": 1})))
