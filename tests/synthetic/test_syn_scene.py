@@ -183,8 +183,6 @@ def test_a_cut_changes_everything_at_once() -> None:
     steps = [np.abs(b - a).mean() for a, b in pairwise(images)]
     assert steps[1] > 3 * max(steps[0], steps[2])
     assert scene.frames == 40 and len(truth(scene).frames) == 40
-    with pytest.raises(PoofError, match="differ in size"):
-        Spliced(scene.first, replace(scene.second, size=(320, 180)))
 
 
 DEMO = sample("demo")
@@ -211,5 +209,13 @@ def test_errors_name_what_is_wrong() -> None:
         render(sample("demo"), 60)
     with pytest.raises(PoofError, match="no kit 'chess'"):
         Costume(kit="chess")
+    with pytest.raises(PoofError, match="differ in size"):
+        Spliced(DEMO, replace(DEMO, size=(320, 180)))
+    with pytest.raises(PoofError, match="same number of players"):
+        Spliced(DEMO, sample("two-players", seed=0))
+    with pytest.raises(PoofError, match="no such motion has half a step"):
+        sample("affine", step=np.array([[-1.0, 0, 0], [0, 1, 0]])).points(0.5)
+    with pytest.raises(PoofError, match="not \\(n, 5\\)"):
+        Camera(((5, 0, 0, 1),)).matrix(0, (10, 10))
     with pytest.raises(PoofError, match="must increase"):
         Camera(((5, 0, 0, 1, 0), (5, 1, 0, 1, 0))).matrix(0, (10, 10))
