@@ -38,29 +38,36 @@ class State:
         Sum of the forward-backward errors since the anchor, pixels; NaN when not measured.
     anchor : (K,) int
         Frame of the human label that each chain started from; -1 without.
+    hidden : (K,) bool
+        Whether the person marked the keypoint occluded there: what is seen at its place is something else.
     """
 
     xy: np.ndarray
     cycle: np.ndarray
     anchor: np.ndarray
+    hidden: np.ndarray
 
     @classmethod
     def none(cls, count: int) -> State:
         """No chain is running."""
-        return cls(np.full((count, 2), np.nan), np.full(count, np.nan), np.full(count, -1))
+        return cls(np.full((count, 2), np.nan), np.full(count, np.nan), np.full(count, -1), np.zeros(count, bool))
 
     @property
     def running(self) -> np.ndarray:
         """(K,) bool."""
         return np.isfinite(self.xy).all(axis=1)
 
-    def restart(self, frame: int, xy: np.ndarray) -> State:
-        """The state after a frame in which a person set the non-NaN rows of `xy`: those chains start anew there."""
+    def restart(self, frame: int, xy: np.ndarray, hidden: np.ndarray | None = None) -> State:
+        """The state after a frame in which a person set the non-NaN rows of `xy`: those chains start anew there.
+
+        `hidden` (K,) tells which of them the person marked occluded.
+        """
         set_ = np.isfinite(xy).all(axis=1)
         return State(
             np.where(set_[:, None], xy, self.xy),
             np.where(set_, 0.0, self.cycle),
             np.where(set_, frame, self.anchor),
+            np.where(set_, False if hidden is None else hidden, self.hidden),
         )
 
     def only(self, keep: np.ndarray) -> State:
@@ -69,6 +76,7 @@ class State:
             np.where(keep[:, None], self.xy, np.nan),
             np.where(keep, self.cycle, np.nan),
             np.where(keep, self.anchor, -1),
+            self.hidden & keep,
         )
 
 
@@ -115,6 +123,20 @@ class Passage:
         self.anchor[row, here] = state.anchor[here]
 
 
+def _with_the_body(state: State, xy: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hidden points take the mean step of the visible ones, weighted by 1 / squared distance; alone they stay as they are."""
+    seen = state.running & ~state.hidden
+    if not seen.any():
+        return xy, error
+    gap = state.xy[state.hidden, None] - state.xy[None, seen]
+    weight = 1 / ((gap**2).sum(axis=-1) + 1.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    xy, error = xy.copy(), error.copy()
+    xy[state.hidden] = state.xy[state.hidden] + weight @ (xy - state.xy)[seen]
+    error[state.hidden] = weight @ error[seen]
+    return xy, error
+
+
 @dataclass(frozen=True)
 class Stepper:
     """How a chain steps and when it ends.
@@ -129,12 +151,16 @@ class Stepper:
         Step backwards by equation (3.2), with forward flow only; otherwise with the true backward flow.
     interpolation : str
         How flow is read, see `FlowField.sample`.
+    body : bool
+        Let keypoints that the person marked occluded move with the visible ones around them: the flow at their place
+        is that of whatever hides them.
     """
 
     size: tuple[int, int]
     reach: int
     thesis_backward: bool = False
     interpolation: str = "bilinear"
+    body: bool = False
 
     def step(self, state: State, pair: PairFlow, frame: int, direction: int, instance: int) -> State:
         """The state in the frame after (`FORWARD`) or before (`BACKWARD`) `frame`."""
@@ -151,7 +177,9 @@ class Stepper:
             xy = forward_step(going.xy, flow, self.interpolation)
             returning = back(xy, instance)
             error = np.full(len(xy), np.nan) if returning is None else cycle_error(going.xy, xy, returning)
-        moved = State(xy, going.cycle + error, going.anchor)
+        if self.body and going.hidden.any():
+            xy, error = _with_the_body(going, xy, error)
+        moved = State(xy, going.cycle + error, going.anchor, going.hidden)
         low, high = -0.5, np.array(self.size) - 0.5
         with np.errstate(invalid="ignore"):
             inside = ((xy >= low) & (xy <= high)).all(axis=1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from poof.flow.base import FlowEstimator
-from poof.labels.model import LabelSet
+from poof.labels.model import LabelSet, Visible
 from poof.propagation.chains import BACKWARD, FORWARD, Passage, State, Stepper
 from poof.propagation.regions import Box, Layout, box_around, plan_layouts
 from poof.propagation.segment_flow import Pair, RegionFlow, Rough, RoughFlow, fine_flows
@@ -79,6 +79,7 @@ class Engine:
         self._instances = anchors.instance_ids
         self._count = len(anchors.skeleton)
         self._labels = {key: points.xy.astype(np.float64) for key, points in anchors.instances.items()}
+        self._hidden = {key: points.visible == Visible.OCCLUDED for key, points in anchors.instances.items()}
         self._sides = {i: max(subject_sides(anchors, i).values()) for i in self._instances}
         self.segments = plan_segments(anchors.frames, settings.radius)
         covered = sorted({f for s in self.segments for f in range(s.start, s.stop + 1)})
@@ -91,6 +92,7 @@ class Engine:
             reach(settings.radius) if settings.method == "blend" else settings.radius,
             settings.backward == "thesis",
             settings.interpolation,
+            body=settings.method == "blend",
         )
         self._forward_only = settings.backward == "thesis"
         self._live = {i: [State.none(self._count) for _ in estimators] for i in self._instances}
@@ -131,8 +133,8 @@ class Engine:
             self._kept.clear()
         for i in self._instances:
             if (segment.start, i) in self._labels:
-                xy = self._labels[segment.start, i]
-                self._live[i] = [state.restart(segment.start, xy) for state in self._live[i]]
+                start = segment.start, self._labels[segment.start, i], self._hidden[segment.start, i]
+                self._live[i] = [state.restart(*start) for state in self._live[i]]
         rough = self._rough.segment([self._rough.shrink(image) for image in images])
         self._cuts += [segment.start + c + 1 for c in rough.cuts]
         layouts = self._layouts(segment, rough, len(images) - 1)
@@ -158,7 +160,7 @@ class Engine:
             if (stop, i) not in self._labels:
                 continue
             for e in range(len(self._estimators)):
-                state = State.none(self._count).restart(stop, self._labels[stop, i])
+                state = State.none(self._count).restart(stop, self._labels[stop, i], self._hidden[stop, i])
                 for kept in reversed(self._kept):
                     state = self._stepper.step(state, kept.pairs[e], kept.frame + 1, BACKWARD, i)
                     if not state.running.any():

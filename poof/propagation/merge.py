@@ -13,6 +13,8 @@ CLOSURE = 0.4
 """Share of a chain's closure error that its points are expected to be off by, where the cycle error has grown as far."""
 DRIFT = 0.003
 """Drift per square root of steps that no cycle error shows, in longer sides of the subject."""
+HIDDEN = 0.02
+"""The same for chains from a label marked occluded: they follow the body, not the point."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ def variance(chain: Evidence) -> np.ndarray:
         v(t) = E(t)^2 + (0.4 C E(t) / E(b))^2 + (0.003 side)^2 steps
 
     E is the accumulated cycle error, C the closure error at the far anchor b, shared out over the chain as the cycle
-    error grew. The closure term is missing where the chain reaches no other label. Without cycle errors (equation
+    error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is missing where the chain reaches no other label. Without cycle errors (equation
     (3.2), forward flow only) E counts as 0.01 side a step.
     """
     side = chain.side
@@ -55,7 +57,8 @@ def variance(chain: Evidence) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(end > 1e-6, cycle / np.maximum(end, 1e-6), 0.0)
     closure = np.where(np.isfinite(chain.closure), CLOSURE * chain.closure * share, 0.0)
-    return cycle**2 + closure**2 + (DRIFT * side) ** 2 * chain.steps + 1e-6
+    drift = np.where(chain.hidden, HIDDEN, DRIFT)
+    return cycle**2 + closure**2 + (drift * side) ** 2 * chain.steps + 1e-6
 
 
 def merge_weighted(chains: Sequence[Evidence], weights: Sequence[np.ndarray], frames: np.ndarray) -> Merged:
