@@ -15,7 +15,6 @@ Array = np.ndarray
 LIGHT = np.array([-0.38, -0.55, 0.74])
 """Direction to the lamp: x to the right, y down, z to the viewer."""
 
-
 STIFF = 0.014
 """Length beside each joint, in body heights, that does not stretch: more than the 1.5 pixels a bilinear read needs."""
 

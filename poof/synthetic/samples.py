@@ -187,6 +187,11 @@ def sample(name: str, **options: Any) -> Any:
     options
         `seed` for all; the others as the function of that name takes them.
 
+    Returns
+    -------
+    Scene
+        `Spliced` for 'cut'.
+
     Raises
     ------
     PoofError

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from poof.errors import PoofError
 from poof.labels.model import Skeleton, Visible
 from poof.synthetic.camera import Camera, View
 from poof.synthetic.occluders import Occluder
@@ -82,6 +83,14 @@ class Scene:
     shadow: float = 0.0
     seed: int = 0
     name: str = "synthetic"
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or min(self.size) < 1:
+            raise PoofError(
+                f"{self.name}: a scene needs a frame and a pixel; it has {self.frames} frames of {self.size}"
+            )
+        if not self.players or any(player.skeleton != self.skeleton for player in self.players):
+            raise PoofError(f"{self.name}: a scene needs at least one player, and one skeleton for all")
 
     @property
     def skeleton(self) -> Skeleton:

@@ -85,10 +85,12 @@ def stage(
     Raises
     ------
     PoofError
-        For a domain that does not exist.
+        For a domain that does not exist, or no frames.
     """
     if domain not in DOMAINS:
         raise PoofError(f"no domain '{domain}'; there are {', '.join(DOMAINS)}")
+    if frames is not None and frames < 1:
+        raise PoofError(f"a scene of {frames} frames cannot be staged; ask for at least one")
     look = DOMAINS[domain]
     rng = np.random.default_rng((seed, 41, sorted(DOMAINS).index(domain)))
     count = int(motion.length) + 1 if frames is None else frames

@@ -207,6 +207,10 @@ def test_errors_name_what_is_wrong() -> None:
         sample("dmeo")
     with pytest.raises(PoofError, match="demo: has no frame 60; it ends at frame 59"):
         render(sample("demo"), 60)
+    with pytest.raises(PoofError, match="demo: a scene needs a frame and a pixel"):
+        replace(DEMO, frames=0)
+    with pytest.raises(PoofError, match="at least one player, and one skeleton"):
+        replace(DEMO, players=(*DEMO.players, *sample("constant").players))
     with pytest.raises(PoofError, match="no kit 'chess'"):
         Costume(kit="chess")
     with pytest.raises(PoofError, match="differ in size"):
