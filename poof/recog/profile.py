@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from poof.recog.build import parse_request
 from poof.recog.counting import Count, count_forward, parameters
 from poof.recog.model import Recognizer
 from poof.recog.networks import NETWORKS
+from poof.recog.networks.base import Network
 
 CONVENTION = (
     "per clip of {frames} frames at {size}x{size}, one view: multiply-accumulates of convolutions, linear layers and "
@@ -44,12 +46,11 @@ class Profile:
 
 def profile(model: Recognizer) -> Profile:
     """Count one clip of the network's own frames and size."""
-    name = model.config["name"]
     rows = []
-    if name in NETWORKS:
-        for p in NETWORKS[name].published:
+    for network in _published(model):
+        for p in network.published:
             row = {"data": p.data, "gmacs": p.gmacs, "mparams": p.mparams, "top1": p.top1, "top5": p.top5}
-            rows.append({"document": NETWORKS[name].document, **row})
+            rows.append({"document": network.document, **row})
     _, frames, _, size, _ = model.clip_shape
     return Profile(
         parameters(model),
@@ -57,3 +58,12 @@ def profile(model: Recognizer) -> Profile:
         CONVENTION.format(frames=frames, size=size),
         tuple(rows),
     )
+
+
+def _published(model: Recognizer) -> list[Network]:
+    """The network of that name, or those made of the same backbone and modules."""
+    name = model.config["name"]
+    if name in NETWORKS:
+        return [NETWORKS[name]]
+    own = [(module, dict(knobs)) for module, knobs in model.config["modules"]]
+    return [n for n in NETWORKS.values() if n.backbone == name and [parse_request(m) for m in n.modules] == own]

@@ -1,0 +1,45 @@
+"""`poof recog list`: every module, backbone, network, recipe and list format."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from poof.cli import common
+from poof.cli.recog import options
+
+
+def list_names(
+    costs: Annotated[bool, typer.Option("--costs/--no-costs", help="Count parameters and GMACs.")] = True,
+    frames: options.Frames = 8,
+    size: options.Size = 224,
+    classes: Annotated[int, typer.Option(help="Classes of the networks that are counted.", min=1)] = 174,
+    json: common.JsonFile = None,
+    force: common.Force = False,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """Every module and network with document, parameters, GMACs and published accuracy."""
+    del debug
+    from poof.files import check_output
+    from poof.recog.catalogue import catalogue
+
+    if json is not None:
+        check_output(json, force)
+    found = catalogue(frames, size, classes, costs, common.track(quiet))
+    if json is not None:
+        common.write_json(json, found)
+    if quiet:
+        return
+    formats = {
+        "M params": "{:.3f}",
+        "GMACs": "{:.3f}",
+        "adds M params": "{:+.3f}",
+        "adds GMACs": "{:+.3f}",
+        "published GMACs": "{:.2f}",
+        "published top-1": "{:.1f}",
+    }
+    for title, rows in found["tables"].items():
+        options.show(rows, title, formats)
+    typer.echo(found["convention"])

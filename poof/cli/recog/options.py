@@ -1,0 +1,97 @@
+"""Options that several `poof recog` commands share, and how they print tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from poof.recog.data import ClipList
+    from poof.recog.model import Recognizer
+
+
+class Rule(StrEnum):
+    """How frames are chosen."""
+
+    UNIFORM = "uniform"
+    DENSE = "dense"
+
+
+class Crops(StrEnum):
+    """Crops of a test."""
+
+    CENTER = "center"
+    THREE = "three"
+    FIVE = "five"
+    TEN = "ten"
+
+
+Name = Annotated[str, typer.Argument(metavar="NETWORK", help="A backbone or a whole network (`poof recog list`).")]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option("--module", "-m", help="Temporal module, repeatable: NAME or NAME:KNOB=VALUE,KNOB=VALUE."),
+]
+Frames = Annotated[int, typer.Option(help="Frames (segments) a clip.", min=1)]
+Size = Annotated[int, typer.Option(help="Side of the square input in pixels.", min=16)]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        "-d",
+        help="List of clips (any of the known formats), or a folder: of classes, of UCF101's or HMDB51's lists.",
+        show_default=False,
+    ),
+]
+Root = Annotated[Path | None, typer.Option(help="Folder that the list's paths start from (default: near the list).")]
+Labels = Annotated[Path | None, typer.Option(help="Class names, one a line (default: what the list tells).")]
+Format = Annotated[str, typer.Option(help="Format of the list, where its looks deceive; see `poof recog list`.")]
+Split = Annotated[int, typer.Option(help="Number of the split, for formats that hold several.", min=1)]
+Workers = Annotated[int, typer.Option(help="Processes that read clips.", min=0)]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or one of its .pt files.")]
+
+
+def clip_list(path: Path, root: Path | None, labels: Path | None, format: str, split: int, part: str) -> ClipList:
+    """The list a command was given."""
+    from poof.recog.data.lists import read_labels, read_list
+
+    names = None if labels is None else read_labels(labels)
+    return read_list(path, root=root, labels=names, part=part, split=split, format=format)
+
+
+def load(run: Path, device: str) -> Recognizer:
+    """The network of a run on a device."""
+    from poof.recog.checkpoint import load_model
+    from poof.recog.device import pick_device
+
+    return load_model(run, pick_device(device))
+
+
+def show(rows: Sequence[dict[str, Any]], title: str = "", formats: dict[str, str] | None = None) -> None:
+    """Print rows as a table; `formats` gives a format for a column, numbers stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        values = [row.get(column) for row in rows]
+        number = all(v is None or isinstance(v, (int, float)) for v in values)
+        table.add_column(column, justify="right" if number else "left", no_wrap=number)
+    for row in rows:
+        table.add_row(*(_cell(row.get(c), (formats or {}).get(c, "{}")) for c in columns))
+    console = Console()
+    # Cut columns are worse than long lines when the output goes to a file.
+    Console(width=None if console.is_terminal else 200).print(table)
+
+
+def _cell(value: Any, form: str) -> str:
+    if value is None:
+        return "-"
+    return form.format(value) if isinstance(value, (int, float)) else str(value)

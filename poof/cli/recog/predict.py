@@ -1,0 +1,56 @@
+"""`poof recog predict`: what a network sees in videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poof.cli import common
+from poof.cli.recog import options
+
+
+def predict(
+    run: options.Run,
+    videos: Annotated[list[Path], typer.Argument(help="Videos or folders of images.", show_default=False)],
+    best: Annotated[int, typer.Option("--best", "-k", help="Classes shown a video.", min=1)] = 5,
+    clips: Annotated[int, typer.Option(help="Clips a video.", min=1)] = 1,
+    crops: Annotated[options.Crops, typer.Option(help="Crops a clip.")] = options.Crops.CENTER,
+    sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table as CSV.")] = None,
+    workers: options.Workers = 0,
+    device: common.Device = "auto",
+    json: common.JsonFile = None,
+    force: common.Force = False,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """The best classes of each video."""
+    del debug
+    from poof.files import atomic, check_output
+    from poof.recog.data.dataset import View
+    from poof.recog.predict import predict as look
+
+    for path in (output, json):
+        if path is not None:
+            check_output(path, force)
+    model = options.load(run, device)
+    view = View(
+        model.segments,
+        model.per_segment,
+        model.size,
+        rule=sampling.value,
+        flip="none",
+        clips=clips,
+        crops=crops.value,
+    )
+    table, _ = look(model, videos, view, best, workers, common.track(quiet))
+    if output is not None:
+        with atomic(output) as temporary:
+            table.to_csv(temporary, index=False)
+    rows = [dict(zip(table.columns, values)) for values in table.itertuples(index=False)]
+    if json is not None:
+        common.write_json(json, rows)
+    if not quiet:
+        options.show(rows, formats={"score": "{:.3f}"})

@@ -1,0 +1,81 @@
+"""`poof recog profile`: what a network costs, and where its modules went."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from poof.cli import common
+from poof.cli.recog import options
+
+
+def profile(
+    network: options.Name,
+    module: options.Modules = None,
+    frames: options.Frames = 8,
+    size: options.Size = 224,
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 174,
+    explain: Annotated[bool, typer.Option("--explain", help="Also where each module went, with shapes.")] = False,
+    operations: Annotated[bool, typer.Option("--operations", help="Also GMACs by operation.")] = False,
+    json: common.JsonFile = None,
+    force: common.Force = False,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """Parameters and GMACs per clip of a network, measured and published."""
+    del debug
+    import torch
+
+    from poof import recog
+    from poof.files import check_output
+
+    if json is not None:
+        check_output(json, force)
+    with torch.device("meta"):
+        model = recog.build_model(network, module or [], frames, classes, size=size)
+        bare = recog.build_model(network, (), frames, classes, size=size) if module else model
+    cost, without = recog.profile(model), recog.profile(bare)
+    row = {
+        "network": " + ".join([network, *(module or [])]),
+        "M params": cost.parameters / 1e6,
+        "GMACs": cost.gmacs,
+        "G other": cost.count.other / 1e9,
+    }
+    if module:
+        row |= {
+            "adds M params": (cost.parameters - without.parameters) / 1e6,
+            "adds GMACs": cost.gmacs - without.gmacs,
+        }
+    places = recog.explain_places(model)
+    if json is not None:
+        by_operation = dict(cost.count.by_operation)
+        content = {"profile": row, "published": cost.published, "convention": cost.convention}
+        common.write_json(json, content | {"macs_by_operation": by_operation, "places": places})
+    if quiet:
+        return
+    three = dict.fromkeys(("M params", "GMACs", "G other", "adds M params", "adds GMACs", "gmacs", "mparams"), "{:.3f}")
+    options.show([row], formats=three)
+    if cost.published:
+        options.show(list(cost.published), "published", three)
+    if operations:
+        by = [{"operation": name, "GMACs": macs / 1e9} for name, macs in cost.count.by_operation.most_common()]
+        options.show(by, "by operation", three)
+    if explain:
+        rows = [
+            {
+                "module": p["module"],
+                "place": p["place"],
+                "in (TxCxHxW)": p["in"],
+                "out": p["out"],
+                "params": p["parameters"],
+                "GMACs": p["macs"] / 1e9,
+            }
+            for p in places
+        ]
+        options.show(rows, "where the modules went", {"GMACs": "{:.4f}", "params": "{:,}"})
+        for text in model.left_out:
+            typer.echo(f"left out: {text}")
+    typer.echo(cost.convention)
+    for name, times in cost.count.uncounted.items():
+        typer.echo(f"NOT counted: {name} ({times} times)")

@@ -1,0 +1,107 @@
+"""`poof recog train`: train a network on labelled clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from poof.cli import common
+from poof.cli.recog import options
+
+
+def train(
+    network: options.Name,
+    data: options.Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.", show_default=False)],
+    module: options.Modules = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Clips to judge by (default: the test part of --data where it has one).")
+    ] = None,
+    root: options.Root = None,
+    labels: options.Labels = None,
+    format: options.Format = "auto",
+    split: options.Split = 1,
+    recipe: Annotated[str, typer.Option(help="Preset of the options below: small, m2a, tsm.")] = "small",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the clips.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Clips a batch.", min=1)] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches an update of the weights.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Weight decay.", min=0)] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient; 0: any.", min=0)] = None,
+    sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
+    flip: Annotated[str | None, typer.Option(help="Mirror half of the clips: swap (labels too), plain, none.")] = None,
+    frames: options.Frames = 8,
+    size: options.Size = 224,
+    dropout: Annotated[float, typer.Option(help="Before the classifier.", min=0, max=0.99)] = 0.5,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights: imagenet, kinetics or a file in torchvision's keys.")
+    ] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Mixed precision.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    workers: options.Workers = 2,
+    max_broken: Annotated[float, typer.Option(help="Share of unreadable clips at which to stop.", min=0, max=1)] = 0.02,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where the run stopped.")] = False,
+    device: common.Device = "auto",
+    json: common.JsonFile = None,
+    force: common.Force = False,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """Train a backbone with modules, or a whole network, on labelled clips."""
+    del debug
+    import torch
+
+    from poof import recog
+    from poof.errors import PoofError
+    from poof.files import check_output
+    from poof.recog.data.lists import detect
+    from poof.recog.device import pick_device
+    from poof.recog.recipes import recipe as make_recipe
+    from poof.recog.train import Settings
+    from poof.recog.train import train as run
+
+    if json is not None:
+        check_output(json, force)
+    if (output / "last.pt").exists() and not (resume or force):
+        raise PoofError(f"{output}: holds a run; go on with --resume, or begin anew with --force")
+    options_ = make_recipe(
+        recipe,
+        epochs=epochs,
+        batch=batch,
+        accumulate=accumulate,
+        lr=lr,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        rule=sampling.value if sampling else None,
+        flip=flip,
+    )
+    clips = options.clip_list(data, root, labels, format, split, "train")
+    parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())
+    judged = val or (data if parts else None)
+    validation = None if judged is None else options.clip_list(judged, root, labels, format, split, "test")
+    settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
+    torch.manual_seed(seed)
+    model = recog.build_model(
+        network, module or [], frames, len(clips.labels), size=size, dropout=dropout, weights=weights
+    )
+    if not quiet:
+        judging = f", {len(validation)} to judge by" if validation else ""
+        typer.echo(f"{len(clips)} clips of {len(clips.labels)} classes{judging}; {options_.document}")
+
+    def report(row: dict[str, Any]) -> None:
+        if quiet:
+            return
+        judged = f", validation top-1 {row['val_top1']:.1%}" if "val_top1" in row else ""
+        times = ", ".join(f"{part} {row[f'{part}_ms']:.0f}" for part in ("read", "transform", "wait", "forward"))
+        typer.echo(
+            f"epoch {row['epoch']}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.1%}{judged}; "
+            f"{row['clips_per_second']:.1f} clips/s (ms a clip: {times}, backward {row['backward_ms']:.0f})"
+        )
+
+    history = run(model, clips, output, options_, settings, validation, common.track(quiet), report)
+    if json is not None:
+        common.write_json(json, history)
+    if not quiet:
+        typer.echo(f"wrote {output}/best.pt, last.pt, curves.csv, curves.png")

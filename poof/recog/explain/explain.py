@@ -1,0 +1,109 @@
+"""From a video to its explanation: heat maps as a sheet and a video, and what the modules read out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from poof.errors import PoofError
+from poof.progress import Track, silent
+from poof.recog.data.frames import FrameCounts, read_frames
+from poof.recog.data.lists.base import Record
+from poof.recog.data.sampling import WINDOW, Rule, test_frames
+from poof.recog.data.transform import normalise, test_crops, to_tensor
+from poof.recog.explain.gradcam import Heat, grad_cam
+from poof.recog.explain.pictures import overlay_video, save_picture, sheet
+from poof.recog.model import Recognizer
+from poof.recog.predict import class_names
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found and wrote.
+
+    Attributes
+    ----------
+    heats
+        One per class asked for.
+    diagnostics
+        Read-outs of the modules (attention entropy ...) on this clip, by module.
+    files
+        The pictures and the video.
+    """
+
+    heats: list[Heat]
+    diagnostics: dict[str, dict[str, float]]
+    files: list[Path]
+
+
+def explain(
+    model: Recognizer,
+    source: Path,
+    folder: Path,
+    classes: Sequence[str] = (),
+    stage: int = 2,
+    rule: Rule = "uniform",
+    video: bool = True,
+    track: Track = silent,
+) -> Explanation:
+    """Heat maps of one clip of a video, the centre crop, as `name-heat.png` and `name-heat.mp4` in `folder`.
+
+    Parameters
+    ----------
+    classes
+        Names of classes to ask about, a row each; none for the one the network prefers. The video shows the first.
+    stage
+        Whose features the maps are made of, from 1.
+    video
+        Whether the overlay video is wanted.
+    """
+    names = class_names(model)
+    for name in classes:
+        if name not in names:
+            raise PoofError(f"unknown class '{name}'; the network knows {', '.join(names)}")
+    record = Record(source, 0, line=str(source))
+    count = FrameCounts().of(record)
+    numbers = test_frames(rule, count, model.segments, 1, model.per_segment, WINDOW)[0]
+    frames = read_frames(record, numbers)
+    height, width = frames.shape[1:3]
+    clip = test_crops(frames, model.size)[0]
+    device = next(model.parameters()).device
+    inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
+    wanted: list[int | None] = [names.index(name) for name in classes] or [None]
+    heats = [grad_cam(model, inputs, label, stage) for label in wanted]
+    with model.watching(), torch.inference_mode():
+        model.eval()(inputs[None])
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{source.stem}-heat.png"]
+    seen = clip[:: model.per_segment]
+    save_picture(sheet(list(seen), heats, names, f"{source.name}: frames {', '.join(map(str, numbers))}"), files[0])
+    if video and source.suffix != ".npy":
+        files.append(folder / f"{source.stem}-heat.mp4")
+        middle = numbers[:: model.per_segment]
+        order = np.argsort(middle, kind="stable")
+        ordered = Heat(heats[0].maps[order], heats[0].label, heats[0].probability, heats[0].layer)
+        overlay_video(source, files[1], ordered, middle[order], _seen_part(width, height, model.size), track)
+    return Explanation(heats, model.diagnostics(), files)
+
+
+def mean_diagnostics(rows: Sequence[dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
+    """Read-outs of several clips averaged, a row a module."""
+    names = {name: None for row in rows for name in row}
+    table = []
+    for name in names:
+        keys = {key: None for row in rows for key in row.get(name, {})}
+        means = {key: float(np.mean([row[name][key] for row in rows if key in row.get(name, {})])) for key in keys}
+        table.append({"module": name, **means})
+    return table
+
+
+def _seen_part(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+    """x, y, width, height in source pixels of the centre crop that `test_crops` takes."""
+    side = min(width, height) * size / round(size * 256 / 224)
+    side = min(round(side), width, height)
+    return (width - side) // 2, (height - side) // 2, side, side
