@@ -119,6 +119,10 @@ class Limb(Surface):
         reach = self.shape.widest * self.scale * max(1.0, *self.shape.caps) + 1.5
         return np.minimum(self.start, self.stop) - reach, np.maximum(self.start, self.stop) + reach
 
+    def probes(self, size: tuple[int, int]) -> Array:
+        """See `Surface.probes`."""
+        return np.stack([self.start, self.stop]) if len(super().probes(size)) else np.zeros((0, 2))
+
     def _local(self, points: Array) -> tuple[Array, Array]:
         offset = points - self.start
         return offset @ self.axis, offset @ self.across

@@ -180,10 +180,9 @@ class Scene:
         after = {surface.key: surface for surface in self.surfaces(ends[1])}
         way = 0.0
         for before in self.surfaces(ends[0]):
-            x0, y0, x1, y1 = before.box(self.size)
-            if before.key in after and x1 > x0 and y1 > y0:
-                corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], float)
-                way = max(way, float(np.abs(after[before.key].place(before.material(corners)) - corners).max()))
+            points = before.probes(self.size)
+            if before.key in after and len(points):
+                way = max(way, float(np.abs(after[before.key].place(before.material(points)) - points).max()))
         count = int(np.clip(np.ceil(way / 2) + 1, 1, 15))
         return [number + self.shutter * ((i + 0.5) / count - 0.5) for i in range(count)]
 

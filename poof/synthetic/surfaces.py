@@ -43,6 +43,13 @@ class Surface(ABC):
         x1, y1 = np.minimum(np.ceil(corners[1]).astype(int) + 1, size)
         return int(x0), int(y0), int(max(x1, x0)), int(max(y1, y0))
 
+    def probes(self, size: tuple[int, int]) -> Array:
+        """Image points (n, 2) of the surface that move at least as far as the rest of it in the image; may be none."""
+        x0, y0, x1, y1 = self.box(size)
+        if x1 <= x0 or y1 <= y0:
+            return np.zeros((0, 2))
+        return np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], float)
+
     @abstractmethod
     def distance(self, points: Array) -> Array:
         """Signed distance (...) in pixels of image points (..., 2) from the outline, negative inside."""
