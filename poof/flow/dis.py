@@ -24,7 +24,7 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-SMALLEST = 32  # px; OpenCV refuses sides under 8 and pairs of sides that are both under 12
+SMALLEST = 16  # px; OpenCV 5.0.0 reads beyond its buffers (and may crash) when a side is shorter
 
 
 def cores() -> int:
