@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from poof import torchvision_ops
 from poof.errors import PoofError
@@ -37,7 +36,9 @@ def flow_to_rgb(flow: Array, max_magnitude: float | None = None) -> Array:
         raise PoofError(f"a displacement field is (2, H, W), not {field.shape}")
     if max_magnitude is not None and not max_magnitude > 0:
         raise PoofError(f"max_magnitude must be positive, not {max_magnitude}")
+    # Imported here: videos, sheets and plots need neither, and together they take seconds to load.
     torchvision_ops.ensure()
+    import torch
     from torchvision.utils import flow_to_image
 
     known = np.isfinite(field).all(axis=0)

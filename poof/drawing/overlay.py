@@ -41,7 +41,7 @@ def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleto
     (H, W, 3) uint8
     """
     style = style or Style()
-    canvas = np.ascontiguousarray(image).copy()
+    canvas = np.array(image, order="C")
     radius = style.radius or marker_radius((image.shape[1], image.shape[0]), instances.values())
     names = style.individuals
     if names is None:
@@ -96,7 +96,7 @@ def _limbs(canvas: Array, points: Points, shown: Array, skeleton: Skeleton, radi
             wide = thickness + (border if casing else 0.0)
             start, end = _trimmed(xy[a] - corner, xy[b] - corner, 1.4 * radius * hollow)
             line(layer, start, end, wide, DARK if casing else colour, dash)
-    region[:] = cv2.addWeighted(layer, LIMB_OPACITY, np.ascontiguousarray(region), 1 - LIMB_OPACITY, 0)
+    region[:] = cv2.addWeighted(layer, LIMB_OPACITY, region, 1 - LIMB_OPACITY, 0, dst=layer)
 
 
 def _trimmed(start: Array, end: Array, cut: Array) -> tuple[Array, Array]:
