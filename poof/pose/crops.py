@@ -131,9 +131,7 @@ def subject_boxes(labels: LabelSet, name: str) -> dict[tuple[int, int], Array]:
             continue
         longer = around * max(float(extent[2:].max()), least)
         if longer <= 0:
-            raise PoofError(
-                f"{where}: a single point does not show how large the subject is; label more, or give a box"
-            )
+            raise PoofError(f"{where}: one point does not show how large the subject is; label more, or give a box")
         spread = np.maximum(around * extent[2:], longer / 3)
         spread[int(extent[2:].argmax())] = longer
         boxes[frame, instance] = np.concatenate([(low + high - spread) / 2, spread])

@@ -33,52 +33,65 @@ def decode(heatmaps: Tensor, method: Method = "parabola") -> tuple[Tensor, Tenso
     Returns
     -------
     points : (B, K, 2)
-        (x, y) in pixels of the network's input.
+        (x, y) in pixels of the network's input, between 0 and its width or height.
     peaks : (B, K)
         The height of the unsmoothed map at its smoothed peak over 255, clipped to [0, 1].
     """
     maps = heatmaps.float()
-    smooth = _blur(maps)
+    across, down = _blur(maps, axis=-1), _blur(maps, axis=-2)
+    smooth = _blur(down, axis=-1)
     height, width = maps.shape[-2:]
     best = smooth.flatten(-2).argmax(-1)
     row, column = best // width, best % width
     peaks = maps.flatten(-2).gather(-1, best[..., None])[..., 0] / PEAK
     if method == "parabola":
-        cell = torch.stack([_vertex(smooth, row, column, axis=-1), _vertex(smooth, row, column, axis=-2)], dim=-1)
+        x = _vertex(_row(smooth, row), _row(down, row), column)
+        y = _vertex(_row(smooth.mT, column), _row(across.mT, column), row)
+        cell = torch.stack([x, y], dim=-1)
     else:
-        cell = torch.stack([column, row], dim=-1).float() + _quarter(smooth, best)
-    limit = torch.tensor([width - 1, height - 1], device=maps.device)
-    cell = torch.minimum(cell.clamp(min=0), limit)
+        limit = torch.tensor([width - 1, height - 1], device=maps.device)
+        cell = torch.stack([column, row], dim=-1) + _quarter(smooth, best)
+        cell = torch.minimum(cell.clamp(min=0), limit)
     return cell * STRIDE + STRIDE / 2, peaks.clamp(0, 1)
 
 
-def _blur(maps: Tensor) -> Tensor:
-    offsets = torch.arange(_BLUR, device=maps.device) - _BLUR // 2
+def _blur(maps: Tensor, axis: int) -> Tensor:
+    """A Gaussian along one axis; nothing lies beyond the border."""
+    reach = _BLUR // 2
+    offsets = torch.arange(-reach, reach + 1, device=maps.device)
     weights = torch.exp(-0.5 * (offsets / kernel_sigma(_BLUR)) ** 2)
-    weights = (weights / weights.sum()).to(maps)
-    planes = maps.flatten(0, 1)[:, None]
-    planes = F.conv2d(planes, weights.view(1, 1, 1, -1), padding=(0, _BLUR // 2))
-    planes = F.conv2d(planes, weights.view(1, 1, -1, 1), padding=(_BLUR // 2, 0))
-    return planes[:, 0].view_as(maps)
+    kernel = (weights / weights.sum()).view((1, 1, 1, -1) if axis == -1 else (1, 1, -1, 1))
+    padding = (0, reach) if axis == -1 else (reach, 0)
+    return F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=padding)[:, 0].view_as(maps)
 
 
-def _vertex(maps: Tensor, row: Tensor, column: Tensor, axis: int) -> Tensor:
-    """(B, K): the sub-cell position of the peak along one axis, by the parabola through three logarithms."""
-    lines = maps.gather(-2, row[..., None, None].expand(*row.shape, 1, maps.shape[-1]))[..., 0, :]
-    at = column
-    if axis == -2:
-        lines = maps.gather(-1, column[..., None, None].expand(*row.shape, maps.shape[-2], 1))[..., 0]
-        at = row
-    count = lines.shape[-1]
+def _row(maps: Tensor, row: Tensor) -> Tensor:
+    """(B, K, w): one row of each map."""
+    return maps.gather(-2, row[..., None, None].expand(*row.shape, 1, maps.shape[-1]))[..., 0, :]
+
+
+def _vertex(smooth: Tensor, rough: Tensor, at: Tensor) -> Tensor:
+    """(B, K): where between the cells a line (B, K, n) has its peak, which is highest at the cells `at`.
+
+    A parabola goes through three logarithms. Near the ends of the line the smoothing has missed what lies beyond and
+    pulls the peak inwards; there the line that is not smoothed along itself, `rough`, gives them.
+    """
+    count = smooth.shape[-1]
     if count < 3:
         return at.float()
     middle = at.clamp(1, count - 2)
     near = torch.stack([middle - 1, middle, middle + 1], dim=-1)
-    low, centre, high = lines.gather(-1, near).clamp(min=1e-6).log().unbind(-1)
+    missed = _BLUR // 2 + 1
+    inside = (middle >= missed) & (middle < count - missed)
+    values = torch.where(inside[..., None], smooth.gather(-1, near), rough.gather(-1, near))
+    low, centre, high = values.clamp(min=1e-6).log().unbind(-1)
     curvature = low + high - 2 * centre
     offset = torch.where(curvature < -1e-6, 0.5 * (low - high) / curvature.clamp(max=-1e-6), torch.zeros_like(low))
-    # A true peak lies within half a cell of the highest cell; a map that says otherwise is no Gaussian there.
-    return torch.minimum(torch.maximum(middle + offset, at - 0.5), at + 0.5)
+    # A true peak lies within half a cell of the highest cell (of the smoothed map, which near an end may be the next
+    # one); a map that says otherwise is no Gaussian there.
+    reach = torch.where(inside, 0.5, 1.5)
+    peak = torch.minimum(torch.maximum(middle + offset, at - reach), at + reach)
+    return peak.clamp(-0.5, count - 0.5)
 
 
 def _quarter(maps: Tensor, best: Tensor) -> Tensor:

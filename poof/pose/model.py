@@ -22,12 +22,29 @@ from poof.files import atomic
 from poof.labels import Skeleton, mirror_pairs
 from poof.pose.crops import MARGIN, normalise
 from poof.pose.decoding import decode
-from poof.pose.mspn import MSPN
+from poof.pose.mspn import MSPN, MULTIPLE
 from poof.pose.naming import Architecture, architecture_of, clean, load, to_ours
 from poof.pose.transfer import COCO_KEYPOINTS
 
 FORMAT, VERSION = "poof-pose", 1
 INPUT_SIZE = (256, 192)
+
+
+def parse_input_size(text: str) -> tuple[int, int]:
+    """(height, width) from '256x192'; a `PoofError` when it is something else or not divisible by 32."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise PoofError(f"an input size is HEIGHTxWIDTH, such as 256x192, not '{text}'")
+    return check_input_size((int(height), int(width)))
+
+
+def check_input_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size itself; a `PoofError` when a side is not divisible by 32."""
+    if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
+        raise PoofError(
+            f"an input of {size[0]}x{size[1]} does not fit MSPN; both sides must be multiples of {MULTIPLE}"
+        )
+    return size
 
 
 @dataclass(eq=False)

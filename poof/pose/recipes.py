@@ -7,7 +7,7 @@ is measured in `benchmarks/README.md`.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from poof.errors import PoofError
@@ -99,8 +99,23 @@ RECIPES = {
 }
 
 
-def recipe_named(name: str) -> Recipe:
-    """One of `RECIPES`; a `PoofError` lists them."""
+def recipe_named(name: str, epochs: int | None = None, rate: float | None = None) -> Recipe:
+    """One of `RECIPES`, perhaps with another number of epochs (exactly so many) or peak learning rate.
+
+    Raises
+    ------
+    PoofError
+        On an unknown name (it lists the valid ones), no epoch, or a rate that is not positive.
+    """
     if name not in RECIPES:
         raise PoofError(f"no recipe '{name}'; there are {', '.join(RECIPES)}")
-    return RECIPES[name]
+    recipe = RECIPES[name]
+    if epochs is not None:
+        if epochs < 1:
+            raise PoofError(f"training needs at least one epoch, not {epochs}")
+        recipe = replace(recipe, epochs=epochs, least_steps=0)
+    if rate is not None:
+        if not 0 < rate < math.inf:
+            raise PoofError(f"a learning rate of {rate:g} is impossible; give a positive number")
+        recipe = replace(recipe, learning_rate=rate)
+    return recipe

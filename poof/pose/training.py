@@ -7,7 +7,6 @@ was stopped and resumed ends with the same numbers as one that was not (bit by b
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import signal
@@ -15,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,16 @@ import torch
 from torch import nn
 
 from poof.errors import PoofError
-from poof.files import atomic
 from poof.flow.device import resolve_device
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import normalise
-from poof.pose.data import CONTEXT, Batches, CropStore, Example, TrainingSet, examples_of, loader
+from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, examples_of, loader
 from poof.pose.initial import initial_network
 from poof.pose.losses import pose_loss
-from poof.pose.model import INPUT_SIZE, PoseModel, read_checkpoint, save_checkpoint
+from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size, save_checkpoint
 from poof.pose.naming import Architecture, load
 from poof.pose.recipes import Recipe, recipe_named
+from poof.pose.run import Run, fingerprint, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
 from poof.pose.targets import heatmap_targets
 from poof.pose.validation import validate
@@ -43,37 +42,6 @@ from poof.progress import Track, silent
 SAVE_SECONDS = 600.0  # between checkpoints when rounds take longer
 _ROUNDS = 25  # validations in a short run; a long one validates once an epoch
 _LOOK = 20  # steps between looks at the loss on a GPU, where looking means waiting
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a training run gave.
-
-    Attributes
-    ----------
-    best, last
-        Checkpoints; `best` is the last one where nothing was held out.
-    history
-        One row per validation: step, epoch, rate, train_loss, and val_error, val_accuracy_5, ... as in `validate`.
-    fresh
-        Keypoints whose heat maps started from chance.
-    split
-        How the data was divided, in words.
-    train_examples, val_examples
-        How many crops.
-    steps, batch
-        Of the optimiser.
-    """
-
-    best: Path
-    last: Path
-    history: pd.DataFrame
-    fresh: list[str]
-    split: str
-    train_examples: int
-    val_examples: int
-    steps: int
-    batch: int
 
 
 def train_pose(
@@ -131,7 +99,7 @@ def train_pose(
         On labels that do not fit their video or each other, a split without labels, a batch larger than the data, a
         device that is not there, a checkpoint that does not fit, or a loss that is no longer a number.
     """
-    folder, where = Path(folder), resolve_device(device)
+    folder, where, input_size = Path(folder), resolve_device(device), check_input_size(input_size)
     recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
     last, best = folder / "last.pt", folder / "best.pt"
     if not data:
@@ -159,12 +127,12 @@ def train_pose(
 
     # The model, from its initialisation or from where the run stopped.
     torch.manual_seed(seed)
-    identity = _fingerprint(store.examples, judged.examples, recipe, seed, input_size)
+    identity = fingerprint(store.examples, judged.examples, recipe, seed, input_size)
     history: list[dict[str, float]] = []
     pending: list[float] = []  # losses since the last row of the history
     start, top_score = 0, -math.inf
     if resume:
-        saved = _resumable(last, identity)
+        saved = resumable(last, identity)
         network = Architecture(**saved["architecture"]).build()
         load(network, saved["training"]["network"], str(last))
         start, top_score, fresh = (saved["training"][key] for key in ("step", "top_score", "fresh"))
@@ -243,7 +211,7 @@ def train_pose(
                 if not len(judged) or model.validation["score"] > top_score:
                     top_score = model.validation.get("score", top_score)
                     save_checkpoint(best, model.as_dict())
-                _write_curves(folder / "curves.csv", history)
+                write_curves(folder / "curves.csv", history)
             if save_now:
                 save(done)
                 saved_at = time.monotonic()
@@ -311,33 +279,8 @@ def _check_finite(losses: Sequence[float], first: int, last: Path) -> None:
             raise PoofError(f"step {step}: the loss is {value}, training stops; {kept}; try a lower --rate")
 
 
-def _resumable(last: Path, identity: str) -> dict[str, Any]:
-    content = read_checkpoint(last)
-    if "training" not in content:
-        raise PoofError(f"{last}: cannot be continued, it has no training state; start without --resume")
-    if content["training"]["identity"] != identity:
-        raise PoofError(f"{last}: was made with other labels or settings; repeat those, or start without --resume")
-    return content
-
-
-def _fingerprint(
-    train: Sequence[Example], val: Sequence[Example], recipe: Recipe, seed: int, size: tuple[int, int]
-) -> str:
-    """What a resumed run must share with the one it continues."""
-    digest = hashlib.sha256(repr((recipe, seed, size, len(train))).encode())
-    for example in (*train, *val):
-        digest.update(repr((Path(example.video).name, example.frame, example.instance, example.crop)).encode())
-        digest.update(example.xy.tobytes() + example.weight.tobytes() + example.visible.tobytes())
-    return digest.hexdigest()
-
-
 def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
-
-
-def _write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
-    with atomic(path) as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
 
 
 @contextmanager

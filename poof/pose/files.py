@@ -1,0 +1,103 @@
+"""What the commands are given: labels with their videos, a run's folder, models, the subjects of a video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from poof.errors import PoofError
+from poof.labels import check_fit, load_labels
+from poof.pose.people import People, people_from_file, people_from_labels
+from poof.pose.splitting import Pair
+from poof.video import Video, open_video
+
+CHECKPOINT_ENDINGS = (".pt", ".pth")
+
+
+def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> list[Pair]:
+    """Label files with their videos.
+
+    Parameters
+    ----------
+    labels
+        Label files.
+    videos
+        A video for each, in the same order.
+    option
+        How the command calls `videos`, for messages.
+
+    Raises
+    ------
+    PoofError
+        If the numbers differ, or a file cannot be read.
+    """
+    if len(labels) != len(videos):
+        raise PoofError(
+            f"{len(labels)} label files and {len(videos)} videos; give one {option} for each label file, in their order"
+        )
+    pairs = []
+    for label_path, video_path in zip(labels, videos):
+        video = open_video(video_path)
+        pairs.append(Pair(video, load_labels(label_path, frame_names=video.frame_names, video=str(video_path))))
+    return pairs
+
+
+def run_folder(folder: Path, resume: bool, force: bool) -> Path:
+    """Make the folder of a run, before any work is done.
+
+    Raises
+    ------
+    PoofError
+        If it holds a run already (without `resume` or `force`), holds none to resume, or cannot be made or written.
+    """
+    last = folder / "last.pt"
+    if resume and not last.exists():
+        raise PoofError(f"{folder}: holds no run to resume (no last.pt); start it without --resume")
+    if last.exists() and not (resume or force):
+        raise PoofError(f"{folder}: holds a run already; go on with --resume, overwrite with --force, or choose -o")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with -o") from error
+    if not os.access(folder, os.W_OK):
+        raise PoofError(f"{folder}: is read-only; choose another place with -o")
+    return folder
+
+
+def models_and_video(inputs: Sequence[Path], model: Path | None, ensemble: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """The video and the checkpoints of `poof predict`, whose arguments may be mixed: `video.mp4 --ensemble a.pt b.pt`.
+
+    Raises
+    ------
+    PoofError
+        If there is not exactly one video, or no model.
+    """
+    more = [path for path in inputs if path.suffix in CHECKPOINT_ENDINGS]
+    videos = [path for path in inputs if path not in more]
+    if len(videos) != 1:
+        raise PoofError(f"poof predict takes one video, not {len(videos)} ({', '.join(map(str, videos)) or 'none'})")
+    if model is not None and (ensemble or more):
+        raise PoofError("give either --model or --ensemble, not both")
+    models = [model] if model is not None else [*ensemble, *more]
+    if not models:
+        raise PoofError("no pose model; give one with --model (the best.pt of a run of poof train)")
+    return videos[0], models
+
+
+def load_people(video_path: Path, labels: Path | None, boxes: Path | None) -> tuple[Video, People | None]:
+    """The video, and the boxes of its subjects from labels or a box file; None for one subject in the whole frame.
+
+    Raises
+    ------
+    PoofError
+        If both are given, or a file cannot be read or does not fit the video.
+    """
+    video = open_video(video_path)
+    if labels is not None and boxes is not None:
+        raise PoofError("give either --labels or --boxes, not both")
+    if labels is not None:
+        label_set = load_labels(labels, frame_names=video.frame_names, video=str(video_path))
+        check_fit(label_set, video.size, None, video.name)
+        return video, people_from_labels(label_set, str(labels))
+    return video, None if boxes is None else people_from_file(boxes)

@@ -1,0 +1,120 @@
+"""What a training run gives, and what it needs to go on after it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from poof.errors import PoofError
+from poof.files import atomic
+from poof.pose.data import Example
+from poof.pose.model import read_checkpoint
+from poof.pose.recipes import Recipe
+from poof.pose.validation import THRESHOLDS
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run gave.
+
+    Attributes
+    ----------
+    best, last
+        Checkpoints; `best` is the last one where nothing was held out.
+    history
+        One row per validation: step, epoch, rate, train_loss, and val_error, val_accuracy_5, ... as in `validate`.
+    fresh
+        Keypoints whose heat maps started from chance.
+    split
+        How the data was divided, in words.
+    train_examples, val_examples
+        How many crops.
+    steps, batch
+        Of the optimiser.
+    """
+
+    best: Path
+    last: Path
+    history: pd.DataFrame
+    fresh: list[str]
+    split: str
+    train_examples: int
+    val_examples: int
+    steps: int
+    batch: int
+
+    @property
+    def best_step(self) -> int:
+        """The step whose weights `best` holds."""
+        best = len(self.history) - 1
+        if self.val_examples:
+            best = int(self.history[[f"val_accuracy_{t}" for t in THRESHOLDS]].mean(axis=1).to_numpy().argmax())
+        return int(self.history["step"].iloc[best])
+
+    def curves(self) -> dict[str, list[float]]:
+        """Name -> a value per row of the history: loss, error and the thesis' accuracy, as they are plotted."""
+        shown = {"train_loss": "train_loss"}
+        if self.val_examples:
+            shown |= {
+                "val_error": "val_error_(px)",
+                f"val_accuracy_{THRESHOLDS[-1]}": f"val_share_under_{THRESHOLDS[-1]}_px",
+            }
+        return {title: self.history[name].astype(float).tolist() for name, title in shown.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain types."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {
+            "best": str(self.best),
+            "last": str(self.last),
+            "best_step": self.best_step,
+            "history": self.history.to_dict("records"),
+        }
+
+    def summary(self) -> list[str]:
+        """A few lines on what happened."""
+        lines = [
+            f"{self.train_examples} training crops, {self.val_examples} to judge by: {self.split}",
+            f"{self.steps} steps of {self.batch}",
+        ]
+        if self.fresh:
+            lines.append(f"keypoints that started from chance: {', '.join(self.fresh)}")
+        if self.val_examples:
+            row = self.history.set_index("step").loc[self.best_step]
+            shares = ", ".join(f"{row[f'val_accuracy_{t}']:.1%} under {t}" for t in THRESHOLDS)
+            lines.append(
+                f"best at step {self.best_step}: mean error {row['val_error']:.1f} px of a 256x192 crop, {shares}"
+            )
+        return [*lines, f"{self.best}: the model, for poof predict --model"]
+
+
+def resumable(last: Path, identity: str) -> dict[str, Any]:
+    """The content of `last.pt`; a `PoofError` when it cannot be continued with the data and settings of `identity`."""
+    content = read_checkpoint(last)
+    if "training" not in content:
+        raise PoofError(f"{last}: cannot be continued, it has no training state; start without --resume")
+    if content["training"]["identity"] != identity:
+        raise PoofError(f"{last}: was made with other labels or settings; repeat those, or start without --resume")
+    return content
+
+
+def fingerprint(
+    train: Sequence[Example], val: Sequence[Example], recipe: Recipe, seed: int, size: tuple[int, int]
+) -> str:
+    """What a resumed run must share with the one it continues."""
+    digest = hashlib.sha256(repr((recipe, seed, size, len(train))).encode())
+    for example in (*train, *val):
+        digest.update(repr((Path(example.video).name, example.frame, example.instance, example.crop)).encode())
+        digest.update(example.xy.tobytes() + example.weight.tobytes() + example.visible.tobytes())
+    return digest.hexdigest()
+
+
+def write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """The history as CSV, atomically."""
+    with atomic(path) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
