@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.video.base import DEFAULT_FPS, Damage, Video
-from poof.video.decoding import Broken, decode, open_container, video_stream
+from poof.video.decoding import Broken, Ragged, decode, open_container, video_stream
 from poof.video.orientation import Orientation
 
 
@@ -42,6 +43,7 @@ class ContainerVideo(Video):
         self.name = str(path)
         self._count: int | None = None
         self._verified: int | None = None
+        self._lenient = False
         self._stored: tuple[int, int] | None = None
         with open_container(self.path) as container:
             self.fps = _rate(video_stream(container, self.name))
@@ -76,13 +78,15 @@ class ContainerVideo(Video):
 
     def _decoded(self, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
         """(number, picture) from 0 to `stop`; at the end sets `_count` and, where it is one, `damage`."""
-        number = 0
+        number, reason = 0, ""
         if stop is not None and stop <= 0:
             return
         # Many threads first; from where they meet trouble, one thread that knows exactly what is wrong.
-        for threads in (True, False):
+        modes = [True, False]
+        while modes:
+            threads = modes.pop(0)
             try:
-                for index, frame in enumerate(decode(self.path, threads, self._verified)):
+                for index, frame in enumerate(decode(self.path, threads, self._lenient, self._verified)):
                     if index < number:
                         continue
                     size = (frame.width, frame.height)
@@ -95,11 +99,14 @@ class ContainerVideo(Video):
                         return
                 if not threads:
                     self._verified = number
-                break
+                self._count = number
+                return
             except Broken as broken:
                 reason = str(broken)
-        else:
-            self.damage = Damage(number, reason)
+            except Ragged:
+                warnings.warn(f"{self.name}: its first pictures are incomplete and may show errors", PoofWarning, 2)
+                self._lenient, modes = True, [True, False]
+        self.damage = Damage(number, reason)
         self._count = number
 
 

@@ -3,13 +3,14 @@
 FFmpeg by itself plays on whatever happens: it paints over broken blocks, skips packets it cannot decode and so shifts
 the number of every frame behind them. A pass therefore runs with ``err_detect=explode`` and ends at the first of:
 
-* the container cannot be read on, or hands out a packet it marks as corrupt (a file that was cut off), or, in
-  Matroska and WebM, has a hole (`poof.video.matroska`);
+* the container cannot be read on, or hands out a packet it marks as corrupt (a file that was cut off), or has a hole
+  that FFmpeg jumps over (`poof.video.structure`);
 * the decoder refuses a packet (bits that cannot be decoded, a reference picture that is missing);
 * the decoder marks a picture as corrupt.
 
-What stands before the first keyframe that decodes is no damage: a stream cut out of a broadcast begins with remains
-that every player skips. Bits that changed and still decode cannot be told from a picture that looks like that
+What stands before the first keyframe that decodes is no damage: a stream cut out of a broadcast begins with remains,
+which FFmpeg partly skips and partly shows. There it decodes as it always does, so that the numbers are those that
+every other program counts. Bits that changed and still decode cannot be told from a picture that looks like that
 (H.265, VP8 and VP9 carry no check sums).
 """
 
@@ -28,17 +29,23 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from poof.errors import PoofError
-from poof.video.matroska import ElementChain
+from poof.video.structure import MatroskaChain, chain_of
 
 # Local files only: a playlist or a movie with external references must not make poof open network connections.
 _INPUT_OPTIONS = {"protocol_whitelist": "file"}
-_DECODER_OPTIONS = {"err_detect": "crccheck+explode"}
+_STRICT = {"err_detect": "crccheck+explode"}
+# Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
+_TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
 # FFmpeg plays any text file as ANSI art, at 25 frames per second.
 _TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 
 
 class Broken(Exception):
     """The pass cannot go on; the text says why."""
+
+
+class Ragged(Exception):
+    """The file does not begin with a keyframe that decodes; it needs a pass with `lenient`."""
 
 
 def open_container(path: Path) -> InputContainer:
@@ -88,7 +95,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return streams[0]
 
 
-def decode(path: Path, threads: bool, trusted: int | None = None) -> Iterator[VideoFrame]:
+def decode(path: Path, threads: bool, lenient: bool = False, trusted: int | None = None) -> Iterator[VideoFrame]:
     """The pictures of a file in the order in which they are decoded (that is, displayed).
 
     Parameters
@@ -99,6 +106,8 @@ def decode(path: Path, threads: bool, trusted: int | None = None) -> Iterator[Vi
         Decode with one thread per core. Quick, but the errors of the last packets can drown in the decoder's queue,
         so such a pass raises `Broken` before it hands out a picture that might be misnumbered. A pass with one
         thread is exact to the end: each packet answers for itself.
+    lenient
+        Do without ``err_detect=explode``, for a file with a ragged beginning.
     trusted
         The number of pictures that an exact pass found; a threaded pass that arrives at it is not doubted.
 
@@ -106,27 +115,31 @@ def decode(path: Path, threads: bool, trusted: int | None = None) -> Iterator[Vi
     ------
     Broken
         At damage, after the last picture before it.
+    Ragged
+        If the beginning cannot be decoded strictly; no picture was handed out.
     """
     with ExitStack() as stack:
         container = stack.enter_context(open_container(path))
-        chain: ElementChain | None = None
-        if "matroska" in container.format.name:
-            chain = stack.enter_context(ElementChain(path))
+        chain = chain_of(container.format.name, path)
+        if chain is not None:
+            stack.enter_context(chain)
         stream = video_stream(container, str(path))
         context = stream.codec_context
-        context.options = _DECODER_OPTIONS
+        if not lenient:
+            context.options = _STRICT
         context.thread_type = "AUTO" if threads else "NONE"
-        feed = _Feed(context, threads)
+        feed = _Feed(context, threads, lenient)
         try:
             for packet in _packets(container, stream):
                 if chain is not None and packet.pos is not None and not chain.reaches(packet.pos):
                     raise Broken("a part of the file is broken and the frames in it are lost")
                 yield from feed.send(packet)
-            if chain is not None and not chain.is_whole():
+            # AVI has no such end: the demuxer itself notices when the last packet is incomplete.
+            if isinstance(chain, MatroskaChain) and not chain.is_whole():
                 raise Broken("the file is cut off here")
             yield from feed.finish(trusted)
         except Broken:
-            if not threads:
+            if not threads and container.format.name in _TIMED:
                 yield from feed.rescue()
             raise
 
@@ -144,9 +157,10 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]
 class _Feed:
     """Packets in, pictures out, with an eye on what goes wrong."""
 
-    def __init__(self, context: VideoCodecContext, threads: bool) -> None:
+    def __init__(self, context: VideoCodecContext, threads: bool, lenient: bool) -> None:
         self._context = context
         self._threads = threads
+        self._lenient = lenient
         self._started = False
         self._expected = self._received = 0
         self._last: Packet | None = None
@@ -163,9 +177,12 @@ class _Feed:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
-            if self._started or self._threads:
+            # With threads the error may be that of an earlier packet: leave it to an exact pass.
+            if self._threads or self._started:
                 self._refused = packet
                 raise Broken(f"the pictures cannot be decoded: {error.strerror}") from None
+            if not self._lenient:
+                raise Ragged from None
             return
         self._last = packet
         self._started = self._started or packet.is_keyframe

@@ -1,0 +1,143 @@
+"""The chain of elements in files made by hand."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from poof.video.structure import AviChain, FlvChain, MatroskaChain, chain_of
+
+UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
+
+
+def element(identifier: str, content: bytes, width: int = 8) -> bytes:
+    """Identifier in hex, size in `width` bytes, content."""
+    return bytes.fromhex(identifier) + ((1 << 7 * width) | len(content)).to_bytes(width, "big") + content
+
+
+EBML = element("1a45dfa3", b"\x42\x86\x81\x01")
+INFO = element("1549a966", bytes(20))
+
+
+def cluster(*blocks: bytes) -> bytes:
+    return element("1f43b675", element("e7", b"\x00", 1) + b"".join(element("a3", b, 2) for b in blocks))
+
+
+def chain(tmp_path: Path, content: bytes) -> MatroskaChain:
+    path = tmp_path / "file.mkv"
+    path.write_bytes(content)
+    return MatroskaChain(path)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 8])
+def test_a_whole_file(tmp_path: Path, width: int) -> None:
+    segment = INFO + cluster(b"\x81picture", bytes(300)) + element("ec", bytes(99), width) + cluster(bytes(40))
+    content = EBML + element("18538067", segment)
+    with chain(tmp_path, content) as elements:
+        assert elements.reaches(content.index(b"picture"))
+        assert elements.reaches(len(content) - 1)
+        assert elements.is_whole()
+
+
+def test_sizes_that_were_not_known_when_they_were_written(tmp_path: Path) -> None:
+    block = element("a3", b"\x81picture")
+    content = EBML + bytes.fromhex("18538067") + UNKNOWN_SIZE + INFO + bytes.fromhex("1f43b675") + b"\xff" + block * 3
+    with chain(tmp_path, content) as elements:
+        assert elements.is_whole()
+    with chain(tmp_path, content[:-1]) as elements:
+        assert not elements.is_whole()
+
+
+def test_a_file_cut_between_two_elements(tmp_path: Path) -> None:
+    last = cluster(bytes(50))
+    content = EBML + element("18538067", INFO + cluster(bytes(30)) + last)
+    with chain(tmp_path, content[: -len(last)]) as elements:
+        assert elements.reaches(len(content) - len(last) - 1), "the last block that is there is whole"
+        assert not elements.is_whole()
+
+
+def test_a_hole(tmp_path: Path) -> None:
+    blocks = [bytes([n]) * 50 for n in range(1, 9)]
+    content = bytearray(EBML + element("18538067", INFO + cluster(*blocks[:4]) + cluster(*blocks[4:])))
+    places = [content.index(block) for block in blocks]
+    # From the end of the third block over the header of the fourth.
+    content[places[2] + 45 : places[3] + 5] = bytes(places[3] + 5 - places[2] - 45)
+    with chain(tmp_path, bytes(content)) as elements:
+        assert elements.reaches(places[0]) and elements.reaches(places[1])
+        assert not elements.reaches(places[2]), "its end is damaged"
+        assert not elements.reaches(places[3]) and not elements.reaches(places[7])
+        assert not elements.is_whole()
+        assert elements.reaches(places[1]), "still true"
+
+
+def test_elements_that_a_reader_does_not_know_are_passed_over(tmp_path: Path) -> None:
+    strange = element("4abc", b"of a later version")
+    content = EBML + element("18538067", INFO + strange + cluster(bytes(30)) + strange)
+    with chain(tmp_path, content) as elements:
+        assert elements.is_whole()
+
+
+def test_what_stands_behind_the_segment_does_not_count(tmp_path: Path) -> None:
+    with chain(tmp_path, EBML + element("18538067", INFO + cluster(bytes(30))) + bytes(1000)) as elements:
+        assert elements.is_whole()
+
+
+def test_a_size_beyond_all_bounds(tmp_path: Path) -> None:
+    content = EBML + element("18538067", INFO + bytes.fromhex("ec") + b"\x01\xff\xff\xff\xff\xff\xff\xfe" + bytes(9))
+    with chain(tmp_path, content) as elements:
+        assert not elements.is_whole() and not elements.reaches(len(content) - 1)
+
+
+def chunk(name: bytes, content: bytes, fill: bool = True) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2 * fill)
+
+
+@pytest.mark.parametrize("fill", [True, False])
+def test_avi(tmp_path: Path, fill: bool) -> None:
+    pictures = [bytes([n]) * (51 + n) for n in range(1, 6)]
+    body = b"".join(chunk(b"00dc", picture, fill) for picture in pictures)
+    group = chunk(b"LIST", b"rec " + chunk(b"01wb", bytes(10)))
+    content = bytearray(chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"movi" + body + group) + chunk(b"idx1", bytes(16))))
+    path = tmp_path / "file.avi"
+    path.write_bytes(content)
+    with AviChain(path) as elements:
+        assert all(elements.reaches(content.index(picture)) for picture in pictures)
+        assert elements.reaches(len(content) - 1)
+    third, fourth = content.index(pictures[2]), content.index(pictures[3])
+    content[third + 20 : fourth - 6] = bytes(fourth - 6 - third - 20)
+    path.write_bytes(content)
+    with AviChain(path) as elements:
+        assert elements.reaches(content.index(pictures[1]))
+        assert not elements.reaches(third) and not elements.reaches(fourth)
+        assert elements.reaches(content.index(pictures[1])), "what was whole stays so"
+
+
+def test_flv(tmp_path: Path) -> None:
+    def tag(kind: int, content: bytes) -> bytes:
+        return (
+            bytes([kind]) + len(content).to_bytes(3, "big") + bytes(7) + content + struct.pack(">I", 11 + len(content))
+        )
+
+    contents = [bytes([n]) * 300 for n in range(20, 25)]
+    content = bytearray(b"FLV\1\5\0\0\0\x09" + bytes(4) + tag(18, b"data") + b"".join(tag(9, c) for c in contents))
+    path = tmp_path / "file.flv"
+    path.write_bytes(content)
+    with FlvChain(path) as elements:
+        assert elements.reaches(len(content) - 1)
+    hit = content.index(contents[3]) - 11
+    content[hit] = 0
+    path.write_bytes(content)
+    with FlvChain(path) as elements:
+        assert elements.reaches(content.index(contents[1]))
+        assert not elements.reaches(content.index(contents[2]))
+
+
+def test_formats_without_a_chain(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    assert chain_of("mov,mp4,m4a,3gp,3g2,mj2", path) is None
+    for name, kind in (("matroska,webm", MatroskaChain), ("avi", AviChain), ("flv", FlvChain)):
+        with chain_of(name, path) as elements:
+            assert type(elements) is kind
