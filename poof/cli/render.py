@@ -81,8 +81,7 @@ def render(
         frames = contact_sheet(source, label_set, sheet, columns, tiles, force, track, style)
         written.append(f"{sheet}: contact sheet, {len(frames)} of {len(label_set.frames)} labelled frames")
     if plots:
-        cuts = label_set.info.get("cuts") or ()
-        pages = save_trajectories(label_set, plots, force, track, cuts=cuts, title=video.name)
+        pages = save_trajectories(label_set, plots, force, track, title=video.name)
         written.append(f"{plots}: trajectories, {len(pages)} pages")
     if output:
         count = render_overlay(source, label_set, output, force, track, style=style, span=span.value, scale=scale)

@@ -71,10 +71,13 @@ def render_overlay(
     Raises
     ------
     PoofError
-        If the output exists (without `force`) or cannot be written, or the labels are none or cannot belong to the
-        video: another image size, frames beyond its end. Labelled frames behind damage are a `PoofWarning`.
+        If the output exists (without `force`), is the video itself or cannot be written, or the labels are none or
+        cannot belong to the video: another image size, frames beyond its end. Labelled frames behind damage are a
+        `PoofWarning`.
     """
     path = Path(path)
+    if path.exists() and Path(video.name).exists() and path.samefile(video.name):
+        raise PoofError(f"{path}: is the video itself; give the overlay another name")
     check_overlay_output(path, force)
     if scale is not None and not scale > 0:
         raise PoofError(f"{path}: a picture cannot be scaled by {scale:g}; give a positive number")

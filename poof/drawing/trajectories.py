@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from poof.drawing.plots import FAINT, INK, save_figure
 from poof.drawing.style import confidence_colour, confidence_map
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.files import check_output
 from poof.labels.model import LabelSet, Source, Visible
 from poof.progress import Track, silent
@@ -98,7 +99,7 @@ def trajectories(
     instance: int | None = None,
     *,
     keypoints: Sequence[str] | None = None,
-    cuts: Iterable[int] = (),
+    cuts: Iterable[int] | None = None,
     per_page: int = PER_PAGE,
     title: str = "",
 ) -> list[Figure]:
@@ -116,7 +117,7 @@ def trajectories(
     keypoints
         Names; all when None.
     cuts
-        Frames that begin a new scene.
+        Frames that begin a new scene; None takes those that propagation found and left in the labels' `info`.
     per_page
         Keypoints on a page.
     title
@@ -136,6 +137,8 @@ def trajectories(
         raise PoofError("there are no labels to draw")
     course = _Course.of(labels, labels.instance_ids[0] if instance is None else instance)
     chosen = [labels.skeleton.index(k) for k in (keypoints or labels.skeleton.keypoints)]
+    if cuts is None:
+        cuts = labels.info.get("propagation", {}).get("cuts", ())
     marks = sorted({c for c in cuts if course.frames[0] <= c <= course.frames[-1]})
     pages = [chosen[i : i + per_page] for i in range(0, len(chosen), per_page)]
     figures = []
@@ -164,7 +167,7 @@ def save_trajectories(
     force: bool = False,
     track: Track = silent,
     *,
-    cuts: Iterable[int] = (),
+    cuts: Iterable[int] | None = None,
     title: str = "",
 ) -> list[Path]:
     """Write the pages of every individual into a folder, which is made where it is missing.
@@ -188,10 +191,14 @@ def save_trajectories(
     Raises
     ------
     PoofError
-        If there are no labels, or the folder or a file cannot be written, or a file exists (without `force`).
+        If there are no labels, or the folder or a file cannot be written, or a file exists (without `force`). Several
+        individuals whose numbers change from frame to frame are a `PoofWarning`.
     """
     folder = Path(folder)
     individuals = labels.instance_ids
+    if len(individuals) > 1 and not labels.tracked:
+        note = f"{folder}: the labels do not say who is who from frame to frame; lines may jump between individuals"
+        warnings.warn(note, PoofWarning, stacklevel=2)
     pages = -(-len(labels.skeleton) // PER_PAGE)
     several = len(individuals) > 1
     paths = {
@@ -205,7 +212,7 @@ def save_trajectories(
     every = [path for pages_of_one in paths.values() for path in pages_of_one]
     for path in every:
         check_output(path, force)
-    cuts = list(cuts)
+    cuts = None if cuts is None else list(cuts)
     for i in track(individuals, "plots", len(individuals)):
         name = f"{title} - {labels.skeleton.name} {labels.individuals.get(i, str(i))}" if several else title
         figures = trajectories(labels, i, cuts=cuts, title=name.removeprefix(" - "))

@@ -84,6 +84,18 @@ def test_an_existing_file_stays_unless_forced(tmp_path, grey_video, labels):
     assert len(decoded(path)) == 26  # 0 .. 25
 
 
+def test_the_video_itself_is_never_overwritten(tmp_path, grey_video, labels):
+    path = tmp_path / "overlay.mp4"
+    render_overlay(grey_video, labels, path, scale=1, around=0)
+    before = path.read_bytes()
+    own = LabelSet(labels.skeleton, {(0, 0): labels.instances[5, 0]})
+    with pytest.raises(PoofError, match="is the video itself"):
+        render_overlay(open_video(path), own, path, force=True)
+    with pytest.raises(PoofError, match="is the video itself"):
+        render_overlay(open_video(path), own, path)
+    assert path.read_bytes() == before
+
+
 def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, labels):
     class Breaks(ArrayVideo):
         def frames(self, start=0, stop=None):

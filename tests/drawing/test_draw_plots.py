@@ -22,7 +22,7 @@ from poof.drawing import (
 )
 from poof.drawing.plots import wilson
 from poof.drawing.trajectories import confidence_band
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels.model import LabelSet, Points, Skeleton, Visible
 
 
@@ -87,6 +87,13 @@ def test_cuts_are_upright_lines_before_the_first_new_frame(labels):
     assert [list(line.get_xdata()) for line in upright] == [[8.5, 8.5]]
 
 
+def test_cuts_that_propagation_found_are_marked(labels):
+    labels.info["propagation"] = {"cuts": [12]}
+    (figure,) = trajectories(labels)
+    upright = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "--"]
+    assert [list(line.get_xdata()) for line in upright] == [[11.5, 11.5]]
+
+
 def test_the_band_follows_from_the_confidence(labels):
     # p = 1 - exp(-1/2) means that the radius of 5 % is one sigma: 0.05 * 100 px.
     assert confidence_band(np.array([1 - np.exp(-0.5)]), 100.0) == pytest.approx([5.0])
@@ -123,6 +130,8 @@ def test_each_individual_has_its_pages(tmp_path, labels):
         labels.add(frame, 4, labels.instances[frame, 0].copy())
     written = save_trajectories(labels, tmp_path)
     assert [p.name for p in written] == ["trajectories-0-1.png", "trajectories-4-1.png"]
+    with pytest.warns(PoofWarning, match="who is who"):
+        save_trajectories(labels.replace(tracked=False), tmp_path / "untracked")
 
 
 def test_what_cannot_be_plotted(labels, tmp_path, skeleton):
