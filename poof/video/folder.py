@@ -29,8 +29,8 @@ class FolderVideo(Video):
     """A folder of images of one size, read by OpenCV.
 
     Images are turned as their EXIF orientation says. 16-bit images are reduced to eight bits, grey becomes three equal
-    channels, alpha is dropped. The rate is `DEFAULT_FPS`. An image that cannot be read, or a JPEG that lacks its end, is
-    damage and ends a pass; `read` gives every image that can be read by itself.
+    channels, alpha is dropped. The rate is `DEFAULT_FPS`. An image that cannot be read whole is damage and ends a pass;
+    `read` gives every image that can be read by itself.
 
     Parameters
     ----------
