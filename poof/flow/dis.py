@@ -2,7 +2,7 @@
 
 OpenCV's result does not depend on its number of threads (checked in the tests). It uses several cores within one pair,
 but not well: two cores give 1.5x at 1920x1080 and nothing to speak of at 256x192. Pairs spread over cores give the full
-factor, which is why `between` and `both` work on a batch with one thread per core, each with its own DIS object.
+factor, which is why `between` and `both` work on a batch with one thread for each core.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class DisFlow(FlowEstimator):
             raise PoofError(f"unknown DIS preset '{preset}'; valid: {', '.join(PRESETS)}")
         self.preset = preset
         self.workers = cores() if workers is None else max(1, workers)
-        self._local = threading.local()
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -121,11 +120,7 @@ class DisFlow(FlowEstimator):
             border = (above, below, left, right, cv2.BORDER_REPLICATE)
             first, second = cv2.copyMakeBorder(first, *border), cv2.copyMakeBorder(second, *border)
             begin = None if begin is None else cv2.copyMakeBorder(begin, *border)
-        flow = self._solver().calc(first, second, begin)
+        # A new solver each time, which costs nothing: OpenCV's keeps the scales that a small image made it choose for
+        # all images after it, so a used one gives other flows (differences of 10 px seen) and is four times slower.
+        flow = cv2.DISOpticalFlow.create(PRESETS[self.preset]).calc(first, second, begin)
         return flow[above : above + height, left : left + width]
-
-    def _solver(self) -> Any:
-        """This thread's own DIS object: OpenCV keeps its pyramids inside, so two threads must not share one."""
-        if not hasattr(self._local, "solver"):
-            self._local.solver = cv2.DISOpticalFlow.create(PRESETS[self.preset])
-        return self._local.solver

@@ -156,6 +156,7 @@ class RaftFlow(FlowEstimator):
             "iterations": self.iterations,
             "precision": self.precision,
             "device": self.device.type,
+            "torch": str(torch.__version__),
         }
 
     # ---------------------------------------------------------------------------------------------------- the work
@@ -197,7 +198,8 @@ class RaftFlow(FlowEstimator):
 
     def _upload(self, images: np.ndarray) -> Tensor:
         """Images (B, H, W, 3) uint8 as (B, 3, H', W') uint8 on the device, padded with their edges."""
-        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        tensor = tensor.permute(0, 3, 1, 2).contiguous()  # a copy: the caller may reuse the array
         for axis in (2, 3):
             before, after = _borders(tensor.shape[axis])
             if before or after:

@@ -102,6 +102,14 @@ def test_views_are_read_right_and_left_alone(any_flow: FlowEstimator) -> None:
     np.testing.assert_array_equal(big, before)
 
 
+def test_the_caller_may_reuse_its_array(any_flow: FlowEstimator) -> None:
+    images = np.stack([texture(128, 136, seed) for seed in range(2)])
+    expected = any_flow.estimate(images[:1], images[1:])
+    prepared = any_flow.prepare(images)
+    images[:] = 0
+    np.testing.assert_array_equal(any_flow.between(prepared[:1], prepared[1:]), expected)
+
+
 def test_no_pairs_give_no_flow(any_flow: FlowEstimator) -> None:
     assert len(any_flow.between([], [])) == 0
     there, back = any_flow.both([], [])
