@@ -12,5 +12,6 @@ from poof.propagation.merge import Merged
 
 def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
     """(F, K) in [0, 1], NaN where nothing came by."""
-    side = np.nanmax(np.stack([c.side for c in chains]), axis=0)
-    return np.exp(-joint.sigma / (0.1 * side))
+    side = np.stack([np.nan_to_num(c.side) for c in chains]).max(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.exp(-joint.sigma / (0.1 * side))
