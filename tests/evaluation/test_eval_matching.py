@@ -124,6 +124,17 @@ def test_the_table_has_a_row_for_every_labelled_point_and_its_prediction(people:
     assert found.distance.tolist() == [2, 2, 5, 5, 9]  # from anchor 0, for missing points too
 
 
+def test_distances_are_to_the_nearest_frame_that_points_were_carried_from(people: Make, machine: Make) -> None:
+    truth = people({(f, 0): SHAPE for f in range(10)}, NAMES)
+    carried = machine({(f, 0): SHAPE for f in range(10)}, NAMES, anchors=(1, 8))
+    found, _ = matching.predicted_columns(carried, truth, True, SIGMAS)
+    assert found.distance[::3].tolist() == [1, 0, 1, 2, 3, 3, 2, 1, 0, 1]
+    assert found.source[:6].tolist() == ["propagated"] * 3 + ["human"] * 3
+    # A person's labels that nothing was carried from are no anchors.
+    found, _ = matching.predicted_columns(people({(f, 0): SHAPE for f in range(10)}, NAMES), truth, True, SIGMAS)
+    assert found.distance.isna().all()
+
+
 def test_label_sets_that_cannot_belong_together_are_refused(people: Make) -> None:
     truth = people({(f, 0): SHAPE for f in (10, 20)}, NAMES, image_size=(640, 480), frame_names={10: "img10.png"})
     cases = [

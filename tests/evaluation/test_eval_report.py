@@ -87,6 +87,23 @@ def test_intervals_hold_their_value_and_are_never_certain(report: Report, people
     assert perfect.loc["acc@5", "high"] == 1.0
 
 
+def test_comparison_and_calibration_are_strict_at_the_threshold_as_the_table_is(people: Make, machine: Make) -> None:
+    truth = people({(f, 0): CORNERS for f in range(6)})
+    sets = {
+        name: machine({(f, 0): np.add(CORNERS, [scale * f, 0]) for f in range(6)}, confidence=0.5)
+        for name, scale in (("one", 1), ("two", 2))
+    }
+    judged = evaluate(sets, truth, [2, 4, 8], "l2", frame="image")  # errors 0, 1 ... 5 and 0, 2 ... 10
+    expected = {"one": [2 / 6, 4 / 6, 1.0], "two": [1 / 6, 2 / 6, 4 / 6]}
+    own = judged.compare(samples=20).intervals
+    for name, values in expected.items():
+        row = judged.table[(judged.table.group == "all") & (judged.table.prediction == name)].iloc[0]
+        assert [row[f"acc@{t}"] for t in (2, 4, 8)] == pytest.approx(values)
+        assert own[own.prediction == name].value.tolist()[:3] == pytest.approx(values)
+        accuracies = [judged.calibration(t).set_index("prediction").accuracy[name] for t in (2, 4, 8)]
+        assert accuracies == pytest.approx(values)
+
+
 def test_videos_are_resampled_whole_from_ten_on(people: Make, machine: Make) -> None:
     truth = {f"v{i}": people({(f, 0): CORNERS for f in range(3)}) for i in range(10)}
     prediction = {v: machine({(f, 0): CORNERS + 30 * (i % 2) for f in range(3)}) for i, v in enumerate(truth)}

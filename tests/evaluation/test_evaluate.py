@@ -121,6 +121,10 @@ def test_occluded_truth_counts_unless_asked_otherwise(people: Make, machine: Mak
     assert (whole(seen)["points"], whole(seen)["acc@20"]) == (1, 1.0)
     assert seen.notes[0] == "1 occluded points are not judged"
     assert seen.points["prediction"].unit[0] == pytest.approx(CROP)  # the crop is that of the whole subject
+    # So is the area that OKS is measured by, though one point is left to judge.
+    apart = evaluate(machine({(0, 0): moved([1, 0])}), truth, occluded="ignore")
+    assert apart.truth["video"].instances[0, 0].box.tolist() == [100, 100, 30, 40]
+    assert apart.oks().AP[0] == 1.0
     hidden = evaluate(prediction, truth, occluded="only")
     assert (whole(hidden)["points"], whole(hidden)["acc@20"]) == (1, 0.0)
     with pytest.raises(PoofError, match="nothing is left to judge: 2 visible points do not count"):
