@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -143,7 +144,8 @@ def _is_cut_off(data: bytes) -> bool:
 def _header(file: Path) -> tuple[tuple[int, int], int] | None:
     """Stored size and EXIF orientation, None where the header cannot be read."""
     try:
-        with Image.open(file) as image:
+        # A damaged header is found when the image is read; Pillow's own words about it help nobody.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
             return image.size, image.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
