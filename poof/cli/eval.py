@@ -126,7 +126,7 @@ def evaluate(
     for output in (curve, csv, json):
         if output is not None:
             check_output(output, force)
-    limits = evaluation.parse_thresholds(thresholds) if thresholds else None
+    limits = None if thresholds is None else evaluation.parse_thresholds(thresholds)
     predicted, truth = evaluation.load_pairs(predictions, labels)
     options: dict[str, Any] = {
         "metric": metric.value,
@@ -134,8 +134,8 @@ def evaluate(
         "occluded": occluded.value,
         "match": match.value,
         "score_anchors": score_anchors,
-        "reference": reference.split(",") if reference else None,
-        "image_size": evaluation.parse_size(size) if size else None,
+        "reference": None if reference is None else [name.strip() for name in reference.split(",")],
+        "image_size": None if size is None else evaluation.parse_size(size),
     }
     drawn: Any = resample.value
     report = evaluation.evaluate(predicted, truth, limits, **options)
@@ -147,31 +147,27 @@ def evaluate(
     shown = [tables.accuracy_table(report, compared), tables.error_table(report)]
     if compared is not None and len(report.names) > 1:
         shown.append(tables.comparison_table(compared))
-    for wanted, group in (
-        (per_joint, "joint"),
-        (per_video, "video"),
-        (per_source, "source"),
-        (per_distance, "distance"),
-    ):
-        if wanted:
-            shown.append(tables.group_table(report, group, baseline))
+    groups = {"joint": per_joint, "video": per_video, "source": per_source, "distance": per_distance}
+    shown += [tables.group_table(report, group, baseline) for group, wanted in groups.items() if wanted]
     if precision is not None:
         shown.append(tables.oks_table(precision))
     if trust is not None:
         shown.append(tables.calibration_table(trust, report.unit))
     if not quiet:
-        console = Console()
+        # Names of files and keypoints may hold brackets and colons, which are no markup.
+        console = Console(markup=False, emoji=False, highlight=False)
         if not console.is_terminal:
             console.width = 200
         for table in shown:
             console.print(table)
         for note in report.notes:
-            console.print(f"note: {note}", style="dim", highlight=False, markup=False)
+            console.print(f"note: {note}", style="dim")
 
     if csv is not None:
         report.to_csv(csv)
     if json is not None:
-        extras = {
+        extras: dict[str, Any] = {
+            "files": {"predictions": predictions, "labels": [str(path) for path in labels]},
             "comparison": None if compared is None else compared.as_dict(),
             "oks": None if precision is None else precision.to_dict("records"),
             "calibration": None if trust is None else trust.to_dict("records"),

@@ -23,7 +23,8 @@ raw pixels of the video. Means and percentiles of the error are Euclidean pixels
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -78,8 +79,8 @@ def evaluate(
     occluded
         'score' occluded truth like visible, 'ignore' it, or score 'only' it.
     match
-        How instances are paired: by 'id', to the 'nearest' of each frame, or 'auto': by id when both files follow
-        individuals and share numbers or names.
+        How instances are paired: by 'id'; to the 'nearest' of each frame, so that swapped identities cost nothing; or
+        'auto': by id when both files follow individuals and share numbers or names, else to the nearest.
     score_anchors
         Also judge points that the prediction's own file marks as a person's.
     reference
@@ -112,8 +113,7 @@ def evaluate(
         judged[video] = judge_video(sets, labels, video, names, tells, rules, "" if one or len(videos) == 1 else video)
         alarms += judged[video].alarms
     points = {name: pd.concat([j.tables[name] for j in judged.values()], ignore_index=True) for name in named}
-    dropped = {what: sum(j.dropped[what] for j in judged.values()) for what in ("occlusion", "anchors")}
-    surplus = {name: sum(j.surplus[name] for j in judged.values()) for name in named}
+    dropped = _total(j.dropped for j in judged.values())
     _check_left(next(iter(points.values())), dropped, rules)
     for alarm in alarms:
         warnings.warn(alarm, PoofWarning, stacklevel=2)
@@ -127,7 +127,7 @@ def evaluate(
         predictions={name: {video: j.predictions[name] for video, j in judged.items()} for name in named},
         settings={"thresholds": list(limits), **asdict(rules)},
         warnings=alarms,
-        notes=_notes(next(iter(points.values())), dropped, surplus, rules),
+        notes=_notes(next(iter(points.values())), judged.values(), rules),
     )
 
 
@@ -246,15 +246,26 @@ def _check_left(points: pd.DataFrame, dropped: Mapping[str, int], rules: Rules) 
         raise PoofError("no box and never two labelled points: no crop to measure in; take --frame image")
 
 
-def _notes(points: pd.DataFrame, dropped: Mapping[str, int], surplus: Mapping[str, int], rules: Rules) -> list[str]:
+def _total(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for own in counts:
+        total.update(own)
+    return total
+
+
+def _notes(points: pd.DataFrame, judged: Collection[Judged], rules: Rules) -> list[str]:
     """What was left out or belongs to nobody, one line each."""
-    notes = [f"{reason} are not judged" for reason in _left_out(dropped, rules)]
+    notes = [f"{reason} are not judged" for reason in _left_out(_total(j.dropped for j in judged), rules)]
     unsized = int((~np.isfinite(points.unit)).sum())
     if unsized:
         notes.append(f"{unsized} points have no size to measure {rules.metric} by and are left out of the accuracies")
     if not np.isfinite(points.width).all():
         notes.append("no file tells the size of the frames, so delta_avg is unknown; give it with --size WIDTHxHEIGHT")
-    for name, count in surplus.items():
+    frames = points.groupby(["video", "frame"]).ngroups
+    for name, count in _total(j.bare for j in judged).items():
+        if count:
+            notes.append(f"{name}: nothing was predicted in {count} of {frames} labelled frames; they count as wrong")
+    for name, count in _total(j.surplus for j in judged).items():
         if count:
             notes.append(f"{name}: {count} predicted instances are no labelled one; only OKS counts them as false")
     return notes

@@ -30,13 +30,30 @@ class Rules:
 
 @dataclass(frozen=True)
 class Judged:
-    """One video: the points under each prediction, the label sets that were judged, and what was not."""
+    """One video under its predictions.
+
+    Attributes
+    ----------
+    tables
+        The judged points under each prediction, as in `Report.points`.
+    truth, predictions
+        The label sets with the keypoints that count; truth that is not judged is unlabelled.
+    dropped
+        How many points are not judged, by reason ('occlusion', 'anchors').
+    surplus
+        By prediction: instances that belong to no labelled one.
+    bare
+        By prediction: frames with judged points in which nothing was predicted.
+    alarms
+        What the user should know.
+    """
 
     tables: dict[str, pd.DataFrame]
     truth: LabelSet
     predictions: dict[str, LabelSet]
     dropped: dict[str, int]
     surplus: dict[str, int]
+    bare: dict[str, int]
     alarms: list[str]
 
 
@@ -77,12 +94,14 @@ def judge_video(
         if name in tells and not rules.score_anchors:
             anchors |= (found[name].source == Source.HUMAN.label).to_numpy()
     judged = keep & ~anchors
+    frames = base.frame[judged]
     return Judged(
         tables={name: _scored(pd.concat([base, f], axis=1)[judged], rules.metric) for name, f in found.items()},
         truth=without(labels, base[~judged]),
         predictions=ours,
         dropped={"occlusion": int((~keep).sum()), "anchors": int((keep & anchors).sum())},
         surplus=surplus,
+        bare={name: int((f.px[judged].isna().groupby(frames).all()).sum()) for name, f in found.items()},
         alarms=[alarm] if alarm else [],
     )
 

@@ -92,6 +92,9 @@ def average_precision(
 ) -> dict[str, float]:
     """COCO's keypoint AP over the frames that have labels.
 
+    Instances of which no point is judged, or which have no size (one point and no box), are left out; so are the
+    predictions that stand for them.
+
     Parameters
     ----------
     predictions, truth
@@ -99,9 +102,6 @@ def average_precision(
         of its points (1 where a file has none); points that are not predicted are infinitely far away.
     sigmas
         See `keypoint_sigmas`.
-
-    Instances of which no point is judged, or which have no size (one point and no box), are left out; so are the
-    predictions that stand for them.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from poof.evaluation.compare import Comparison, Resample, accuracy_column, compa
 from poof.evaluation.metrics import accuracy_curve, coverage, delta_avg, error_statistics, pck
 from poof.evaluation.oks import average_precision
 from poof.files import atomic
-from poof.labels.model import LabelSet
+from poof.labels.model import LabelSet, Visible
 
 Array = np.ndarray
 
@@ -86,7 +86,8 @@ class Report:
 
         Columns prediction; group ('all', 'joint', 'mean of joints', 'video', 'source', 'distance') and name within it;
         points, coverage; accuracies 'acc@T'; mean, p50 ... p99 (Euclidean px of the video, of the predicted points);
-        delta_avg (TAP-Vid) and pck@0.2 (of the box's longer side). Shares are in [0, 1].
+        delta_avg (TAP-Vid; of visible points only, NaN without any or where the size of the frames is unknown) and
+        pck@0.2 (of the box's longer side). Shares are in [0, 1].
         """
         rows: list[dict[str, Any]] = []
         for prediction, points in self.points.items():
@@ -190,14 +191,14 @@ class Report:
 
     def _describe(self, points: pd.DataFrame) -> dict[str, Any]:
         error = points.error.to_numpy()
-        difference, size = points[["dx", "dy"]].to_numpy(), points[["width", "height"]].to_numpy()
+        seen = points[points.visible == Visible.VISIBLE]  # TAP-Vid knows no others
         accuracies = accuracy_curve(_scores(points), self.thresholds).tolist()
         return {
             "points": len(points),
             "coverage": coverage(error),
             **dict(zip(map(accuracy_column, self.thresholds), accuracies)),
             **error_statistics(error),
-            "delta_avg": delta_avg(difference, size),
+            "delta_avg": delta_avg(seen[["dx", "dy"]].to_numpy(), seen[["width", "height"]].to_numpy()),
             "pck@0.2": pck(error, points.side.to_numpy(), 0.2),
         }
 

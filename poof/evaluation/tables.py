@@ -101,11 +101,11 @@ def comparison_table(comparison: Comparison) -> Table:
     _head(table, ["prediction", "measure"], ["difference", "interval", "right: only it", "only baseline", "p"])
     for _, row in comparison.pairs.iterrows():
         errors = row.measure == "error"
-        scale, unit = (1, " px") if errors else (100, " %")
+        scale = 1 if errors else 100
         interval = f"{_signed(scale * row.low)} to {_signed(scale * row.high)}" if np.isfinite(row.low) else "-"
         test = ["", "", ""] if errors else [f"{row.only_prediction:.0f}", f"{row.only_baseline:.0f}", f"{row.p:.2g}"]
-        measure = "mean error, common points" if errors else row.measure
-        table.add_row(row.prediction, measure, _signed(scale * row.difference) + unit, interval, *test)
+        measure = "mean error of common points, px" if errors else f"{row.measure}, %"
+        table.add_row(row.prediction, measure, _signed(scale * row.difference), interval, *test)
     return table
 
 

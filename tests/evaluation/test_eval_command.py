@@ -78,6 +78,17 @@ def test_two_predictions_of_two_clips_side_by_side(folder: Path) -> None:
     assert gap["only_prediction"] == 28
     assert {r["name"] for r in content["rows"] if r["group"] == "video"} == {"one", "two"}
     assert {r["prediction"] for r in content["rows"]} == {"good", "worse"}
+    assert content["files"]["labels"] == ["gt/one.json", "gt/two.json"]
+
+
+def test_names_are_printed_as_they_are(folder: Path, people: Make, machine: Make) -> None:
+    names = ("[red]a", "b:cat:")
+    save_labels(people({(0, 0): CORNERS}, names), folder / "gt.json")
+    save_labels(machine({(0, 0): CORNERS}, names), folder / "p[1].json")
+    result = run("p[1].json", "-l", "gt.json", "--per-joint")
+    assert result.exit_code == 0, result.output
+    for name in (*names, "p[1].json"):
+        assert name in result.output
 
 
 def test_quiet_prints_nothing_and_no_bootstrap_compares_nothing(folder: Path) -> None:
@@ -107,6 +118,7 @@ def test_the_choices_are_those_of_the_library() -> None:
     ("arguments", "message"),
     [
         (["good/one.json", "-l", "gt/one.json", "--thresholds", "5,x"], "thresholds: 'x' is not a number"),
+        (["good/one.json", "-l", "gt/one.json", "--thresholds", ""], "thresholds: '' is not a number"),
         (["good/one.json", "-l", "gt/one.json", "--thresholds", "-5"], "-5 is not a positive number"),
         (["good/one.json", "-l", "gt/one.json", "--size", "640"], "size: '640' is not WIDTHxHEIGHT"),
         (["good/one.json", "-l", "gt/none.json"], "gt/none.json: there is no such label file"),

@@ -151,9 +151,12 @@ def test_tables_show_the_numbers(report: Report) -> None:
     assert " 90.0 " in text  # predicted by 'bad'
     assert "p99" in text
     text = printed(tables.comparison_table(compared))
-    assert "+20.00 %" in text
+    assert [line.split()[3:8] for line in text.splitlines() if "acc@20" in line] == [
+        ["acc@20,", "%", "│", "+20.00", "│"]
+    ]
     assert "40 frames" in text
-    assert "-6.25 px" in text
+    assert "common points, px" in text
+    assert " -6.25 " in text
     joints = printed(tables.group_table(report, "joint", "bad"))
     row = next(line for line in joints.splitlines() if "│ b " in line)
     assert row.split()[1::2] == ["b", "40", "45.0", "75.0", "+30.00"]

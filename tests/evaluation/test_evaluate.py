@@ -110,7 +110,9 @@ def test_missing_predictions_are_wrong_and_show_in_the_coverage(people: Make, ma
     assert row["acc@30"] == 3 / 8
     assert row["mean"] == 0.0  # of what was predicted
     assert row["pck@0.2"] == 3 / 8
-    assert evaluate(prediction, truth).points["prediction"].source.tolist().count("missing") == 5
+    report = evaluate(prediction, truth)
+    assert report.points["prediction"].source.tolist().count("missing") == 5
+    assert "prediction: nothing was predicted in 2 of 4 labelled frames; they count as wrong" in report.notes
 
 
 def test_occluded_truth_counts_unless_asked_otherwise(people: Make, machine: Make) -> None:
@@ -323,6 +325,8 @@ def test_delta_avg_needs_the_size_of_the_frames(people: Make, machine: Make) -> 
     assert "--size" in unknown.notes[0]
     known = evaluate(prediction, truth, image_size=(512, 256))  # 2.5 and 5 px
     assert whole(known)["delta_avg"] == pytest.approx((0 + 0 + 0.5 + 1 + 1) / 5)
+    half_hidden = people({(0, 0): CORNERS}, visible={(0, 0): [2, 1]})  # TAP-Vid knows visible points only
+    assert whole(evaluate(prediction, half_hidden, image_size=(512, 256)))["delta_avg"] == pytest.approx(3 / 5)
     in_file = machine({(0, 0): moved([[5, 0], [0, 5]])}, image_size=(512, 256))
     assert whole(evaluate(in_file, truth))["delta_avg"] == pytest.approx(0.5)
 
