@@ -18,7 +18,7 @@ from poof.flow.raft_network import SequenceRaft, transposed
 from poof.flow.raft_weights import KINDS, fetch_published, new_network, read_weights
 
 SMALLEST = 128  # px; the coarsest of the four correlation levels needs two places a side
-PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PIXELS_AT_ONCE = 3_000_000  # on a GPU: 61 pairs of 256x192, 3 of 1280x720
 
 
@@ -102,6 +102,7 @@ class RaftFlow(FlowEstimator):
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:
         """See `FlowEstimator.prepare`."""
         size = (images.shape[1], images.shape[2])
+        self._check_memory(size)
         frames = []
         with torch.inference_mode():
             for part in self._portions(len(images), size):
@@ -126,7 +127,7 @@ class RaftFlow(FlowEstimator):
             for a, b in self._batches(first, second):
                 volume = self.network.volume(_features(a), _features(b))
                 if self.device.type == "cpu":
-                    # One after the other: the second volume takes the place of the first in memory and in the cache.
+                    # One after the other: the second volume takes the place of the first.
                     there.append(self._flow(volume, a))
                     volume = transposed(volume)
                     back.append(self._flow(volume, b))
@@ -140,12 +141,9 @@ class RaftFlow(FlowEstimator):
         """See `FlowEstimator.batch_size`: 1 on a CPU, where batches only cost memory."""
         if self.device.type != "cuda":
             return 1
-        rows, columns = (side + sum(_borders(side)) for side in (height, width))
-        places = rows * columns // 64
-        # Bytes: two pyramids (both directions, 4/3 of the volume, twice while they are made), maps of the updates.
-        pair = 2 * (2 * 4 / 3 * 4 * places**2 + 4 * 4000 * places)
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return max(1, min(PIXELS_AT_ONCE // (rows * columns), int(free / 2 // pair)))
+        # Half of the memory, since two volumes are made and then joined, and the updates need some, too.
+        free = torch.cuda.mem_get_info(self.device)[0] // 2
+        return max(1, min(PIXELS_AT_ONCE // (64 * _places(height, width)), free // (2 * _pyramid_bytes(height, width))))
 
     def describe(self) -> dict[str, Any]:
         """See `FlowEstimator.describe`."""
@@ -160,6 +158,18 @@ class RaftFlow(FlowEstimator):
         }
 
     # ---------------------------------------------------------------------------------------------------- the work
+
+    def _check_memory(self, size: tuple[int, int]) -> None:
+        """Refuse images whose correlation cannot fit, before the system ends the process."""
+        needed = _pyramid_bytes(*size)
+        free = available_memory()
+        if self.device.type == "cuda":
+            needed, free = 4 * needed, torch.cuda.mem_get_info(self.device)[1]
+        if free is not None and needed > free:
+            raise PoofError(
+                f"{self.name}: images of {size[1]}x{size[0]} need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+                "shrink them (--max-size 1280) or use --flow dis"
+            )
 
     def _portions(self, count: int, size: tuple[int, int]) -> Iterator[slice]:
         """A batch of `count` in portions that the device takes at once."""
@@ -206,6 +216,26 @@ class RaftFlow(FlowEstimator):
                 index = torch.arange(-before, tensor.shape[axis] + after, device=self.device)
                 tensor = tensor.index_select(axis, index.clamp(0, tensor.shape[axis] - 1))
         return tensor
+
+
+def available_memory() -> int | None:
+    """Bytes that a process can still get without swapping, None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(kilobytes[0]) if kilobytes else None
+
+
+def _places(height: int, width: int) -> int:
+    """Places of the feature map of an image."""
+    return (height + sum(_borders(height))) * (width + sum(_borders(width))) // 64
+
+
+def _pyramid_bytes(height: int, width: int) -> int:
+    """The correlation of every place with every place in float32, with its coarser levels: a third more."""
+    return 4 * _places(height, width) ** 2 * 4 // 3
 
 
 def _features(frames: Sequence[RaftFrame]) -> Tensor:

@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,10 +84,10 @@ class SequenceRaft(nn.Module):
     network
         torchvision's `RAFT` with its weights; its layers are taken over, not copied.
     dtype
-        Type of the convolutions where it is not float32; correlation and flow stay in float32, as in the original.
+        Type of the convolutions; norms, correlation and flow stay in float32, as in the original.
     """
 
-    def __init__(self, network: Any, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, network: Any, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         block = network.update_block
         self.feature_encoder = network.feature_encoder
@@ -104,21 +103,20 @@ class SequenceRaft(nn.Module):
         self.levels: int = network.corr_block.num_levels
         self.radius: int = network.corr_block.radius
         self.dtype = dtype
-
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype is not None)
+        # Converted once: autocast would convert the weights again in every update.
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, SequenceGRU)):
+                module.to(dtype)
 
     def features(self, images: Tensor) -> Tensor:
         """Maps (B, C, h, w) to be matched, of images (B, 3, 8h, 8w) in [-1, 1]."""
-        with self._autocast(images.device):
-            return self.feature_encoder(images).float()
+        return self.feature_encoder(images.to(self.dtype)).float()
 
     def context(self, images: Tensor) -> tuple[Tensor, ...]:
         """What the updates of a flow *from* these images need: hidden state, then the terms of each recurrent unit."""
-        with self._autocast(images.device):
-            out = self.context_encoder(images)
-            hidden, context = torch.tanh(out[:, : self.hidden_channels]), F.relu(out[:, self.hidden_channels :])
-            return hidden, *(term for unit in self.units for term in unit.terms(context))
+        out = self.context_encoder(images.to(self.dtype))
+        hidden, context = torch.tanh(out[:, : self.hidden_channels]), F.relu(out[:, self.hidden_channels :])
+        return hidden, *(term for unit in self.units for term in unit.terms(context))
 
     def volume(self, first: Tensor, second: Tensor) -> Tensor:
         """Correlation (B, hw, hw) of every place of `first` with every place of `second`."""
@@ -157,11 +155,10 @@ class SequenceRaft(nn.Module):
         places = start
         for _ in range(iterations):
             correlation = self.lookup(pyramid, places)
-            with self._autocast(hidden.device):
-                motion = self.motion_encoder(places - start, correlation)
-                for index, unit in enumerate(self.units):
-                    hidden = unit(hidden, motion, terms[2 * index : 2 * index + 2])
-                places = places + self.flow_head(hidden)
+            motion = self.motion_encoder((places - start).to(self.dtype), correlation.to(self.dtype))
+            for index, unit in enumerate(self.units):
+                hidden = unit(hidden, motion, terms[2 * index : 2 * index + 2])
+            places = places + self.flow_head(hidden)
         return places - start, hidden
 
     def upsample(self, flow: Tensor, hidden: Tensor) -> Tensor:
@@ -169,21 +166,23 @@ class SequenceRaft(nn.Module):
         batch, _, height, width = flow.shape
         if self.mask_predictor is None:
             return 8 * F.interpolate(flow, size=(8 * height, 8 * width), mode="bilinear", align_corners=True)
-        with self._autocast(hidden.device):
-            weights = self.mask_predictor(hidden)
-        weights = weights.float().view(batch, 1, 9, 8, 8, height, width).softmax(dim=2)
+        weights = self.mask_predictor(hidden).float().view(batch, 1, 9, 8, 8, height, width).softmax(dim=2)
         around = F.unfold(8 * flow, kernel_size=3, padding=1).view(batch, 2, 9, 1, 1, height, width)
         fine = (weights * around).sum(dim=2)
         return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, 8 * height, 8 * width)
 
 
 def transposed(volume: Tensor) -> Tensor:
-    """The volume (B, m, n) of the way back, (B, n, m), contiguous."""
+    """The volume (B, n, n) of the way back. On a CPU it takes the place of `volume`, which is gone afterwards."""
     if volume.device.type != "cpu":
         return volume.transpose(1, 2).contiguous()
-    # torch copies a transposed matrix row by row, missing the cache at every step: 78 ms against OpenCV's 8 ms for the
-    # volume of a 512x384 image (3072 x 3072).
-    back = np.empty((volume.shape[0], volume.shape[2], volume.shape[1]), np.float32)
-    for part, turned in zip(volume.numpy(), back):
-        cv2.transpose(part, dst=turned)
-    return torch.from_numpy(back)
+    # torch copies a transposed matrix row by row, missing the cache at every step: 78 ms for the volume of a 512x384
+    # image (3072 x 3072), against 3 ms for exchanging blocks that fit the cache. And a volume may fill the memory.
+    size = 256
+    for matrix in volume.numpy():
+        for i in range(0, len(matrix), size):
+            for j in range(i, len(matrix), size):
+                upper = cv2.transpose(matrix[i : i + size, j : j + size])
+                matrix[i : i + size, j : j + size] = cv2.transpose(matrix[j : j + size, i : i + size])
+                matrix[j : j + size, i : i + size] = upper
+    return volume

@@ -12,6 +12,8 @@ import torch
 from flow_material import endpoint_error, plain_raft, shifted_pair, texture
 from torch.utils.flop_counter import FlopCounterMode
 
+from poof.errors import PoofError
+from poof.flow import raft
 from poof.flow.raft import RaftFlow, _borders
 from poof.flow.raft_network import SequenceRaft, transposed
 from poof.flow.raft_weights import new_network, read_weights
@@ -50,6 +52,21 @@ def test_half_precision_convolutions_cost_no_accuracy(small_weights: Path, chair
     assert flow.dtype == np.float32
     assert endpoint_error(flow, truth).mean() == pytest.approx(0.974, abs=0.03)
     assert half.describe()["precision"] == "bf16"
+
+
+def test_half_precision_in_the_large_network_keeps_its_norms(random_weights: Callable[[str], Path]) -> None:
+    half = RaftFlow("raft-large", random_weights("raft-large"), "cpu", iterations=2, precision="bf16")
+    types = {
+        type(module).__name__: parameter.dtype
+        for module in half.network.modules()
+        for parameter in module.parameters(recurse=False)
+    }
+    assert types["Conv2d"] == torch.bfloat16
+    assert types["BatchNorm2d"] == torch.float32
+    full = RaftFlow("raft-large", random_weights("raft-large"), "cpu", iterations=2)
+    pair = [image[None] for image in shifted_pair(128, 136, 3, 1)]
+    expected = full.estimate(*pair)
+    assert np.abs(half.estimate(*pair) - expected).mean() < 0.05 * np.abs(expected).mean()
 
 
 # --------------------------------------------------------------------------------------------------------- exactness
@@ -120,11 +137,14 @@ def test_lookup_is_torchvisions_bit_for_bit(small: RaftFlow) -> None:
     assert torch.equal(small.network.lookup(pyramid, places), block.index_pyramid(places))
 
 
-def test_the_way_back_is_the_transposed_volume(small: RaftFlow) -> None:
+@pytest.mark.parametrize(("rows", "columns"), [(16, 19), (20, 40), (16, 16)])
+def test_the_way_back_is_the_transposed_volume(small: RaftFlow, rows: int, columns: int) -> None:
     torch.manual_seed(0)
-    first, second = torch.rand(2, 128, 16, 19), torch.rand(2, 128, 16, 19)
-    back = transposed(small.network.volume(first, second))
+    first, second = torch.rand(2, 128, rows, columns), torch.rand(2, 128, rows, columns)
+    volume = small.network.volume(first, second)
+    back = transposed(volume)
     assert back.is_contiguous()
+    assert back.data_ptr() == volume.data_ptr()  # no second volume in memory
     assert torch.equal(back, small.network.volume(second, first))
 
 
@@ -224,6 +244,24 @@ def test_padding_changes_little_where_the_images_overlap(small: RaftFlow, chairs
     assert odd.shape == (2, 197, 235)
     # RAFT-small's 1/8 grid lies elsewhere now, so edges of motion differ; nearly everything else agrees.
     assert np.median(endpoint_error(odd, whole[:, 3:, 5:])) < 0.2
+
+
+def test_images_that_cannot_fit_are_refused_before_the_work(small: RaftFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raft, "available_memory", lambda: 20_000_000_000)
+    small._check_memory((1080, 1920))  # 135 x 240 places: 5.6 GB
+    with pytest.raises(PoofError) as caught:
+        small.prepare(np.zeros((1, 2160, 3840, 3), np.uint8))  # 16 times as much
+    assert str(caught.value) == (
+        "raft-small: images of 3840x2160 need 89.6 GB, 20.0 GB are free; "
+        "shrink them (--max-size 1280) or use --flow dis"
+    )
+    monkeypatch.setattr(raft, "available_memory", lambda: None)
+    small._check_memory((10_000, 10_000))
+
+
+def test_available_memory_is_plausible() -> None:
+    free = raft.available_memory()
+    assert free is None or 10**7 < free < 10**14
 
 
 @pytest.mark.gpu
