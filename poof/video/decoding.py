@@ -16,6 +16,7 @@ every other program counts. Bits that changed and still decode cannot be told fr
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ from poof.video.structure import MatroskaChain, chain_of
 # Local files only: a playlist or a movie with external references must not make poof open network connections.
 _INPUT_OPTIONS = {"protocol_whitelist": "file"}
 _STRICT = {"err_detect": "crccheck+explode"}
+# The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
+_ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
 _TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
 # FFmpeg plays any text file as ANSI art, at 25 frames per second.
@@ -128,6 +131,8 @@ def decode(path: Path, threads: bool, lenient: bool = False, trusted: int | None
         if not lenient:
             context.options = _STRICT
         context.thread_type = "AUTO" if threads else "NONE"
+        # Decoders from other libraries (AV1) look at the count only.
+        context.thread_count = 0 if threads else 1
         feed = _Feed(context, threads, lenient)
         try:
             for packet in _packets(container, stream):
@@ -163,6 +168,7 @@ class _Feed:
         self._lenient = lenient
         self._started = False
         self._expected = self._received = 0
+        self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
         self._last: Packet | None = None
         self._refused: Packet | None = None
         self._pts: int | None = None
@@ -187,7 +193,10 @@ class _Feed:
         self._last = packet
         self._started = self._started or packet.is_keyframe
         # An edit list can hide packets from display.
-        self._expected += not packet.is_discard
+        if not packet.is_discard:
+            self._expected += 1
+            if self._times is not None:
+                self._times.append(packet.pts)
         yield from self._checked(frames)
 
     def finish(self, trusted: int | None) -> Iterator[VideoFrame]:
@@ -231,6 +240,8 @@ class _Feed:
         for frame in frames:
             if frame.is_corrupt and self._clean:
                 raise Broken("the decoder marks the picture as corrupt")
+            if self._times and self._times.popleft() != frame.pts:
+                raise Broken("a picture is lost")
             self._clean = self._clean or not frame.is_corrupt
             if frame.pts is None or (self._pts is not None and frame.pts <= self._pts):
                 self._ordered = False

@@ -102,6 +102,7 @@ FILES: dict[str, dict] = {
         "options": {**VPX, "deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "16", "arnr-maxframes": "5"},
     },
     "vp9.webm": {"codec": "libvpx-vp9", "options": VPX},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "10"}, "container_options": FASTSTART},
     "ffv1.mkv": {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1"}},
     "prores-10-bit.mov": {"codec": "prores", "pix_fmt": "yuv422p10le"},
 }

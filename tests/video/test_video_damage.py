@@ -28,13 +28,14 @@ STREAMED = [
     "mpeg4-b-frames.avi",
     "mpeg4.mp4",
     "mjpeg.avi",
+    "av1.mp4",
     "vp8.webm",
     "vp8-hidden-frames.webm",
     "vp9.webm",
     "ffv1.mkv",
 ]
 """Files that can be read without their end."""
-NOTICING = [n for n in STREAMED if n.startswith(("h264", "mpeg4", "mjpeg")) and n != "h264.ts"]
+NOTICING = [n for n in STREAMED if n.startswith(("h264", "mpeg4", "mjpeg", "av1")) and n != "h264.ts"]
 """Files whose packets stand in one piece and cannot be anything."""
 
 
