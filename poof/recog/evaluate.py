@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch.utils.data import DataLoader
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
 from poof.progress import Track, silent
-from poof.recog.data.dataset import ClipDataset, View, loader
+from poof.recog.data.dataset import Batch, ClipDataset, View, loader
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
@@ -128,8 +129,14 @@ def evaluate(
     batch: int = 8,
     track: Track = silent,
     max_broken: float = 1.0,
+    batches: DataLoader[Batch] | None = None,
 ) -> Evaluation:
     """Run a network over every view of every clip of a list; it is in evaluation mode for that, and then as before.
+
+    Parameters
+    ----------
+    batches
+        What `judging_loader` gave, for judging the same clips again and again.
 
     Raises
     ------
@@ -141,7 +148,7 @@ def evaluate(
             f"{clips.name}: has {len(clips.labels)} classes, the network {model.config['num_classes']}; "
             "evaluate on the classes it was trained for"
         )
-    dataset = ClipDataset(clips, view, counts or FrameCounts(), training=False)
+    batches = batches or judging_loader(clips, view, counts, workers, batch)
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -149,11 +156,8 @@ def evaluate(
     labels: list[int] = []
     indices: list[int] = []
     broken: dict[str, str] = {}
-    views = view.clips * {"center": 1, "three": 3, "five": 5, "ten": 10}[view.crops]
-    per_step = max(batch // views, 1)
-    steps = -(-len(dataset) // per_step)
     try:
-        for got in track(loader(dataset, per_step, workers), "evaluating", steps):
+        for got in track(batches, "evaluating", len(batches)):
             for index, error in got.broken:
                 broken[str(clips.records[index].path)] = error
                 warnings.warn(f"left out: {error}", PoofWarning, stacklevel=2)
@@ -172,6 +176,15 @@ def evaluate(
         raise PoofError(f"{clips.name}: {len(broken)} of {len(clips)} videos cannot be read; first: {first}")
     paths = [str(clips.records[i].path) for i in indices]
     return Evaluation(np.concatenate(scores), np.array(labels), paths, list(clips.labels), broken)
+
+
+def judging_loader(
+    clips: ClipList, view: View, counts: FrameCounts | None, workers: int, batch: int
+) -> DataLoader[Batch]:
+    """Batches of about `batch` views, the views of a record together."""
+    views = view.clips * {"center": 1, "three": 3, "five": 5, "ten": 10}[view.crops]
+    dataset = ClipDataset(clips, view, counts or FrameCounts(), training=False)
+    return loader(dataset, max(batch // views, 1), workers)
 
 
 def top(scores: Array, labels: Array, k: int) -> float:

@@ -29,7 +29,7 @@ from poof.recog.data.dataset import Batch, ClipDataset, EpochSampler, View, load
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
-from poof.recog.evaluate import evaluate
+from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.recipes import Recipe
@@ -124,9 +124,9 @@ def train(
     else:
         torch.manual_seed(settings.seed)
 
-    def save(name: str) -> None:
+    def save() -> None:
         save_model(
-            folder / name,
+            folder / "last.pt",
             model,
             training={
                 "optimizer": optimizer.state_dict(),
@@ -138,14 +138,19 @@ def train(
             },
         )
 
+    sampler = EpochSampler(len(dataset), recipe.batch, settings.seed)
+    batches = loader(dataset, sampler, settings.workers)
+    judging = replace(view, flip="none")
+    judged_batches = None
+    if validation is not None:
+        judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
     with _stop_gently() as stopped:
         while state.epoch < recipe.epochs:
             model.train()
-            sampler = EpochSampler(len(dataset), recipe.batch, settings.seed, state.epoch, state.batches)
+            sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
             meter = Meter(device)
-            batches = _timed(loader(dataset, sampler, settings.workers), meter)
-            for batch in track(batches, f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
+            for batch in track(_timed(batches, meter), f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
                 _count_broken(batch, clips, state, settings)
                 state.batches += 1
                 group_ends = state.batches % recipe.accumulate == 0 or state.batches == total
@@ -159,20 +164,20 @@ def train(
                     with meter.part("backward"):
                         _update(model, optimizer, scaler, recipe.clip_norm)
                     if stopped.is_set():
-                        save("last.pt")
+                        save()
                         raise KeyboardInterrupt
             row = _row(state, recipe, meter)
             if validation is not None:
-                judged = evaluate(model, validation, replace(view, flip="none"), counts, settings.workers, recipe.batch)
+                judged = evaluate(model, validation, judging, counts, batches=judged_batches)
                 row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5}
             state.history.append(row)
             score = row.get("val_top1", float(state.epoch))
             best = score > state.best
             state.best = max(score, state.best)
             state.epoch, state.batches, state.loss, state.right, state.seen = state.epoch + 1, 0, 0.0, 0, 0
-            save("last.pt")
+            save()
             if best:
-                save("best.pt")
+                save_model(folder / "best.pt", model)
             write_curves(state.history, folder)
             report(row)
             if stopped.is_set():

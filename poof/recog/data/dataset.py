@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.context
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +20,8 @@ from poof.errors import PoofError
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import ClipList
-from poof.recog.data.sampling import WINDOW, Rule, test_frames, train_frames
-from poof.recog.data.transform import Crops, mirror, random_crop, test_crops, to_tensor
+from poof.recog.data.sampling import WINDOW, Rule, fixed_frames, train_frames
+from poof.recog.data.transform import Crops, fixed_crops, mirror, random_crop, to_tensor
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class ClipDataset(Dataset[Sample]):
         if self.training:
             rows = train_frames(view.rule, count, view.segments, rng, view.per_segment, view.window)[None]
         else:
-            rows = test_frames(view.rule, count, view.segments, view.clips, view.per_segment, view.window)
+            rows = fixed_frames(view.rule, count, view.segments, view.clips, view.per_segment, view.window)
         wanted, places = np.unique(rows, return_inverse=True)
         frames = read_frames(record, wanted)
         clips = [frames[row] for row in places.reshape(rows.shape)]
@@ -145,7 +149,7 @@ class ClipDataset(Dataset[Sample]):
                 cut, label = mirror(cut), int(self.mirrored[label])
             views = [cut]
         else:
-            views = [crop for clip in clips for crop in test_crops(clip, view.size, view.crops, view.short)]
+            views = [crop for clip in clips for crop in fixed_crops(clip, view.size, view.crops, view.short)]
         tensor = torch.stack([to_tensor(v) for v in views])
         return Sample(index, label, tensor, middle - start, time.perf_counter() - middle)
 
@@ -156,18 +160,29 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     The last, smaller batch is kept; a last batch of one joins the one before, since batch norm cannot use it.
     """
 
-    def __init__(self, length: int, batch: int, seed: int, epoch: int, skip: int = 0) -> None:
-        order = np.random.default_rng([seed, epoch]).permutation(length)
-        cuts = list(range(batch, length, batch))
-        if cuts and length - cuts[-1] == 1 and batch > 1:
+    def __init__(self, length: int, batch: int, seed: int) -> None:
+        self.length, self.batch, self.seed = length, batch, seed
+        self.epoch = self.skip = 0
+
+    @property
+    def cuts(self) -> list[int]:
+        """Where one batch ends and the next begins."""
+        cuts = list(range(self.batch, self.length, self.batch))
+        if cuts and self.length - cuts[-1] == 1 and self.batch > 1:
             cuts.pop()
-        self.batches = [[(int(i), epoch) for i in part] for part in np.split(order, cuts)][skip:]
+        return cuts
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """The epoch of the next pass, and how many of its batches are done already."""
+        self.epoch, self.skip = epoch, skip
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self.batches)
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        for part in np.split(order, self.cuts)[self.skip :]:
+            yield [(int(i), self.epoch) for i in part]
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return max(len(self.cuts) + 1 - self.skip, 0)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -186,18 +201,40 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def loader(dataset: ClipDataset, batches: Sampler[list[tuple[int, int]]] | int, workers: int) -> DataLoader[Batch]:
-    """A loader over the sampler's batches, or in order in batches of a number of records."""
-    common = {
+    """A loader over the sampler's batches, or in order in batches of a number of records.
+
+    Its workers stay for all passes. They are no forks of this process: decoders and OpenCV have threads by then, and
+    a fork of a process with threads may stand still for ever.
+    """
+    common: dict[str, Any] = {
         "num_workers": workers,
         "collate_fn": collate,
-        "worker_init_fn": _start_worker if workers else None,
         "pin_memory": torch.cuda.is_available(),
+        # A loader without one draws from the generator that dropout uses: training would depend on the workers.
+        "generator": torch.Generator(),
     }
+    if workers:
+        common |= {
+            "worker_init_fn": _start_worker,
+            "persistent_workers": True,
+            "multiprocessing_context": _context(),
+        }
     if isinstance(batches, int):
         return DataLoader(dataset, batch_size=batches, **common)  # type: ignore[arg-type]
     return DataLoader(dataset, batch_sampler=batches, **common)  # type: ignore[arg-type]
 
 
+def _context() -> multiprocessing.context.BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["poof.recog.data.dataset"])
+    return context
+
+
 def _start_worker(number: int) -> None:
     del number
-    cv2.setNumThreads(1)  # workers are the parallelism; threads inside them only fight each other
+    torch.set_num_threads(1)  # workers are the parallelism; threads inside them only fight each other
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole group; the training ends its step and saves, which needs its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

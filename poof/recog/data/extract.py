@@ -17,7 +17,7 @@ from poof.progress import Track, silent
 from poof.recog.data.frames import FrameCounts, image_names, load_array, read_frames
 from poof.recog.data.lists import write_list
 from poof.recog.data.lists.base import ClipList, Record
-from poof.recog.data.sampling import test_frames
+from poof.recog.data.sampling import fixed_frames
 from poof.recog.data.transform import resize
 from poof.video import open_video
 
@@ -202,7 +202,7 @@ def _bytes(path: Path) -> int:
 
 def _milliseconds(records: list[Record]) -> float:
     counts = FrameCounts()
-    rows = [test_frames("uniform", counts.of(record), 8)[0] for record in records]
+    rows = [fixed_frames("uniform", counts.of(record), 8)[0] for record in records]
     start = time.perf_counter()
     for record, row in zip(records, rows):
         read_frames(record, row)

@@ -59,7 +59,7 @@ def validation_frames(
     return _expand(_ticks(count, segments, length, 0.5), length, count)
 
 
-def test_frames(rule: Rule, count: int, segments: int, clips: int = 1, length: int = 1, window: int = WINDOW) -> Array:
+def fixed_frames(rule: Rule, count: int, segments: int, clips: int = 1, length: int = 1, window: int = WINDOW) -> Array:
     """(clips, segments * length) frames of the clips of a final test; nothing is random.
 
     uniform: the middle of each segment; a second clip (TSM's 'twice sample') has the start of each segment; from

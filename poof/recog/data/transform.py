@@ -35,7 +35,7 @@ def random_crop(frames: Array, size: int, rng: np.random.Generator, scales: Sequ
     return resize(frames[:, top : top + h, left : left + w], size, size)
 
 
-def test_crops(frames: Array, size: int, crops: Crops = "center", short: int | None = None) -> list[Array]:
+def fixed_crops(frames: Array, size: int, crops: Crops = "center", short: int | None = None) -> list[Array]:
     """Crops of a test: the shorter side becomes `short` (default size * 256 / 224), each crop is size x size.
 
     center; three: along the longer side; five: corners and centre; ten: five and their mirror images.

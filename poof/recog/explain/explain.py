@@ -14,8 +14,8 @@ from poof.errors import PoofError
 from poof.progress import Track, silent
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
-from poof.recog.data.sampling import WINDOW, Rule, test_frames
-from poof.recog.data.transform import normalise, test_crops, to_tensor
+from poof.recog.data.sampling import WINDOW, Rule, fixed_frames
+from poof.recog.data.transform import fixed_crops, normalise, to_tensor
 from poof.recog.explain.gradcam import Heat, grad_cam
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
 from poof.recog.model import Recognizer
@@ -68,10 +68,10 @@ def explain(
             raise PoofError(f"unknown class '{name}'; the network knows {', '.join(names)}")
     record = Record(source, 0, line=str(source))
     count = FrameCounts().of(record)
-    numbers = test_frames(rule, count, model.segments, 1, model.per_segment, WINDOW)[0]
+    numbers = fixed_frames(rule, count, model.segments, 1, model.per_segment, WINDOW)[0]
     frames = read_frames(record, numbers)
     height, width = frames.shape[1:3]
-    clip = test_crops(frames, model.size)[0]
+    clip = fixed_crops(frames, model.size)[0]
     device = next(model.parameters()).device
     inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
     wanted: list[int | None] = [names.index(name) for name in classes] or [None]
@@ -103,7 +103,7 @@ def mean_diagnostics(rows: Sequence[dict[str, dict[str, float]]]) -> list[dict[s
 
 
 def _seen_part(width: int, height: int, size: int) -> tuple[int, int, int, int]:
-    """x, y, width, height in source pixels of the centre crop that `test_crops` takes."""
+    """x, y, width, height in source pixels of the centre crop that `fixed_crops` takes."""
     side = min(width, height) * size / round(size * 256 / 224)
     side = min(round(side), width, height)
     return (width - side) // 2, (height - side) // 2, side, side
