@@ -115,7 +115,11 @@ def evaluate(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Accuracy of predictions at thresholds, whole, per joint and per video, compared with each other."""
+    """Accuracy of predictions at thresholds, whole, per joint and per video, compared with each other.
+
+    Every point that a person labelled is judged, except where the prediction's own file has it from a person; what was
+    not predicted is wrong. Several predictions are judged by the same points and compared with the first.
+    """
     del debug
     from rich.console import Console
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError
-from poof.evaluation.significance import Interval, cluster_numbers, interval, mcnemar_of, resampled_means, unanimous
+from poof.evaluation.significance import Interval, cluster_numbers, interval, mcnemar_of, resampled_means
 
 Array = np.ndarray
 Resample = Literal["auto", "frame", "video"]
@@ -27,7 +27,7 @@ class Comparison:
     intervals
         One row a prediction and measure ('acc@20' ..., and 'error', the mean Euclidean error in px of the video over
         the points that all predictions have): columns prediction, measure, value, low, high. Where all points are
-        right, or none is, the interval is that of `significance.unanimous`.
+        right, or none is, there is no interval (NaN): resampling cannot see what has not happened yet.
     pairs
         One row a prediction other than the baseline and measure: prediction, baseline, measure, difference (prediction
         minus baseline) with low, high; for accuracies only_prediction and only_baseline (points that only one got
@@ -104,8 +104,6 @@ def compare_points(
     for measure, values, means, drawn in _resampled(points, thresholds, clusters, samples, seed):
         for i, name in enumerate(names):
             own = interval(means[i], drawn[:, i], level)
-            if measure != "error" and own.value in (0.0, 1.0):
-                own = unanimous(own.value, settings["clusters"], level)
             intervals.append({"prediction": name, "measure": measure} | _row("value", own))
             if i != base:
                 row: dict[str, Any] = {"prediction": name, "baseline": baseline, "measure": measure}

@@ -82,7 +82,7 @@ def mcnemar_of(first: Array, second: Array, method: Literal["auto", "exact", "ch
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its bootstrap interval [low, high]; low and high are NaN where there is but one cluster."""
+    """An estimate with its bootstrap interval; low and high are NaN where there is one cluster or no spread."""
 
     value: float
     low: float
@@ -119,8 +119,6 @@ def paired_bootstrap(
     PoofError
         If `samples` is below 1 or `level` outside (0, 1).
     """
-    if samples < 1 or not 0 < level < 1:
-        raise PoofError("the bootstrap needs at least one sample and a level between 0 and 1")
     means, drawn = resampled_means(values, clusters, samples, seed)
     each = range(len(means))
     alone = [interval(means[a], drawn[:, a], level) for a in each]
@@ -154,21 +152,17 @@ def resampled_means(values: Array, clusters: Array, samples: int = 1000, seed: i
 
 
 def interval(value: float, draws: Array, level: float = 0.95) -> Interval:
-    """The percentile interval of (samples,) draws around a value."""
+    """The percentile interval of (samples,) draws around a value.
+
+    Draws that are all the same (every point right, say) tell nothing of what other points would give: low and high are
+    NaN then, rather than a certainty of 100 %.
+    """
     if not 0 < level < 1:
         raise PoofError("the bootstrap needs a level between 0 and 1")
+    if np.ptp(draws) < 1e-12:
+        return Interval(float(value), float("nan"), float("nan"))
     low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
     return Interval(float(value), float(low), float(high))
-
-
-def unanimous(share: float, clusters: int, level: float = 0.95) -> Interval:
-    """The interval of a share that is 0 or 1 in every cluster, where resampling sees no spread and claims certainty.
-
-    Clopper and Pearson's for one trial a cluster: with a = (1 - level) / 2 and n clusters, 0 reaches up to 1 - a^(1/n)
-    and 1 down to a^(1/n); 9 frames without a miss still allow for 66 %.
-    """
-    reach = ((1 - level) / 2) ** (1 / clusters)
-    return Interval(share, 0.0, 1 - reach) if share == 0 else Interval(share, reach, 1.0)
 
 
 def cluster_numbers(*keys: Sequence[object] | Array) -> Array:
