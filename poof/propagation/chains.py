@@ -70,6 +70,15 @@ class State:
             np.where(set_, False if hidden is None else hidden, self.hidden),
         )
 
+    def rounded(self) -> State:
+        """The state as float32 keeps it, so that a chain taken over from a file goes on exactly as one that ran on."""
+        return State(
+            self.xy.astype(np.float32).astype(np.float64),
+            self.cycle.astype(np.float32).astype(np.float64),
+            self.anchor,
+            self.hidden,
+        )
+
     def only(self, keep: np.ndarray) -> State:
         """The state with the chains outside `keep` (K,) ended."""
         return State(

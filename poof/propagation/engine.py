@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +11,14 @@ import numpy as np
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet, Visible
 from poof.propagation.chains import BACKWARD, FORWARD, Passage, State, Stepper
-from poof.propagation.regions import Box, Layout, box_around, plan_layouts
-from poof.propagation.segment_flow import Pair, RegionFlow, Rough, RoughFlow, fine_flows
+from poof.propagation.following import layouts_around, whole_frame
+from poof.propagation.frames import SegmentFrames
+from poof.propagation.memo import Memo, fingerprint, key_of
+from poof.propagation.moves import Moves, pack, unpack
+from poof.propagation.segment_flow import Pair, RoughFlow, fine_flows
 from poof.propagation.segments import Segment, plan_segments, reach
 from poof.propagation.settings import Settings
 from poof.video.base import Video
-
-PREFETCH = 8
-"""Frames that are decoded ahead of the flow."""
 
 
 @dataclass
@@ -54,6 +52,16 @@ class _Kept:
     joined: bool  # whether the pair before it is the previous one in the queue
 
 
+@dataclass
+class _Work:
+    """A segment, and what is known of it from earlier runs."""
+
+    segment: Segment
+    key: str
+    known: dict[str, np.ndarray] | None
+    needed: bool  # whether its flows must be computed
+
+
 class Engine:
     """Runs the chains of every instance of a label set through a video.
 
@@ -67,10 +75,17 @@ class Engine:
         One or more flow estimators; each gives chains of its own.
     settings
         See `Settings`.
+    memo
+        Where finished segments are kept and found again; None keeps nothing.
     """
 
     def __init__(
-        self, video: Video, anchors: LabelSet, estimators: Sequence[FlowEstimator], settings: Settings
+        self,
+        video: Video,
+        anchors: LabelSet,
+        estimators: Sequence[FlowEstimator],
+        settings: Settings,
+        memo: Memo | None = None,
     ) -> None:
         self._video = video
         self._settings = settings
@@ -80,218 +95,208 @@ class Engine:
         self._count = len(anchors.skeleton)
         self._labels = {key: points.xy.astype(np.float64) for key, points in anchors.instances.items()}
         self._hidden = {key: points.visible == Visible.OCCLUDED for key, points in anchors.instances.items()}
-        self._sides = {i: max(subject_sides(anchors, i).values()) for i in self._instances}
-        self.segments = plan_segments(anchors.frames, settings.radius)
-        covered = sorted({f for s in self.segments for f in range(s.start, s.stop + 1)})
+        self._reach = reach(settings.radius) if settings.method == "blend" else settings.radius
+        thesis = settings.backward == "thesis"
+        self._stepper = Stepper(
+            video.size, self._reach, thesis, settings.interpolation, body=settings.method == "blend"
+        )
+        self._forward_only = thesis
+        segments = plan_segments(anchors.frames, settings.radius)
+        covered = sorted({f for s in segments for f in range(s.start, s.stop + 1)})
         self._passages = {
             i: [(Passage.empty(covered, self._count), Passage.empty(covered, self._count)) for _ in estimators]
             for i in self._instances
         }
-        self._stepper = Stepper(
-            video.size,
-            reach(settings.radius) if settings.method == "blend" else settings.radius,
-            settings.backward == "thesis",
-            settings.interpolation,
-            body=settings.method == "blend",
-        )
-        self._forward_only = settings.backward == "thesis"
-        self._live = {i: [State.none(self._count) for _ in estimators] for i in self._instances}
+        self._live = self._nothing()
         self._kept: deque[_Kept] = deque()
         self._cuts: list[int] = []
         self._end: int | None = None
+        self._memo = memo
+        self._work = self._plan(segments)
 
     @property
     def total(self) -> int:
-        """Number of pairs of frames, if the video is long enough for all of them."""
-        return sum(len(s.pairs) for s in self.segments)
+        """Number of pairs of frames that need flow, if the video is long enough for all of them."""
+        return sum(len(work.segment.pairs) for work in self._work if work.needed)
 
     def run(self) -> Iterator[int]:
         """Work through the video; gives the number of each pair's first frame once it is done."""
         images: list[np.ndarray] = []
-        with _Frames(self._video, self.segments) as frames:
-            for segment in self.segments:
-                held = images[-1:] if segment.joined and images else []
-                images = held + frames.take(segment.start + len(held), segment.stop)
-                if len(images) <= segment.stop - segment.start:
-                    self._end = segment.start + len(images)
-                if images:
-                    yield from self._segment(segment, images)
+        with SegmentFrames(self._video, [work.segment for work in self._work if work.needed]) as frames:
+            for work in self._work:
+                segment = work.segment
+                if not segment.joined:
+                    self._live = self._nothing()
+                    self._kept.clear()
+                if not work.needed:
+                    assert work.known is not None
+                    images = []
+                    self._replay(segment, work.known)
+                else:
+                    held = images[-1:] if segment.joined else []
+                    images = held + frames.take(segment.start + len(held), segment.stop)
+                    if images:
+                        yield from self._segment(work, images)
+                    if len(images) <= segment.stop - segment.start:
+                        self._end = segment.start + len(images)
                 if self._end is not None:
-                    return
+                    break
+        if self._memo is not None:
+            self._memo.trim()
 
     def result(self) -> Passages:
         """What `run` found."""
-        any_ = next(iter(self._passages.values()))[0][0].frames
-        exist = any_ if self._end is None else any_[any_ < self._end]
+        covered = next(iter(self._passages.values()))[0][0].frames
+        exist = covered if self._end is None else covered[covered < self._end]
         return Passages(exist, self._passages, sorted(set(self._cuts)), self._end)
+
+    # ------------------------------------------------------------------------------------------------ what to work on
+
+    def _plan(self, segments: Sequence[Segment]) -> list[_Work]:
+        """Every segment with what earlier runs left of it, and whether its flows are needed now."""
+        mark = fingerprint(self._video) if self._memo is not None else None
+        if self._memo is None or mark is None:
+            self._memo = None
+            return [_Work(segment, "", None, True) for segment in segments]
+        common = key_of(
+            mark,
+            {k: v for k, v in self._settings.describe().items() if k not in ("overlap", "min_confidence")},
+            [e.describe() for e in self._estimators],
+            self._count,
+        )
+        flow_keys: list[str] = []
+        plan: list[_Work] = []
+        for index, segment in enumerate(segments):
+            ends = [
+                part
+                for (frame, i), xy in sorted(self._labels.items())
+                if frame in (segment.start, segment.stop)
+                for part in (frame, i, xy, self._hidden[frame, i])
+            ]
+            carried = segment.joined and self._crossed(segment.start, -1)
+            flow_keys.append(
+                key_of(common, segment.start, segment.stop, segment.joined, *ends, flow_keys[-1] if carried else "")
+            )
+            behind = self._behind(segments, index)
+            key = key_of(flow_keys[-1], [flow_keys[b] for b in behind])
+            known = self._memo.get(key)
+            plan.append(_Work(segment, key, known, known is None))
+            if known is None:
+                for b in behind:
+                    plan[b].needed = True
+        return plan
+
+    def _behind(self, segments: Sequence[Segment], index: int) -> list[int]:
+        """The earlier segments that backward chains from the end of a segment run into."""
+        behind: list[int] = []
+        if not segments[index].stops_at_anchor or not self._crossed(segments[index].start, 1, segments[index].stop):
+            return behind
+        while segments[index].joined and segments[index].start > segments[index].stop - reach(self._settings.radius):
+            index -= 1
+            behind.append(index)
+            if len(behind) > reach(self._settings.radius):
+                break
+        return behind
+
+    def _crossed(self, frame: int, side: int, label: int | None = None) -> bool:
+        """Whether chains run on through a labelled frame, because it lacks keypoints that are labelled beside it.
+
+        `side` -1 looks at the labels of the reach before the frame, 1 at those of the frame `label` behind it.
+        """
+        for i in self._instances:
+            here = np.isfinite(self._labels.get((frame, i), np.full((self._count, 2), np.nan))).all(axis=1)
+            near = range(frame - self._reach, frame) if side < 0 else (label,)
+            for other in near:
+                there = self._labels.get((other, i)) if other is not None else None
+                if there is not None and (np.isfinite(there).all(axis=1) & ~here).any():
+                    return True
+        return False
+
+    def _nothing(self) -> dict[int, list[State]]:
+        return {i: [State.none(self._count) for _ in self._estimators] for i in self._instances}
 
     # ------------------------------------------------------------------------------------------------ one segment
 
-    def _segment(self, segment: Segment, images: list[np.ndarray]) -> Iterator[int]:
-        if not segment.joined:
-            self._live = {i: [State.none(self._count) for _ in self._estimators] for i in self._instances}
-            self._kept.clear()
+    def _segment(self, work: _Work, images: list[np.ndarray]) -> Iterator[int]:
+        """Compute the flows of a segment and run the chains through it."""
+        segment = work.segment
+        self._restart(segment)
+        rough = self._rough.segment([self._rough.shrink(image) for image in images])
+        pairs = len(images) - 1
+        complete = pairs == len(segment.pairs)
+        if self._settings.crop:
+            starts = {i: states[0] for i, states in self._live.items()}
+            stops = {i: self._start(segment.stop, i) for i in self._instances} if complete else {}
+            layouts = layouts_around(rough, pairs, starts, stops, self._video.size, self._settings)
+        else:
+            layouts = [whole_frame(self._instances, self._video.size, self._settings)] * pairs
+        flows = [fine_flows(images, layouts, rough.cuts, e, self._forward_only) for e in self._estimators]
+        ahead: Moves = {(i, e): [] for i in self._instances for e in range(len(self._estimators))}
+        for index, flow in enumerate(zip(*flows)):
+            frame = segment.start + index
+            self._kept.append(_Kept(frame, list(flow), index > 0 or segment.joined))
+            for i, e in ahead:
+                self._live[i][e] = self._stepper.step(self._live[i][e], flow[e], frame, FORWARD, i).rounded()
+                ahead[i, e].append((frame + 1, self._live[i][e]))
+            while self._kept[0].frame < frame + 1 - reach(self._settings.radius):
+                self._kept.popleft()
+            yield frame
+        back = self._go_back(segment.stop) if segment.stops_at_anchor and complete else {}
+        cuts = [segment.start + c + 1 for c in rough.cuts]
+        end = -1 if complete else len(images) + segment.start
+        stored = pack("ahead", ahead) | pack("back", back) | {"cuts": np.array(cuts, int), "end": np.array(end)}
+        self._take_over(stored)
+        if self._memo is not None and self._video.damage is None:
+            self._memo.put(work.key, stored)
+
+    def _replay(self, segment: Segment, known: dict[str, np.ndarray]) -> None:
+        """Take a segment over from an earlier run."""
+        self._restart(segment)
+        self._take_over(known)
+        for (i, e), moves in unpack("ahead", known).items():
+            self._live[i][e] = moves[-1][1] if moves else self._live[i][e]
+        if int(known["end"]) >= 0:
+            self._end = int(known["end"])
+
+    def _take_over(self, stored: dict[str, np.ndarray]) -> None:
+        """Record what a segment gave."""
+        for direction, name in enumerate(("ahead", "back")):
+            for (i, e), moves in unpack(name, stored).items():
+                for frame, state in moves:
+                    self._passages[i][e][direction].record(frame, state)
+        self._cuts += stored["cuts"].tolist()
+
+    def _restart(self, segment: Segment) -> None:
+        """Start chains from the labels of the segment's first frame."""
         for i in self._instances:
             if (segment.start, i) in self._labels:
                 start = segment.start, self._labels[segment.start, i], self._hidden[segment.start, i]
                 self._live[i] = [state.restart(*start) for state in self._live[i]]
-        rough = self._rough.segment([self._rough.shrink(image) for image in images])
-        self._cuts += [segment.start + c + 1 for c in rough.cuts]
-        layouts = self._layouts(segment, rough, len(images) - 1)
-        flows = [
-            fine_flows(images, layouts, rough.cuts, estimator, self._forward_only) for estimator in self._estimators
-        ]
-        for index, pairs in enumerate(zip(*flows)):
-            frame = segment.start + index
-            self._kept.append(_Kept(frame, list(pairs), index > 0 or segment.joined))
-            for i in self._instances:
-                for e, pair in enumerate(pairs):
-                    self._live[i][e] = self._stepper.step(self._live[i][e], pair, frame, FORWARD, i)
-                    self._passages[i][e][0].record(frame + 1, self._live[i][e])
-            while self._kept and self._kept[0].frame < frame + 1 - reach(self._settings.radius):
-                self._kept.popleft()
-            yield frame
-        if segment.stops_at_anchor and len(images) == segment.stop - segment.start + 1:
-            self._go_back(segment.stop)
 
-    def _go_back(self, stop: int) -> None:
+    def _start(self, frame: int, instance: int) -> State:
+        """Chains from the labels of an anchor frame alone."""
+        nothing = State.none(self._count)
+        if (frame, instance) not in self._labels:
+            return nothing
+        return nothing.restart(frame, self._labels[frame, instance], self._hidden[frame, instance])
+
+    def _go_back(self, stop: int) -> Moves:
         """Run the backward chains from the labels of an anchor frame through the kept pairs."""
+        back: Moves = {}
         for i in self._instances:
             if (stop, i) not in self._labels:
                 continue
             for e in range(len(self._estimators)):
-                state = State.none(self._count).restart(stop, self._labels[stop, i], self._hidden[stop, i])
+                moves = back.setdefault((i, e), [])
+                state = self._start(stop, i)
                 for kept in reversed(self._kept):
                     state = self._stepper.step(state, kept.pairs[e], kept.frame + 1, BACKWARD, i)
                     if not state.running.any():
                         break
-                    self._passages[i][e][1].record(kept.frame, state)
+                    moves.append((kept.frame, state))
                     arrived = self._labels.get((kept.frame, i))
                     if arrived is not None:
                         state = state.only(~np.isfinite(arrived).all(axis=1))
                     if not kept.joined:
                         break
-
-    def _layouts(self, segment: Segment, rough: Rough, pairs: int) -> list[Layout]:
-        """Where to look for the flow in each pair of the segment."""
-        size, settings = self._video.size, self._settings
-        boxes: list[dict[int, Box]]
-        whole: Box = (0.0, 0.0, float(size[0] - 1), float(size[1] - 1))
-        if not settings.crop:
-            boxes = [dict.fromkeys(self._instances, whole)] * pairs
-            return plan_layouts(boxes, size, size[0] * size[1], settings.max_size)
-        ways = {i: self._rough_way(segment, rough, pairs, i) for i in self._instances}
-        boxes = []
-        for index in range(pairs):
-            here: dict[int, Box] = {}
-            for i, way in ways.items():
-                box = box_around(way[index : index + 2].reshape(-1, 2), self._sides[i], _fastest(way, index))
-                if box is not None:
-                    here[i] = box
-            boxes.append(here or {self._instances[0]: whole})
-        return plan_layouts(boxes, size, settings.area, settings.max_size)
-
-    def _rough_way(self, segment: Segment, rough: Rough, pairs: int, instance: int) -> np.ndarray:
-        """(pairs + 1, 2 K, 2): where the keypoints come by, forwards from the left and backwards from the right."""
-        stepper = Stepper(self._video.size, 10**9)
-        way = np.full((pairs + 1, 2 * self._count, 2), np.nan)
-        coarse = [
-            Pair(Layout((f.region,), {}), [RegionFlow(f, b)], index in rough.cuts)
-            for index, (f, b) in enumerate(rough.flows)
-        ]
-        state = self._live[instance][0]
-        way[0, : self._count] = state.xy
-        for index in range(pairs):
-            state = stepper.step(state, coarse[index], segment.start + index, FORWARD, instance)
-            way[index + 1, : self._count] = state.xy
-        if (segment.stop, instance) in self._labels and pairs == len(segment.pairs):
-            state = State.none(self._count).restart(segment.stop, self._labels[segment.stop, instance])
-            way[pairs, self._count :] = state.xy
-            for index in reversed(range(pairs)):
-                state = stepper.step(state, coarse[index], segment.start + index + 1, BACKWARD, instance)
-                way[index, self._count :] = state.xy
-        return way
-
-
-def subject_sides(anchors: LabelSet, instance: int) -> dict[int, float]:
-    """Longer side of a subject in pixels, by anchor frame.
-
-    From the box of the label file or, without one, from the points. An anchor with fewer than half of the instance's
-    usual points (a single corrected point, say) takes the median of the others; a subject of one point counts 40 px.
-    """
-    raw: dict[int, float] = {}
-    counts: dict[int, int] = {}
-    for (frame, i), points in anchors.instances.items():
-        if i == instance:
-            extent = points.extent()
-            counts[frame] = int(points.labelled.sum())
-            boxed = points.box if points.box is not None and max(points.box[2:]) > 0 else extent
-            raw[frame] = max(float(boxed[2]), float(boxed[3])) if boxed is not None else 0.0
-    usual = max(counts.values())
-    good = [raw[f] for f in raw if counts[f] * 2 >= usual and raw[f] > 0]
-    typical = float(np.median(good)) if good else 40.0
-    return {f: raw[f] if counts[f] * 2 >= usual and raw[f] > 0 else typical for f in raw}
-
-
-def _fastest(way: np.ndarray, index: int) -> float:
-    """Fastest step of a point around a pair, pixels."""
-    steps = np.diff(way[max(0, index - 1) : index + 3], axis=0)
-    lengths = np.hypot(steps[..., 0], steps[..., 1])
-    return float(np.nanmax(lengths)) if np.isfinite(lengths).any() else 0.0
-
-
-class _Frames:
-    """The frames of the segments in order, decoded in a thread of their own a little ahead of the work."""
-
-    def __init__(self, video: Video, segments: Sequence[Segment]) -> None:
-        self._video = video
-        self._wanted = {f for s in segments for f in range(s.start, s.stop + 1)}
-        self._queue: queue.Queue[tuple[int, np.ndarray] | BaseException | None] = queue.Queue(PREFETCH)
-        self._stop = threading.Event()
-        self._ended = False
-        self._thread = threading.Thread(target=self._read, name="frames", daemon=True)
-
-    def __enter__(self) -> _Frames:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self._thread.join()
-
-    def take(self, first: int, last: int) -> list[np.ndarray]:
-        """The frames first..last; fewer where the video ends."""
-        images: list[np.ndarray] = []
-        while len(images) <= last - first and not self._ended:
-            item = self._queue.get()
-            if item is None:
-                self._ended = True
-            elif isinstance(item, BaseException):
-                raise item
-            else:
-                images.append(item[1])
-        return images
-
-    def _read(self) -> None:
-        try:
-            for number, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
-                if number in self._wanted:
-                    self._put((number, image))
-                if self._stop.is_set():
-                    return
-            self._put(None)
-        except BaseException as error:
-            self._put(error)
-
-    def _put(self, item: tuple[int, np.ndarray] | BaseException | None) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
+        return back

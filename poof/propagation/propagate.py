@@ -13,10 +13,12 @@ from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Source, Visible
 from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
-from poof.propagation.engine import Engine, Passages, subject_sides
+from poof.propagation.engine import Engine, Passages
 from poof.propagation.evidence import Evidence, gather
+from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
 from poof.propagation.settings import Settings
+from poof.propagation.subject import subject_sides
 from poof.video.base import Video
 
 
@@ -26,6 +28,7 @@ def propagate(
     flow: FlowEstimator | Sequence[FlowEstimator] | None = None,
     settings: Settings | None = None,
     track: Track = silent,
+    memo: Memo | None = None,
 ) -> LabelSet:
     """Labels for the frames up to R before and after each human label (Gebotys 2022, section 3.2).
 
@@ -41,6 +44,9 @@ def propagate(
         Radius, method and so on; the defaults of `Settings`.
     track
         Shows progress.
+    memo
+        Keeps finished parts on disk, see `Memo`; then an interrupted run goes on where it stopped, and labels that were
+        added or changed re-run only the windows they touch.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def propagate(
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
     check_fit(anchors, video.size, None, video.name)
-    engine = Engine(video, anchors, estimators, settings)
+    engine = Engine(video, anchors, estimators, settings, memo)
     for _ in track(engine.run(), "propagating", engine.total):
         pass
     passages = engine.result()
@@ -99,9 +105,7 @@ def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
     return anchors.replace(instances={key: p for key, p in anchors.instances.items() if key[0] < end})
 
 
-def chains_of(
-    anchors: LabelSet, instance: int, passages: Passages
-) -> tuple[list[Evidence], np.ndarray, np.ndarray]:
+def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray, np.ndarray]:
     """The evidence of every chain of an instance, with the human points (F, K, 2) and which are occluded (F, K)."""
     frames, count = passages.frames, len(anchors.skeleton)
     human = np.full((len(frames), count, 2), np.nan)
@@ -129,9 +133,7 @@ def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -
     return nearest(chains, frames, settings.radius)
 
 
-def _fill(
-    result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]
-) -> None:
+def _fill(result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]) -> None:
     """Add an instance's propagated points to the result."""
     frames = passages.frames
     chains, human, occluded = chains_of(result, instance, passages)

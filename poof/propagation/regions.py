@@ -21,7 +21,7 @@ MARGIN = 0.2
 """Margin around the points, in longer sides of the subject; half a subject's fastest step comes on top."""
 SQUARE = 0.75
 """Least ratio of the short side of a rectangle to its long side: limbs that move out of a narrow box stay inside."""
-AREA = 410_000
+AREA = 330_000
 """Pixels of a rectangle as it is shown to the estimator, when that is neither too small nor enlarged too much."""
 ENLARGE = 3.0
 """Most that a rectangle is enlarged."""
