@@ -39,7 +39,7 @@ from poof.pose.targets import heatmap_targets
 from poof.pose.validation import validate
 from poof.progress import Track, silent
 
-SAVE_SECONDS = 600.0  # between checkpoints when rounds take longer
+SAVE_SECONDS = 300.0  # between writings of last.pt, which may be a gigabyte
 _ROUNDS = 25  # validations in a short run; a long one validates once an epoch
 _LOOK = 20  # steps between looks at the loss on a GPU, where looking means waiting
 
@@ -192,10 +192,10 @@ def train_pose(
             unseen.append(loss.detach())
             end_of_round = done % round_steps == 0 or done == steps
             stop = interrupted.is_set()
-            save_now = end_of_round or stop or time.monotonic() - saved_at > SAVE_SECONDS
-            if save_now or where.type == "cpu" or len(unseen) == _LOOK:
+            save_now = done == steps or stop or time.monotonic() - saved_at > SAVE_SECONDS
+            if save_now or end_of_round or where.type == "cpu" or len(unseen) == _LOOK:
                 values = torch.stack(unseen).tolist()
-                _check_finite(values, done - len(values), last)
+                _check_finite(values, done - len(values), [last, best])
                 pending.extend(values)
                 unseen.clear()
             if end_of_round:
@@ -207,13 +207,15 @@ def train_pose(
                     row |= {"val_error": found["error"]}
                     row |= {f"val_accuracy_{t}": a for t, a in found["accuracy"].items()}
                     model.validation, model.confidence = found, _pair(found["confidence"])
+                    if found["score"] > top_score:
+                        top_score = found["score"]
+                        save_checkpoint(best, model.as_dict())
                 history.append(row)
-                if not len(judged) or model.validation["score"] > top_score:
-                    top_score = model.validation.get("score", top_score)
-                    save_checkpoint(best, model.as_dict())
                 write_curves(folder / "curves.csv", history)
             if save_now:
                 save(done)
+                if not len(judged):
+                    save_checkpoint(best, model.as_dict())
                 saved_at = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
@@ -271,11 +273,12 @@ def _average(kept: nn.Module, network: nn.Module, decay: float, step: int) -> No
             mean.copy_(new)
 
 
-def _check_finite(losses: Sequence[float], first: int, last: Path) -> None:
+def _check_finite(losses: Sequence[float], first: int, checkpoints: Sequence[Path]) -> None:
     """Stop at the first loss that is no number; `first` is the step (from 0) of the first of `losses`."""
     for step, value in enumerate(losses, first + 1):
         if not math.isfinite(value):
-            kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was written yet"
+            good = [path for path in checkpoints if path.exists()]
+            kept = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was written yet"
             raise PoofError(f"step {step}: the loss is {value}, training stops; {kept}; try a lower --rate")
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
 
-from poof.errors import PoofWarning
 from poof.pose.data import CropStore, still_batches
 from poof.pose.decoding import decode
 from poof.pose.model import PoseModel
@@ -76,7 +74,9 @@ def judge(offsets: Array, peaks: Array, known: Array) -> dict[str, Any]:
 
 
 def fit_confidence(peaks: Array, right: Array) -> list[float] | None:
-    """[a, b] so that 1 / (1 + exp(-(a + b peak))) is the chance that a point is right; None with too few points.
+    """[a, b] so that 1 / (1 + exp(-(a + b peak))) is the chance that a point is right.
+
+    None with too few points, or where higher peaks are not surer.
 
     Logistic regression by Newton's method with Platt's (1999) softened targets, which keep a perfect separation from
     running away.
@@ -94,7 +94,4 @@ def fit_confidence(peaks: Array, right: Array) -> list[float] | None:
         weights += np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-6:
             break
-    if weights[1] <= 0:
-        warnings.warn("validation: higher peaks are not surer; confidence is the plain peak height", PoofWarning, 2)
-        return None
-    return [float(v) for v in weights]
+    return [float(v) for v in weights] if weights[1] > 0 else None

@@ -1,0 +1,109 @@
+"""`poof train` and `poof predict` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from card import card_video
+from typer.testing import CliRunner
+
+from poof.cli.predict import predict
+from poof.cli.train import train
+from poof.errors import PoofError
+from poof.labels import load_labels, save_labels
+from poof.pose import Pair
+from poof.video import VideoWriter
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> typer.Typer:
+    """Both commands, in a folder with a video and labels of the card."""
+    monkeypatch.chdir(tmp_path)
+    for name, pair in (("a", card_video(6)), ("b", card_video(3, seed=5))):
+        write(Path(f"{name}.mp4"), pair)
+        save_labels(pair.labels, f"{name}.json")
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command("train")(train)
+    app.command("predict")(predict)
+    return app
+
+
+def write(path: Path, pair: Pair) -> None:
+    with VideoWriter(path, 25, pair.video.size, lossless=True) as writer:
+        for _, image in pair.video.frames():
+            writer.write(image)
+
+
+TRAIN = ["train", "--data", "a.json", "--video", "a.mp4", "--val", "b.json", "--val-video", "b.mp4", "-o", "run",
+         "--body", "resnet18", "--stages", "1", "--input-size", "64x64", "--batch", "2", "--epochs", "1",
+         "--device", "cpu"]  # fmt: skip
+
+
+def run(app: typer.Typer, *arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_train_then_predict(app: typer.Typer) -> None:
+    shown = run(app, *TRAIN, "--json", "run.json", "--quiet")
+    assert shown == ""
+    assert sorted(p.name for p in Path("run").iterdir()) == ["best.pt", "curves.csv", "curves.png", "last.pt"]
+    report = json.loads(Path("run.json").read_text())
+    assert report["steps"] == 3
+    assert report["best_step"] == report["history"][0]["step"] == 3
+    shown = run(app, *TRAIN, "--force")
+    assert "6 training crops, 3 to judge by: validated on videos of their own" in shown
+    assert "3 steps of 2" in shown
+    assert "px of a 256x192 crop" in shown
+    assert "run/best.pt: the model" in shown
+    shown = run(app, "predict", "b.mp4", "--model", "run/best.pt", "--labels", "b.json", "--device", "cpu")
+    assert "b.predicted.json: 3 frames, 3 subjects, 12 keypoints" in shown
+    labels = load_labels("b.predicted.json")
+    assert labels.frames == [0, 1, 2]
+    assert set(labels.to_table()["source"]) == {"predicted"}
+    run(app, "predict", "--ensemble", "run/best.pt", "run/last.pt", "b.mp4", "-o", "b.csv", "--stop", "1")
+    assert Path("b.csv").read_text().count("\n") == 5
+
+
+def test_resume_and_refusals(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def error(*arguments: str) -> str:
+        with pytest.raises(PoofError) as caught:
+            CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "holds no run to resume" in error(*TRAIN, "--resume")
+
+    def interrupted(*_: object, **__: object) -> None:
+        (Path("run") / "last.pt").write_bytes(b"")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("poof.pose.train_pose", interrupted)
+        assert error(*TRAIN) == "run: stopped; the same command with --resume goes on from here"
+    assert "run: holds a run already; go on with --resume, overwrite with --force" in error(*TRAIN)
+    Path("run/last.pt").unlink()
+    assert "1 label files and 0 videos; give one --video for each" in error("train", "--data", "a.json")
+    assert "1 label files and 0 videos; give one --val-video" in error(*TRAIN[:7])
+    assert "there is no such file" in error("train", "--data", "a.json", "--video", "none.mp4")
+    assert "an input size is HEIGHTxWIDTH" in error(*TRAIN, "--input-size", "big")
+    assert "a batch of 99 is larger than the 6 training examples" in error(*TRAIN, "--batch", "99")
+    assert "no pose model; give one with --model" in error("predict", "a.mp4")
+    assert "takes one video, not 2 (a.mp4, b.mp4)" in error("predict", "a.mp4", "b.mp4", "--model", "x.pt")
+    assert "either --model or --ensemble" in error("predict", "a.mp4", "y.pt", "--model", "x.pt")
+    assert "x.pt: there is no such checkpoint" in error("predict", "a.mp4", "--model", "x.pt")
+    both = ("--labels", "a.json", "--boxes", "a.csv")
+    assert "either --labels or --boxes" in error("predict", "a.mp4", "--model", "x.pt", *both)
+
+
+def test_a_stopped_run_goes_on(app: typer.Typer) -> None:
+    run(app, *TRAIN, "--quiet")
+    before = Path("run/best.pt").read_bytes()
+    Path("run/curves.png").unlink()
+    run(app, *TRAIN, "--resume", "--quiet")
+    assert Path("run/best.pt").read_bytes() == before
+    assert Path("run/curves.png").exists()

@@ -1,0 +1,125 @@
+"""Where the first weights come from; nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+from mspn_reference import random_state, run
+
+from poof import torchvision_ops
+from poof.errors import PoofError
+from poof.pose import initial as initial_module
+from poof.pose import initial_network, load_model
+from poof.pose.transfer import COCO_KEYPOINTS
+
+TWELVE = tuple(f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in "lr")
+
+
+def test_random_is_another_network_for_another_seed_and_the_same_for_the_same() -> None:
+    def first(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        network, fresh = initial_network(("a", "b"), stages=1, body="resnet18")
+        assert fresh == ["a", "b"]
+        return network.state_dict()["top.conv.conv.weight"]
+
+    assert torch.equal(first(0), first(0))
+    assert not torch.equal(first(0), first(1))
+
+
+@torch.no_grad()
+def test_mspn50_coco_comes_from_mmposes_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    state = random_state("mmpose", 1)
+    old = {name.replace("head.", "keypoint_head."): value for name, value in state.items()}
+
+    def fake(url: str, **options: Any) -> dict[str, Any]:
+        asked.append((url, options["weights_only"]))
+        return {"meta": {"epoch": 210}, "state_dict": old}
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fake)
+    network, fresh = initial_network(TWELVE, "mspn50-coco", stages=1)
+    assert asked == [
+        ("https://download.openmmlab.com/mmpose/top_down/mspn/mspn50_coco_256x192-8fbfb5d0_20201123.pth", True)
+    ]
+    assert fresh == []
+    images = torch.randn(1, 3, 64, 64)
+    expected = run(state, images, 1, "mmpose")[:, :, :, 5:]  # the thesis' twelve are COCO's last twelve
+    got = network.eval()(images)
+    assert (got - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert initial_module._MSPN_URLS[2].endswith("/2xmspn50_coco_256x192-c8765a5c_20201123.pth")
+
+
+def test_what_cannot_be_downloaded_is_said_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    with pytest.raises(PoofError, match=r"https://download.openmmlab.com/.*2xmspn50.*no route to host.*--init PATH"):
+        initial_network(TWELVE, "mspn50-coco")
+    torchvision_ops.ensure()
+    from torchvision.models import ResNet18_Weights
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", offline)
+    with pytest.raises(PoofError, match=r"https://download.pytorch.org/models/resnet18.*cannot be downloaded"):
+        initial_network(TWELVE, "imagenet", body="resnet18")
+
+
+def test_imagenet_fills_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchvision_ops.ensure()
+    from torchvision.models import ResNet18_Weights, resnet18
+
+    torch.manual_seed(2)
+    source = resnet18(weights=None).state_dict()
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", lambda *_, **__: source)
+    network, fresh = initial_network(("a",), "imagenet", stages=2, body="resnet18")
+    assert fresh == ["a"]
+    for stage in (0, 1):
+        name = f"stage{stage}.downsample.layer4.1.conv_bn_relu2.conv.weight"
+        assert torch.equal(network.state_dict()[name], source["layer4.1.conv2.weight"])
+
+
+def test_a_torchvision_file_works_as_well(tmp_path: Path) -> None:
+    torchvision_ops.ensure()
+    from torchvision.models import resnet18
+
+    path = tmp_path / "resnet18.pth"
+    torch.save(resnet18(weights=None).state_dict(), path)
+    network, _ = initial_network(("a",), str(path), stages=1)
+    assert network.body == "resnet18"
+
+
+@torch.no_grad()
+def test_official_files_want_their_channels_turned(tmp_path: Path) -> None:
+    state = random_state("official", 1, seed=2)
+    path = tmp_path / "mspn_1xstg_coco.pth"
+    torch.save({"model": state, "iteration": 96000}, path)
+    images = torch.randn(1, 3, 64, 64)
+    expected = run(state, images.flip(1), 1, "official")  # it was trained on BGR, ours are RGB
+    network, fresh = initial_network(COCO_KEYPOINTS, str(path))
+    assert fresh == []
+    assert (network.eval()(images) - expected).abs().max() < 1e-5 * expected.abs().max()
+    model = load_model(path)
+    assert model.skeleton.keypoints == COCO_KEYPOINTS
+    assert (model.network(images) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_files_that_do_not_fit_the_wish(tmp_path: Path) -> None:
+    path = tmp_path / "two.pth"
+    torch.save({"model": random_state("official", 2, 5)}, path)
+    for options, message in (
+        ({"stages": 1}, "two.pth: has stages 2, not 1; leave --stages out"),
+        ({"body": "resnet18"}, "two.pth: has body resnet50, not resnet18"),
+        ({}, "two.pth: has 5 heat maps without names, the labels have 3 keypoints"),
+    ):
+        with pytest.raises(PoofError, match=message):
+            initial_network(("a", "b", "c"), str(path), **options)  # type: ignore[arg-type]
+    network, fresh = initial_network(("a", "b", "c", "d", "e"), str(path))  # as many: taken to be the same ones
+    assert (network.stages, network.conv_bias, fresh) == (2, True, [])
+    with pytest.raises(PoofError, match="mspn50-coco is built on resnet50, not resnet18"):
+        initial_network(TWELVE, "mspn50-coco", body="resnet18")
+    with pytest.raises(PoofError, match="there is no such checkpoint"):
+        initial_network(TWELVE, str(tmp_path / "none.pt"))
