@@ -19,7 +19,7 @@ from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import VideoWriter, open_video
 
 RADIUS = 10
-FILES = ("video.mp4", "labels.json", "truth.json", "video.poof.json", "video.poof.csv", "video.poof.mp4", "video.poof.png")
+FILES = ("video.mp4", "labels.json", "truth.json", "video.poof.json", "video.poof.csv", "video.poof.overlay.mp4", "video.poof.sheet.png")
 
 
 @dataclass
@@ -63,8 +63,8 @@ def run_demo(folder: Path, force: bool = False, track: Track = silent) -> Demo:
     propagated = propagate(video, given, create_flow("dis"), Settings(radius=RADIUS), track)
     save_labels(propagated, paths["video.poof.json"], force=True)
     save_labels(propagated, paths["video.poof.csv"], force=True)
-    render_overlay(video, propagated, paths["video.poof.mp4"], True, track)
-    contact_sheet(video, propagated, paths["video.poof.png"], force=True)
+    render_overlay(video, propagated, paths["video.poof.overlay.mp4"], True, track)
+    contact_sheet(video, propagated, paths["video.poof.sheet.png"], force=True)
     methods = {
         "static copy": static_copy(given, RADIUS, video.count()),
         "straight lines": linear_interpolation(given, RADIUS, video.count()),

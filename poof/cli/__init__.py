@@ -13,11 +13,13 @@ import typer
 from poof.cli import common
 
 COMMANDS = (
-    ("demo", "poof.cli.demo"),
-    ("propagate", "poof.cli.propagate"),
-    ("convert", "poof.cli.convert"),
-    ("render", "poof.cli.render"),
+    ("demo", "poof.cli.demo", "demo"),
+    ("propagate", "poof.cli.propagate", "propagate"),
+    ("eval", "poof.cli.eval", "evaluate"),
+    ("convert", "poof.cli.convert", "convert"),
+    ("render", "poof.cli.render", "render"),
 )
+"""Name on the command line, module, function."""
 
 
 def build() -> typer.Typer:
@@ -33,8 +35,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(common.root)
-    for name, module in COMMANDS:
-        command = getattr(import_module(module), name.replace("-", "_"))
+    for name, module, function in COMMANDS:
+        command = getattr(import_module(module), function)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

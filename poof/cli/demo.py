@@ -35,5 +35,5 @@ def demo(
     console = Console()
     console.print(f"{given} labelled frames became {gained}. Against the exact truth, on points nobody labelled:")
     console.print(rows)
-    console.print(f"Look at {folder}/video.poof.mp4 and {folder}/video.poof.png. The same on your footage:")
+    console.print(f"Look at {folder}/video.poof.overlay.mp4 and {folder}/video.poof.sheet.png. The same on your footage:")
     console.print(f"  poof propagate {folder}/video.mp4 --labels {folder}/labels.json --radius 10 --render", soft_wrap=True)

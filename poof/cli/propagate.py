@@ -40,6 +40,9 @@ def propagate(
     min_confidence: Annotated[
         float, typer.Option("--min-confidence", help="Leave propagated points out below this (0 to 1).")
     ] = 0.0,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only what changed.")
+    ] = True,
     category: Annotated[
         str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
     ] = None,
@@ -56,6 +59,7 @@ def propagate(
     from poof.labels.io import format_for
     from poof.propagation import Settings, summarise
     from poof.propagation import propagate as run
+    from poof.propagation.memo import Memo, cache_folder
     from poof.video import open_video
 
     settings = Settings(
@@ -68,7 +72,7 @@ def propagate(
         min_confidence=min_confidence,
     )
     outputs = output or [Path(f"{video.resolve().stem}.poof.{ending}") for ending in ("json", "csv")]
-    pictures = [outputs[0].with_suffix(".mp4"), outputs[0].with_suffix(".png")] if render else []
+    pictures = [outputs[0].with_suffix(ending) for ending in (".overlay.mp4", ".sheet.png")] if render else []
     for path in [*outputs, *pictures, *([json_file] if json_file else [])]:
         check_output(path, force)
     for path in outputs:
@@ -79,7 +83,8 @@ def propagate(
     if not quiet:
         for estimator in estimators:
             typer.echo(f"flow: {estimator.reason or estimator.name}")
-    result = run(footage, given, estimators, settings, track(quiet))
+    memo = Memo(cache_folder() / "segments") if cache else None
+    result = run(footage, given, estimators, settings, track(quiet), memo)
     for path in outputs:
         save_labels(result, path, force)
     if render:
