@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="on the motion task; ucf101-mini gets twice as many")
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--weights", help="backbone weights: imagenet or a file; none by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the rows here, after each")
     args = parser.parse_args()
@@ -95,7 +96,7 @@ def ucf_mini(folder: Path, args: argparse.Namespace) -> tuple[ClipList, ClipList
 def build(modules: tuple[str, ...], classes: int, args: argparse.Namespace) -> Recognizer:
     """The same initial backbone for every row."""
     torch.manual_seed(args.seed)
-    return recog.build_model(args.backbone, modules, 8, classes, size=args.size, dropout=0.2)
+    return recog.build_model(args.backbone, modules, 8, classes, size=args.size, dropout=0.2, weights=args.weights)
 
 
 def one_row(

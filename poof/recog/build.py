@@ -34,7 +34,7 @@ def available() -> dict[str, list[str]]:
 
 def build_model(
     name: str,
-    modules: Sequence[Request] = (),
+    modules: Sequence[Request] | str = (),
     frames: int = 8,
     num_classes: int = 174,
     *,
@@ -73,7 +73,14 @@ def build_model(
             f"frames={frames}, num_classes={num_classes}, size={size}, dropout={dropout}: the first three must be at "
             "least 1, dropout in [0, 1)"
         )
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    modules = [modules] if isinstance(modules, str) else modules
+    config: dict[str, Any] = {
+        "name": name,
+        "frames": frames,
+        "num_classes": num_classes,
+        "size": size,
+        "dropout": dropout,
+    }
     if name in NETWORKS:
         network = NETWORKS[name]
         if modules:
@@ -104,10 +111,14 @@ def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
         name, knobs = request[0], dict(request[1])
     if name not in MODULES:
         raise unknown("module", name, list(MODULES))
-    valid = [*_knobs(MODULES[name].places, 1), *_knobs(MODULES[name], 1)]
-    for knob in knobs:
+    valid = _knobs(MODULES[name].places) | _knobs(MODULES[name])
+    for knob, value in knobs.items():
         if knob not in valid:
             raise PoofError(f"{name} has no knob '{knob}'; it has {', '.join(valid) or 'none'}")
+        if type(value) is not type(valid[knob]):
+            kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(valid[knob]), "a word")
+            usual = str(valid[knob]).lower() if isinstance(valid[knob], bool) else valid[knob]
+            raise PoofError(f"{name}: {knob}={value}: expected {kind}, as in {knob}={usual}")
     return name, knobs
 
 
@@ -210,12 +221,14 @@ def _make(name: str, knobs: Mapping[str, Any], shape: Shape, where: str) -> Temp
 
 
 def _split(name: str, knobs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    moving = _knobs(MODULES[name].places, 1)
+    moving = _knobs(MODULES[name].places)
     return {k: v for k, v in knobs.items() if k in moving}, {k: v for k, v in knobs.items() if k not in moving}
 
 
-def _knobs(function: Any, skip: int) -> list[str]:
-    return list(inspect.signature(function).parameters)[skip:]
+def _knobs(function: Any) -> dict[str, Any]:
+    """Knobs with their defaults: all arguments behind the host or the shape."""
+    arguments = list(inspect.signature(function).parameters.values())[1:]
+    return {argument.name: argument.default for argument in arguments}
 
 
 def _parse_knob(text: str, request: str) -> tuple[str, Any]:

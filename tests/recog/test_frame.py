@@ -151,6 +151,7 @@ def test_every_second_block_of_resnet101_and_ten_places_of_mobilenet() -> None:
 def test_copies_are_independent() -> None:
     model = recog.build_model("resnet18", ["m2a"], **SMALL).eval()
     twin = copy.deepcopy(model)
+    assert len(recog.build_model("resnet18", "m2a", **SMALL).insertions) == 8  # one name needs no list
     with torch.no_grad():
         before = model(clips())
         for parameter in twin.inserted.parameters():
@@ -173,6 +174,8 @@ def test_copies_are_independent() -> None:
         (("resnet18", ["m2a:placement=within"]), r"placement=within: choose one of before, after"),
         (("resnet18", ["tsm:div=100"]), r"64 channels are fewer than div=100"),
         (("resnet18", ["tsm"], 1), r"tsm cannot go into resnet18: .*1 frame there, 2 needed"),
+        (("resnet18", ["m2a:reduction=x"]), r"m2a: reduction=x: expected a whole number, as in reduction=8"),
+        (("resnet18", ["m2a:norm=1"]), r"norm=1: expected true or false, as in norm=true"),
         (("resnet18", ["m2a:=3"]), r"write knobs as name:knob=value"),
         (("m2a-resnet18", ["tsm"]), r"m2a-resnet18 is a whole network"),
         (("resnet18", [], 0), r"frames=0"),

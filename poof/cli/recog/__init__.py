@@ -15,7 +15,11 @@ from poof.cli.recog.render import motion_task
 from poof.cli.recog.train import train
 
 recog = typer.Typer(
-    help="Temporal modules for action recognition: build, train, judge, explain.",
+    help=(
+        "Temporal modules for action recognition: build, train, judge, explain.\n\n"
+        "In three commands: `train resnet18 -m m2a -d LIST -o runs/m2a`, `eval runs/m2a -d LIST`, "
+        "`explain runs/m2a VIDEO -o heat`."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

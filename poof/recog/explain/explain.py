@@ -80,14 +80,13 @@ def explain(
         model.eval()(inputs[None])
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{source.stem}-heat.png"]
-    seen = clip[:: model.per_segment]
-    save_picture(sheet(list(seen), heats, names, f"{source.name}: frames {', '.join(map(str, numbers))}"), files[0])
+    seen = numbers[:: model.per_segment]
+    save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])
     if video and source.suffix != ".npy":
         files.append(folder / f"{source.stem}-heat.mp4")
-        middle = numbers[:: model.per_segment]
-        order = np.argsort(middle, kind="stable")
+        order = np.argsort(seen, kind="stable")
         ordered = Heat(heats[0].maps[order], heats[0].label, heats[0].probability, heats[0].layer)
-        overlay_video(source, files[1], ordered, middle[order], _seen_part(width, height, model.size), track)
+        overlay_video(source, files[1], ordered, seen[order], _seen_part(width, height, model.size), track)
     return Explanation(heats, model.diagnostics(), files)
 
 

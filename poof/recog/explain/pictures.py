@@ -26,13 +26,17 @@ def overlay(image: Array, heat: Array, strength: float = 0.5) -> Array:
     return (image * (1 - alpha) + colours * alpha).round().astype(np.uint8)
 
 
-def sheet(frames: Sequence[Array], heats: Sequence[Heat], names: Sequence[str], title: str) -> Array:
+def sheet(
+    frames: Sequence[Array], numbers: Sequence[int], heats: Sequence[Heat], names: Sequence[str], title: str
+) -> Array:
     """A row of the frames, and below it one row a heat map with class, probability and layer beside it.
 
     Parameters
     ----------
     frames
         T images (H, W, 3), those the network saw.
+    numbers
+        Their numbers in the video, written below.
     heats
         Maps over them.
     names
@@ -65,8 +69,8 @@ def sheet(frames: Sequence[Array], heats: Sequence[Heat], names: Sequence[str], 
             shown = frame if row == 0 else overlay(frame, heats[row - 1].maps[t])
             picture[top : top + height, left : left + width] = shown
     bottom = LINE + rows * (height + MARGIN) + 14
-    for t in range(len(frames)):
-        _write(picture, f"frame {t + 1}", label_width + t * (width + MARGIN), bottom)
+    for t, number in enumerate(numbers):
+        _write(picture, f"frame {number}", label_width + t * (width + MARGIN), bottom)
     return picture
 
 
