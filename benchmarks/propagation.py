@@ -52,12 +52,13 @@ METHODS = (
     Method("linear between anchors", "", {}, linear_interpolation),
     Method("DIS chain", "dis", {"method": "chain"}),
     Method("DIS chain, whole frame", "dis", {"method": "chain", "crop": False}),
-    Method("DIS blend", "dis", {"method": "blend"}),
+    Method("DIS blend, one scale", "dis", {"method": "blend"}),
+    Method("**DIS blend** (--flow dis)", "dis+dis-coarse", {"method": "blend"}),
     Method("RAFT-small, thesis (K - flow backwards)", "raft-small", {"method": "thesis"}),
     Method("RAFT-small, true backward flow", "raft-small", {"method": "chain"}),
     Method("RAFT-small blend", "raft-small", {"method": "blend"}),
     Method("RAFT-small as start of DIS, blend", "raft-small>dis", {"method": "blend"}),
-    Method("**RAFT-small + DIS, one blend**", "raft-small+dis", {"method": "blend"}),
+    Method("**RAFT-small and DIS in one blend** (--flow raft-small+dis)", "raft-small+dis+dis-coarse", {"method": "blend"}),
 )
 
 

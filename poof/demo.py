@@ -10,7 +10,7 @@ import numpy as np
 from poof.drawing import contact_sheet, render_overlay
 from poof.evaluation import Report, evaluate
 from poof.files import check_output
-from poof.flow.registry import create_flow
+from poof.flow.registry import create_flows
 from poof.labels import LabelSet, save_labels
 from poof.progress import Track, silent
 from poof.propagation import Settings, propagate
@@ -60,7 +60,7 @@ def run_demo(folder: Path, force: bool = False, track: Track = silent) -> Demo:
     save_labels(exact, paths["truth.json"], force=True)
 
     video = open_video(paths["video.mp4"])
-    propagated = propagate(video, given, create_flow("dis"), Settings(radius=RADIUS), track)
+    propagated = propagate(video, given, create_flows("dis"), Settings(radius=RADIUS), track)
     save_labels(propagated, paths["video.poof.json"], force=True)
     save_labels(propagated, paths["video.poof.csv"], force=True)
     render_overlay(video, propagated, paths["video.poof.overlay.mp4"], True, track)

@@ -54,7 +54,7 @@ def propagate(
     """Carry your labels to the frames around them with optical flow."""
     from poof.cli.common import track, write_json
     from poof.files import check_output
-    from poof.flow.registry import create_flow
+    from poof.flow.registry import create_flows
     from poof.labels import load_labels, save_labels
     from poof.labels.io import format_for
     from poof.propagation import Settings, summarise
@@ -79,10 +79,10 @@ def propagate(
         format_for(path, None)
     footage = open_video(video)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-    estimators = [create_flow(name, weights if "raft" in name else None, device) for name in flow.split("+")]
+    estimators = create_flows(flow, weights, device, method == "blend")
     if not quiet:
         for estimator in estimators:
-            typer.echo(f"flow: {estimator.reason or estimator.name}")
+            typer.echo(f"flow: {estimator.reason}")
     memo = Memo(cache_folder() / "segments") if cache else None
     result = run(footage, given, estimators, settings, track(quiet), memo)
     for path in outputs:

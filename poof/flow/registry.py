@@ -31,6 +31,14 @@ def _dis(options: Options) -> FlowEstimator:
     return DisFlow(options.preset)
 
 
+def _dis_coarse(options: Options) -> FlowEstimator:
+    from poof.flow.dis import DisFlow
+
+    estimator = DisFlow(options.preset, finest_scale=2)
+    estimator.name = "dis-coarse"
+    return estimator
+
+
 def _raft(kind: str, options: Options) -> FlowEstimator:
     from poof.flow.raft import RaftFlow
 
@@ -46,6 +54,7 @@ def _started(kind: str, options: Options) -> FlowEstimator:
 
 ESTIMATORS: dict[str, Callable[[Options], FlowEstimator]] = {
     "dis": _dis,
+    "dis-coarse": _dis_coarse,
     "raft-small": lambda options: _raft("raft-small", options),
     "raft-large": lambda options: _raft("raft-large", options),
     "raft-small>dis": lambda options: _started("raft-small", options),
@@ -136,3 +145,35 @@ def _choose(options: Options) -> tuple[str, str]:
     if place.is_file():
         return "raft-large", f"raft-large: there is a CUDA device and its weights are in {place}"
     return "dis", f"dis: RAFT-large's weights are not at hand; --flow raft-large downloads them from {address}"
+
+
+def create_flows(
+    names: str, weights: Path | None = None, device: str = "auto", both_scales: bool = True
+) -> list[FlowEstimator]:
+    """The estimators whose chains enter one blend.
+
+    Parameters
+    ----------
+    names
+        Names of `create_flow` joined by '+', 'raft-small+dis' say.
+    weights
+        RAFT checkpoint, for the names that take one.
+    device
+        See `create_flow`.
+    both_scales
+        Let 'dis' bring 'dis-coarse' along: chains of the two err differently, and the second costs a quarter of the
+        first.
+    """
+    estimators: list[FlowEstimator] = []
+    for name in names.split("+"):
+        takes = name == "auto" or "raft" in name
+        estimators.append(create_flow(name, weights if takes else None, device))
+        if both_scales and estimators[-1].name == "dis":
+            estimators.append(create_flow("dis-coarse"))
+            estimators[-1].reason = "dis-coarse: the same at a coarser scale, a second opinion for the blend"
+    if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
+        raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or leave them out")
+    twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
+    if twice:
+        raise PoofError(f"--flow {names}: names {twice[0]} twice")
+    return estimators

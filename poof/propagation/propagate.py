@@ -39,7 +39,7 @@ def propagate(
     labels
         What a person set; propagated points among them are replaced.
     flow
-        One estimator or several whose chains enter one blend; None takes `create_flow("auto")`.
+        One estimator or several whose chains enter one blend; None takes `create_flows("auto")`.
     settings
         Radius, method and so on; the defaults of `Settings`.
     track
@@ -61,7 +61,7 @@ def propagate(
         points outside the image.
     """
     settings = settings or Settings()
-    estimators = _estimators(flow)
+    estimators = _estimators(flow, settings.method == "blend")
     anchors = labels.human()
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
@@ -188,9 +188,9 @@ def _behind_cut(frames: np.ndarray, set_: np.ndarray, distance: np.ndarray, cuts
     return behind & np.isfinite(distance)
 
 
-def _estimators(flow: FlowEstimator | Sequence[FlowEstimator] | None) -> list[FlowEstimator]:
+def _estimators(flow: FlowEstimator | Sequence[FlowEstimator] | None, several: bool) -> list[FlowEstimator]:
     if flow is None:
-        from poof.flow.registry import create_flow
+        from poof.flow.registry import create_flows
 
-        return [create_flow("auto")]
+        return create_flows("auto", both_scales=several)
     return [flow] if isinstance(flow, FlowEstimator) else list(flow)

@@ -1,0 +1,112 @@
+"""`poof radius`: measure how far labels can be carried on this footage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
+
+if TYPE_CHECKING:
+    from poof.propagation.radius import RadiusReport
+
+SHOWN = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 100)
+"""Distances that the printed table shows."""
+
+
+def radius(
+    video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
+    labels: Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")],
+    threshold: Annotated[
+        float, typer.Option("--threshold", "-t", help="Mean error allowed, as a share of the subject's longer side.")
+    ] = 0.05,
+    max_radius: Annotated[int, typer.Option("--max-radius", help="Longest distance to look at, frames.")] = 30,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curve (.png, .pdf, .svg).")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the curve of every keypoint as CSV.")] = None,
+    flow: Annotated[
+        str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
+    ] = "auto",
+    weights: Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")] = None,
+    device: Device = "auto",
+    max_size: Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")] = None,
+    crop: Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")] = True,
+    category: Annotated[
+        str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
+    ] = None,
+    json_file: JsonFile = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the radius that is safe on this footage: your labels are carried to each other, both ways.
+
+    Where flow from one label lands close to another one, that distance is safe. The largest radius whose mean error
+    stays under the threshold is printed, with a 95 % interval; too few labels are told.
+    """
+    from poof.cli.common import track, write_json
+    from poof.files import atomic, check_output
+    from poof.flow.registry import create_flow
+    from poof.labels import load_labels
+    from poof.propagation.radius import measure_radius
+    from poof.propagation.settings import Settings
+    from poof.video import open_video
+
+    del debug
+    written = [path for path in (plot, csv, json_file) if path]
+    for path in written:
+        check_output(path, force)
+    footage = open_video(video)
+    given = load_labels(labels, footage.frame_names, category=category, video=str(video))
+    estimators = [create_flow(name, weights if "raft" in name else None, device) for name in flow.split("+")]
+    settings = Settings(crop=crop, max_size=max_size)
+    report = measure_radius(footage, given, estimators, threshold, max_radius, settings, track(quiet))
+    if plot:
+        from poof.drawing.plots import error_over_distance, save_figure
+
+        curve = report.curve
+        figure = error_over_distance(
+            curve.distance,
+            100 * curve.error,
+            100 * curve.low,
+            100 * curve.high,
+            keypoints={name: 100 * one.error for name, one in report.keypoints.items()},
+            threshold=100 * threshold,
+            radius=report.radius,
+            unit="% of the subject's longer side",
+            title=f"{video.name}: flow from one label to another",
+        )
+        save_figure(figure, plot, force)
+    if csv:
+        with atomic(csv) as temporary:
+            report.to_table().to_csv(temporary, index=False)
+    if json_file:
+        write_json(json_file, report.as_dict())
+    if not quiet:
+        show(report, written)
+
+
+def show(report: RadiusReport, written: list[Path]) -> None:
+    """Print the verdict, its notes and the curve."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(report.message, markup=False)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
+    last = int((report.curve.error == report.curve.error).sum())
+    if last:
+        table = Table(box=None, pad_edge=False)
+        for head in ("frames", "mean error", "95 % interval", f"within {100 * report.threshold:g} %", "points"):
+            table.add_column(head, justify="right")
+        curve = report.curve
+        for d in sorted({*(s for s in SHOWN if s <= last), last, *([report.radius] if report.radius else [])}):
+            error, low, high = (100 * float(values[d - 1]) for values in (curve.error, curve.low, curve.high))
+            within = f"{100 * (1 - float(curve.outside[d - 1])):.0f} %"
+            table.add_row(str(d), f"{error:.1f} %", f"{low:.1f} to {high:.1f} %", within, str(int(curve.points[d - 1])))
+        console.print(table)
+        console.print(f"from {report.pairs} pairs of labelled frames; errors are shares of the subject's longer side")
+    if written:
+        console.print(f"written: {', '.join(map(str, written))}", markup=False)
