@@ -138,7 +138,7 @@ class Engine:
                     if images:
                         yield from self._segment(work, images)
                     if len(images) <= segment.stop - segment.start:
-                        self._end = segment.start + len(images)
+                        self._end = frames.end
                 if self._end is not None:
                     break
         if self._memo is not None:

@@ -24,6 +24,8 @@ class SegmentFrames:
         self._queue: queue.Queue[tuple[int, np.ndarray] | BaseException | None] = queue.Queue(PREFETCH)
         self._stop = threading.Event()
         self._ended = False
+        self.end: int | None = None
+        """Number of frames of the video, once `take` gave fewer than it was asked for."""
         self._thread = threading.Thread(target=self._read, name="frames", daemon=True)
 
     def __enter__(self) -> SegmentFrames:
@@ -53,12 +55,16 @@ class SegmentFrames:
         return images
 
     def _read(self) -> None:
+        if not self._wanted:
+            return
         try:
-            for number, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
-                if number in self._wanted:
-                    self._put((number, image))
+            last = None
+            for last, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
+                if last in self._wanted:
+                    self._put((last, image))
                 if self._stop.is_set():
                     return
+            self.end = self._video.count() if last is None else last + 1
             self._put(None)
         except BaseException as error:
             self._put(error)
