@@ -16,6 +16,10 @@ from poof.video.base import DEFAULT_FPS, Damage, Video
 from poof.video.decoding import Broken, Ragged, decode, open_container, video_stream
 from poof.video.orientation import Orientation
 
+_UNSPECIFIED = 2
+# The matrices that swscale converts, by AVColorSpace: RGB, BT.709, unspecified, FCC, BT.601 (two), SMPTE 240M, BT.2020.
+_MATRICES = frozenset({0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9})
+
 
 class ContainerVideo(Video):
     """A video file of any container and codec that FFmpeg decodes.
@@ -74,6 +78,9 @@ class ContainerVideo(Video):
                 yield number, self._image(frame)
 
     def _image(self, frame: VideoFrame) -> np.ndarray:
+        # Some cameras write a reserved value, which FFmpeg refuses to convert.
+        if frame.colorspace not in _MATRICES:
+            frame.colorspace = _UNSPECIFIED
         return self._orientation.apply(frame.to_ndarray(format="rgb24"))
 
     def _decoded(self, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from poof.errors import PoofError
@@ -25,8 +26,15 @@ def open_video(path: str | Path) -> Video:
         If there is nothing at `path`, it cannot be read, is no video, or has no frame.
     """
     path = Path(path)
-    if path.is_dir():
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise PoofError(f"{path}: there is no such file or folder; check the path") from None
+    except OSError as error:
+        raise PoofError(f"{path}: cannot be looked at ({error.strerror}); check the path and your rights") from None
+    if stat.S_ISDIR(kind):
         return FolderVideo(path)
-    if not path.exists():
-        raise PoofError(f"{path}: there is no such file or folder; check the path")
+    if not stat.S_ISREG(kind):
+        # A pipe or a camera can be read once only.
+        raise PoofError(f"{path}: is neither a file nor a folder; record it to a file first")
     return ContainerVideo(path)

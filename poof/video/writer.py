@@ -106,7 +106,10 @@ class VideoWriter:
         self._written += 1
 
     def _add_stream(self) -> VideoStream:
-        stream = self._container.add_stream("libx264rgb" if self.lossless else "libx264", rate=self._rate)
+        encoder = "libx264rgb" if self.lossless else "libx264"
+        if encoder not in av.codecs_available:
+            raise PoofError(f"{self.path}: PyAV has no encoder {encoder} here; take the one from PyPI (pip install av)")
+        stream = self._container.add_stream(encoder, rate=self._rate)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         if self.lossless:

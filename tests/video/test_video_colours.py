@@ -34,9 +34,13 @@ def stored_values(kr: float, kb: float, full: bool, bits: int) -> np.ndarray:
     return np.clip(np.rint(values * scale), 0, 2**bits - 1).astype(int)
 
 
+# AVColorSpace: BT.709, BT.601, and two that FFmpeg does not convert: reserved and chromaticity-derived.
+TAGS = [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (3, 0.299, 0.114), (12, 0.299, 0.114)]
+
+
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize(("tag", "kr", "kb"), [(1, 0.2126, 0.0722), (5, 0.299, 0.114)])
+@pytest.mark.parametrize(("tag", "kr", "kb"), TAGS)
 def test_tagged_matrices_and_ranges(tmp_path: Path, tag: int, kr: float, kb: float, full: bool, bits: int) -> None:
     pix_fmt = "yuv444p" if bits == 8 else "yuv444p10le"
     frame = av.VideoFrame(len(COLOURS) * SIDE, 64, pix_fmt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import wave
 from collections.abc import Callable
@@ -29,6 +30,21 @@ def message(path: Path) -> str:
 
 def test_no_such_file(tmp_path: Path) -> None:
     assert "there is no such file or folder" in message(tmp_path / "video.mp4")
+
+
+def test_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "there is no such file or folder" in message(tmp_path / "file" / "video.mp4")
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    assert "cannot be looked at" in message(tmp_path / ("x" * 5000))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is neither a file nor a folder; record it" in message(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("content", [b"\x00\x01garbage" * 500, b'{"images": []}', b"%PDF-1.7\n" + bytes(900)])

@@ -152,6 +152,16 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         pass
 
 
+def test_a_pyav_without_x264(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
+    with (
+        pytest.raises(PoofError, match="has no encoder libx264; install"),
+        VideoWriter(tmp_path / "a.mp4", 25, (64, 48)),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
