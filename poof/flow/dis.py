@@ -126,5 +126,8 @@ class DisFlow(FlowEstimator):
             begin = None if begin is None else cv2.copyMakeBorder(begin, *border)
         # A new solver each time, which costs nothing: OpenCV's keeps the scales that a small image made it choose for
         # all images after it, so a used one gives other flows (differences of 10 px seen) and is four times slower.
-        flow = cv2.DISOpticalFlow.create(PRESETS[self.preset]).calc(first, second, begin)
+        solver = cv2.DISOpticalFlow.create(PRESETS[self.preset])
+        if self.finest_scale is not None:
+            solver.setFinestScale(self.finest_scale)
+        flow = solver.calc(first, second, begin)
         return flow[above : above + height, left : left + width]

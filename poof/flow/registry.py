@@ -164,6 +164,9 @@ def create_flows(
         Let 'dis' bring 'dis-coarse' along: chains of the two err differently, and the second costs a quarter of the
         first.
     """
+    twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
+    if twice:
+        raise PoofError(f"--flow {names}: names {twice[0]} twice")
     estimators: list[FlowEstimator] = []
     for name in names.split("+"):
         takes = name == "auto" or "raft" in name
@@ -173,7 +176,4 @@ def create_flows(
             estimators[-1].reason = "dis-coarse: the same at a coarser scale, a second opinion for the blend"
     if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
         raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or leave them out")
-    twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
-    if twice:
-        raise PoofError(f"--flow {names}: names {twice[0]} twice")
     return estimators

@@ -65,7 +65,8 @@ def propagate(
     anchors = labels.human()
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
-    check_fit(anchors, video.size, None, video.name)
+    known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
+    check_fit(anchors, video.size, known, video.name)
     engine = Engine(video, anchors, estimators, settings, memo)
     for _ in track(engine.run(), "propagating", engine.total):
         pass
@@ -80,6 +81,9 @@ def propagate(
     left_out: dict[str, int] = {}
     for instance in anchors.instance_ids:
         _fill(result, instance, passages, settings, left_out)
+    if video.frame_names is not None:
+        result.frame_names = {frame: video.frame_names[frame] for frame in result.frames}
+    result.info["video"] = video.name
     result.info["propagation"] = {
         "settings": settings.describe(),
         "flow": [e.describe() | ({"reason": e.reason} if e.reason else {}) for e in estimators],

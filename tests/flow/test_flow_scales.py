@@ -1,0 +1,46 @@
+"""The estimators of one blend: names joined by '+', and DIS at two scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from flow_material import shifted_pair
+
+from poof.errors import PoofError
+from poof.flow.dis import DisFlow
+from poof.flow.registry import create_flow, create_flows
+
+
+def test_the_coarse_scale_is_opencvs_with_that_finest_scale() -> None:
+    first, second = shifted_pair(180, 240, 4, -3)
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    solver.setFinestScale(2)
+    coarse = create_flow("dis-coarse").estimate(first[None], second[None])[0]
+    np.testing.assert_array_equal(coarse, np.moveaxis(solver.calc(*grey, None), -1, 0))
+    assert np.abs(coarse - DisFlow().estimate(first[None], second[None])[0]).max() > 0.01
+
+
+def test_the_scale_is_part_of_the_description() -> None:
+    assert create_flow("dis-coarse").describe()["finest_scale"] == 2
+    assert create_flow("dis-coarse").describe() != create_flow("dis").describe()
+
+
+def test_dis_brings_its_coarse_scale_along_unless_told_not_to() -> None:
+    assert [e.name for e in create_flows("dis")] == ["dis", "dis-coarse"]
+    assert [e.name for e in create_flows("dis", both_scales=False)] == ["dis"]
+    assert all(e.reason for e in create_flows("dis"))
+
+
+def test_names_are_joined_by_plus(data: Path) -> None:
+    weights = data / "weights" / "raft-small.pth"
+    assert [e.name for e in create_flows("raft-small+dis", weights)] == ["raft-small", "dis", "dis-coarse"]
+
+
+@pytest.mark.parametrize(("names", "words"), [("dis+dis", "twice"), ("dis+magic", "magic"), ("", "unknown flow")])
+def test_senseless_names_are_refused(names: str, words: str) -> None:
+    with pytest.raises(PoofError, match=words):
+        create_flows(names)
