@@ -48,6 +48,9 @@ def predict(
     stop: Annotated[int | None, typer.Option(min=1, help="Frame before which to end.", show_default=False)] = None,
     batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
     device: common.Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")
+    ] = "auto",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -67,7 +70,16 @@ def predict(
     check_output(output, force)
     video, people = load_people(video_path, labels, boxes)
     predicted = predict_pose(
-        video, models, people, start=start, stop=stop, flip=flip, batch=batch, device=device, track=common.track(quiet)
+        video,
+        models,
+        people,
+        start=start,
+        stop=stop,
+        flip=flip,
+        batch=batch,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]  # checked inside
+        track=common.track(quiet),
     )
     save_labels(predicted, output, force)
     if not quiet:

@@ -57,6 +57,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     json: common.JsonFile = None,
     device: common.Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")
+    ] = "auto",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -95,6 +98,7 @@ def train(
             hold_out=hold_out,
             seed=seed,
             device=device,
+            precision=precision,  # type: ignore[arg-type]  # checked inside
             workers=workers,
             resume=resume,
             track=common.track(quiet),

@@ -205,6 +205,7 @@ class Batches:
 
     def __init__(self, count: int, size: int, seed: int, start: int, stop: int) -> None:
         self.count, self.size, self.seed, self.start, self.stop = count, size, seed, start, stop
+        self._order: tuple[int, np.ndarray] | None = None  # the newest round and its order
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -217,9 +218,10 @@ class Batches:
     def item(self, place: int) -> tuple[int, int]:
         """(example, seed) at a place of the endless row."""
         turn, rank = divmod(place, self.count)
-        order = np.random.default_rng((self.seed, 0, turn)).permutation(self.count)
+        if self._order is None or self._order[0] != turn:
+            self._order = turn, np.random.default_rng((self.seed, 0, turn)).permutation(self.count)
         seed = np.random.SeedSequence((self.seed, 1, place)).generate_state(1, np.uint64)[0]
-        return int(order[rank]), int(seed >> np.uint64(1))
+        return int(self._order[1][rank]), int(seed >> np.uint64(1))
 
 
 def loader(data: TrainingSet, batches: Batches, workers: int, pinned: bool) -> DataLoader[dict[str, Tensor]]:

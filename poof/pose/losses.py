@@ -35,10 +35,13 @@ DEFAULT = LossSettings()
 
 
 def point_weights(points: Points) -> np.ndarray:
-    """(K,) float32 in [0, 1]: how far each point can be trusted, by provenance and confidence; 0 without label."""
+    """(K,) float32 in [0, 1]: how far each point can be trusted, by provenance and confidence; 0 where not labelled.
+
+    COCO's flag 0 means not labelled, even beside coordinates.
+    """
     confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1)
     weights = np.where(points.source == Source.HUMAN, 1.0, confidence)
-    return np.where(points.labelled, weights, 0.0).astype(np.float32)
+    return np.where(points.labelled & (points.visible > 0), weights, 0.0).astype(np.float32)
 
 
 def pose_loss(

@@ -24,6 +24,7 @@ from poof.pose.crops import MARGIN, normalise
 from poof.pose.decoding import decode
 from poof.pose.mspn import MSPN, MULTIPLE
 from poof.pose.naming import Architecture, architecture_of, clean, load, to_ours
+from poof.pose.precision import Precision, place, run
 from poof.pose.transfer import COCO_KEYPOINTS
 
 FORMAT, VERSION = "poof-pose", 1
@@ -85,7 +86,7 @@ class PoseModel:
         return mirror_order(len(self.skeleton), pairs) if pairs else None
 
     @torch.no_grad()
-    def heatmaps(self, crops: Tensor, flip: bool = True) -> Tensor:
+    def heatmaps(self, crops: Tensor, flip: bool = True, precision: Precision = "auto") -> Tensor:
         """(B, K, H/4, W/4) of RGB uint8 crops (B, 3, H, W), averaged with those of the mirrored crops when `flip`.
 
         The mirrored crop is moved one pixel to the right: x -> W - x takes a cell exactly onto a cell, so both maps
@@ -94,16 +95,16 @@ class PoseModel:
         """
         self.network.eval()
         images = normalise(crops)
-        maps = self.network.heatmaps(images).float()
+        maps = run(self.network, images, precision)
         if flip and self.mirror is not None:
             turned = images.flip(-1)
             turned = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
-            maps = (maps + self.network.heatmaps(turned).float().flip(-1)[:, self.mirror]) / 2
+            maps = (maps + run(self.network, turned, precision).flip(-1)[:, self.mirror]) / 2
         return maps
 
-    def points(self, crops: Tensor, flip: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def points(self, crops: Tensor, flip: bool = True, precision: Precision = "auto") -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (B, K, 2) in pixels of the crops, and the confidence (B, K) of each."""
-        xy, peaks = decode(self.heatmaps(crops, flip))
+        xy, peaks = decode(self.heatmaps(crops, flip, precision))
         return xy.cpu().numpy(), self.trust(peaks.cpu().numpy())
 
     def trust(self, peaks: np.ndarray) -> np.ndarray:
@@ -217,7 +218,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseMode
             )
         model = PoseModel(architecture.build(), Skeleton(COCO_KEYPOINTS, name="person"))
         load(model.network, state, str(path))
-    model.network.to(device).eval()
+    place(model.network, device).eval()
     return model
 
 

@@ -16,6 +16,7 @@ from poof.labels import LabelSet, Points, Source, Visible
 from poof.pose.crops import Crop
 from poof.pose.model import PoseModel, load_model
 from poof.pose.people import People, WholeFrame
+from poof.pose.precision import Precision, place
 from poof.progress import Track, silent
 from poof.video import Video
 
@@ -32,6 +33,7 @@ def predict_pose(
     flip: bool = True,
     batch: int = 16,
     device: str = "auto",
+    precision: Precision = "auto",
     track: Track = silent,
 ) -> LabelSet:
     """Keypoints of the subjects in every frame; the video streams, memory does not grow with it.
@@ -53,6 +55,8 @@ def predict_pose(
         Crops at a time.
     device
         'auto', 'cpu', 'cuda', 'cuda:N'.
+    precision
+        See `poof.pose.precision`.
     track
         Shows progress.
 
@@ -76,7 +80,7 @@ def predict_pose(
     models = [m if isinstance(m, PoseModel) else load_model(m, where) for m in given]
     names = [str(m) if not isinstance(m, PoseModel) else f"model {i + 1}" for i, m in enumerate(given)]
     for one in models:
-        one.network.to(where)
+        place(one.network, where)
     chosen = _specialists(models, names)
     people = people or WholeFrame(video.size)
     skeleton = models[0].skeleton
@@ -89,7 +93,7 @@ def predict_pose(
         for one, joints, theirs in chosen:
             crops = [Crop.around(box, one.input_size, people.margin or one.margin) for _, _, _, box in members]
             images = np.stack([crop.cut(image) for crop, (_, _, image, _) in zip(crops, members)])
-            points, trust = one.points(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(where), flip)
+            points, trust = one.points(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(where), flip, precision)
             for i, crop in enumerate(crops):
                 xy[i, joints] = crop.to_frame(points[i, theirs])
                 confidence[i, joints] = trust[i, theirs]

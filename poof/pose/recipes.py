@@ -85,7 +85,7 @@ RECIPES = {
     "thesis": Recipe("thesis", optimizer="adam", learning_rate=0.01, targets="floored"),
     "default": Recipe(
         "default",
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         weight_decay=0.01,
         batch=16,
         epochs=20,

@@ -14,7 +14,6 @@ from poof.errors import PoofError
 from poof.files import atomic
 from poof.pose.data import Example
 from poof.pose.model import read_checkpoint
-from poof.pose.recipes import Recipe
 from poof.pose.validation import THRESHOLDS
 
 
@@ -103,11 +102,9 @@ def resumable(last: Path, identity: str) -> dict[str, Any]:
     return content
 
 
-def fingerprint(
-    train: Sequence[Example], val: Sequence[Example], recipe: Recipe, seed: int, size: tuple[int, int]
-) -> str:
+def fingerprint(train: Sequence[Example], val: Sequence[Example], *settings: Any) -> str:
     """What a resumed run must share with the one it continues."""
-    digest = hashlib.sha256(repr((recipe, seed, size, len(train))).encode())
+    digest = hashlib.sha256(repr((settings, len(train))).encode())
     for example in (*train, *val):
         digest.update(repr((Path(example.video).name, example.frame, example.instance, example.crop)).encode())
         digest.update(example.xy.tobytes() + example.weight.tobytes() + example.visible.tobytes())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -147,7 +148,12 @@ def check_apart(train: Sequence[Pair], validation: Sequence[Pair]) -> None:
     PoofError
         Naming the video.
     """
-    names = {pair.video.name for pair in train}
-    for pair in validation:
-        if pair.video.name in names:
-            raise PoofError(f"{pair.video.name}: is both trained on and judged by; validate on another video")
+    for judge in validation:
+        if any(_same(judge.video, pair.video) for pair in train):
+            raise PoofError(f"{judge.video.name}: is both trained on and judged by; validate on another video")
+
+
+def _same(a: Video, b: Video) -> bool:
+    """Whether two videos are one: the same object, or the same file or folder."""
+    paths = Path(a.name), Path(b.name)
+    return a is b or (all(path.exists() for path in paths) and paths[0].samefile(paths[1]))

@@ -32,6 +32,8 @@ from poof.pose.initial import initial_network
 from poof.pose.losses import pose_loss
 from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size, save_checkpoint
 from poof.pose.naming import Architecture, load
+from poof.pose.precision import Precision, place
+from poof.pose.precision import run as forward
 from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.run import Run, fingerprint, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
@@ -58,6 +60,7 @@ def train_pose(
     hold_out: bool = True,
     seed: int = 0,
     device: str = "auto",
+    precision: Precision = "auto",
     workers: int | None = None,
     resume: bool = False,
     track: Track = silent,
@@ -86,6 +89,8 @@ def train_pose(
         Of everything random.
     device
         'auto', 'cpu', 'cuda', 'cuda:N'.
+    precision
+        See `poof.pose.precision`.
     workers
         Processes that prepare batches; None: one per core, up to eight, where there is a GPU, and none otherwise.
     resume
@@ -127,7 +132,7 @@ def train_pose(
 
     # The model, from its initialisation or from where the run stopped.
     torch.manual_seed(seed)
-    identity = fingerprint(store.examples, judged.examples, recipe, seed, input_size)
+    identity = fingerprint(store.examples, judged.examples, recipe, seed, input_size, init, stages, body, precision)
     history: list[dict[str, float]] = []
     pending: list[float] = []  # losses since the last row of the history
     start, top_score = 0, -math.inf
@@ -141,7 +146,7 @@ def train_pose(
         network, fresh = initial_network(skeleton.keypoints, init, stages, body, progress=track is not silent)
         for old in (best, last):
             old.unlink(missing_ok=True)
-    network.to(where)
+    place(network, where)
     optimizer = _optimizer(network, recipe)
     model = PoseModel(_copy(network), skeleton, input_size, recipe=recipe.as_dict())  # what is validated and kept
     if resume:
@@ -175,8 +180,7 @@ def train_pose(
             images, points, weights, visible = (
                 examples_now[key].to(where, non_blocking=True) for key in ("image", "points", "weights", "visible")
             )
-            with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
-                maps = network(normalise(images))
+            maps = forward(network, normalise(images), precision, every=True)
             targets = heatmap_targets(points, input_size, network.stages, recipe.targets)
             loss = pose_loss(maps, targets, weights, visible, recipe.loss)
             optimizer.zero_grad(set_to_none=True)
@@ -203,7 +207,7 @@ def train_pose(
                 row["train_loss"] = float(np.mean(pending))
                 pending.clear()
                 if len(judged):
-                    found = validate(model, judged, size, where)
+                    found = validate(model, judged, size, where, precision)
                     row |= {"val_error": found["error"]}
                     row |= {f"val_accuracy_{t}": a for t, a in found["accuracy"].items()}
                     model.validation, model.confidence = found, _pair(found["confidence"])
@@ -259,17 +263,18 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _copy(network: Any) -> Any:
     twin = Architecture(network.num_keypoints, network.stages, network.conv_bias, network.body).build()
     twin.load_state_dict(network.state_dict())
-    return twin.to(next(network.parameters()).device).requires_grad_(False)
+    return place(twin, next(network.parameters()).device).requires_grad_(False)
 
 
 @torch.no_grad()
 def _average(kept: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """kept <- decay kept + (1 - decay) network; an average over few steps first, the weights themselves without."""
-    decay = min(decay, (1 + step) / (10 + step))
-    for mean, new in zip(kept.state_dict().values(), network.state_dict().values()):
-        if mean.is_floating_point() and decay > 0:
-            mean.lerp_(new, 1 - decay)
-        else:
+    decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
+    pairs = list(zip(kept.state_dict().values(), network.state_dict().values()))
+    real = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
+    torch._foreach_lerp_([mean for mean, _ in real], [new for _, new in real], 1 - decay)
+    for mean, new in pairs:
+        if not mean.is_floating_point():
             mean.copy_(new)
 
 

@@ -10,6 +10,7 @@ import torch
 from poof.pose.data import CropStore, still_batches
 from poof.pose.decoding import decode
 from poof.pose.model import PoseModel
+from poof.pose.precision import Precision
 
 Array = np.ndarray
 
@@ -23,7 +24,9 @@ SURE = 0.05
 _ENOUGH = 20  # points of either kind that a confidence curve needs
 
 
-def validate(model: PoseModel, store: CropStore, batch: int, device: torch.device) -> dict[str, Any]:
+def validate(
+    model: PoseModel, store: CropStore, batch: int, device: torch.device, precision: Precision = "auto"
+) -> dict[str, Any]:
     """Judge a model on examples, by human points where there are any.
 
     Parameters
@@ -34,8 +37,8 @@ def validate(model: PoseModel, store: CropStore, batch: int, device: torch.devic
         Held-out examples with crops of the network's size.
     batch
         Crops at a time.
-    device
-        Where to compute.
+    device, precision
+        Where and how to compute.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def validate(model: PoseModel, store: CropStore, batch: int, device: torch.devic
     offsets, peaks, known = [], [], []
     any_human = any(example.human.any() for example in store.examples)
     for examples, images in still_batches(store, batch):
-        xy, height = decode(model.heatmaps(images.to(device), flip=False))
+        xy, height = decode(model.heatmaps(images.to(device), flip=False, precision=precision))
         for example, points, peak in zip(examples, xy.cpu().numpy(), height.cpu().numpy()):
             offsets.append((example.crop.to_frame(points) - example.xy) * example.unit)
             peaks.append(peak)

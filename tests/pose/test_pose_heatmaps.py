@@ -116,6 +116,8 @@ def test_weights_by_source_and_confidence() -> None:
     points.source[3], points.confidence[3] = 3, np.nan
     points.confidence[4] = 0.1  # a person's point counts in full whatever stands there
     assert point_weights(points).tolist() == [1, 0.25, 0, 0.5, 1]
+    points.visible[[0, 1]] = 0, 1
+    assert point_weights(points).tolist() == [0, 0.25, 0, 0.5, 1]
 
 
 def flat(values: list[list[float]]) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,4 +123,12 @@ def test_a_video_on_both_sides_is_refused() -> None:
     pair = Pair(video("match.mp4"), with_anchors(1))
     with pytest.raises(PoofError, match=r"match.mp4: is both trained on and judged by"):
         check_apart([pair], [pair])
-    check_apart([pair], [Pair(video("other.mp4"), with_anchors(1))])
+    check_apart([pair], [Pair(video("match.mp4"), with_anchors(1))])  # two arrays of one name are two videos
+
+
+def test_a_file_on_both_sides_is_refused_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "match.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    absolute, relative = (Pair(video(name), with_anchors(1)) for name in (str(tmp_path / "match.mp4"), "match.mp4"))
+    with pytest.raises(PoofError, match=r"is both trained on and judged by"):
+        check_apart([absolute], [relative])
