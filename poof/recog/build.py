@@ -16,7 +16,7 @@ from torch import Tensor
 from poof.errors import PoofError
 from poof.recog.backbones import BACKBONES
 from poof.recog.backbones.base import Factory, Host
-from poof.recog.counting import count_forward, parameters
+from poof.recog.counting import Counting, parameters
 from poof.recog.model import Clock, HostedRecognizer, Insertion, Placed, Plan, Recognizer, apply
 from poof.recog.modules import MODULES
 from poof.recog.modules.base import Place, Shape, TemporalModule
@@ -195,9 +195,9 @@ def _place(
         return x
     module = _make(name, knobs, shape, f"{backbone}, {place}")
     twin = copy.deepcopy(module).to("meta").eval()
-    count = count_forward(twin, (1, shape.frames, shape.channels, shape.height, shape.width))
-    y = apply(twin, x, dims, clock)
-    line = Insertion(name, place, shape, _shape(y, dims, clock), parameters(module), count.macs)
+    with Counting() as counting:
+        y = apply(twin, x, dims, clock)
+    line = Insertion(name, place, shape, _shape(y, dims, clock), parameters(module), counting.count.macs)
     key = f"{place.path or 'input'}_{place.side}_{name}".replace(".", "_")
     while any(placed.key == key for placed in plan.placed):
         key += "_again"

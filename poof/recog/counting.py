@@ -89,9 +89,13 @@ class Counting(TorchDispatchMode):
 
 def count_forward(module: nn.Module, *inputs: tuple[int, ...]) -> Count:
     """Cost of one forward pass in evaluation mode on inputs of these shapes; `module` itself is left alone."""
-    twin = copy.deepcopy(module).to("meta").eval()
+    on_meta = all(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+    twin = module if on_meta else copy.deepcopy(module).to("meta")
+    training = twin.training
+    twin.eval()
     with torch.no_grad(), Counting() as counting:
         twin(*(torch.empty(shape, device="meta") for shape in inputs))
+    twin.train(training)
     return counting.count
 
 

@@ -238,6 +238,8 @@ def _learn(
 
 
 def _update(model: Recognizer, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, norm: float) -> None:
+    if all(parameter.grad is None for parameter in model.parameters()):
+        return  # every clip of the group was broken
     if norm:
         scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), norm)

@@ -115,9 +115,11 @@ def test_published_figures_stand_beside_the_measured() -> None:
     assert "8 frames at 224x224" in cost.convention
 
 
-@pytest.mark.parametrize("name", [n for n, network in NETWORKS.items() if network.published[0].gmacs])
-def test_the_thesis_counts_a_little_more(name: str) -> None:
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_builds_and_the_thesis_counts_a_little_more(name: str) -> None:
     # Its counter adds normalisation and pooling: 0.2 to 6.5 % above the products alone, never below.
     with torch.device("meta"):
         cost = recog.profile(recog.build_model(name))
-    assert 1.0 < cost.published[0]["gmacs"] / cost.gmacs < 1.07
+    printed = NETWORKS[name].published[0].gmacs
+    assert cost.gmacs > 0
+    assert printed is None or 1.0 < printed / cost.gmacs < 1.07

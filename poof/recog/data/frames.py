@@ -63,12 +63,18 @@ class FrameCounts:
             except PoofError as error:
                 broken[path] = str(error)
 
-        with ThreadPoolExecutor(max(workers, 1)) as pool:
+        if not todo:
+            return broken
+        pool = ThreadPoolExecutor(max(workers, 1))
+        try:
             for _ in track(pool.map(count, todo), "counting frames", len(todo)):
                 pass
-        if self.cache is not None and todo:
-            with atomic(self.cache) as temporary:
-                temporary.write_text(json.dumps(self._known, indent=0) + "\n")
+        finally:
+            # Also after Ctrl-C: what was counted is not counted again.
+            pool.shutdown(cancel_futures=True)
+            if self.cache is not None:
+                with atomic(self.cache) as temporary:
+                    temporary.write_text(json.dumps(self._known, indent=0) + "\n")
         return broken
 
     def _is_known(self, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
@@ -99,7 +100,7 @@ class MotionAwareAttention(TemporalModule):
             y = self.motion(y)
         if self.attention is not None:
             y = self.attention(y) + narrow
-        return x * per_frame(self.up, y).sigmoid() + x
+        return torch.addcmul(x, x, per_frame(self.up, y).sigmoid_())  # x + x * gate in one pass over memory
 
     def diagnostics(self) -> dict[str, float]:
         """Entropy and self-weight of the attention, see `SelfAttention.diagnostics`."""

@@ -47,7 +47,7 @@ class LongTermDifference(TemporalModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C, H, W) to the same shape."""
-        x = x + x * self.gate(x)
+        x = torch.addcmul(x, x, self.gate(x))
         return x if self.shift is None else self.shift(x)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
@@ -39,7 +40,7 @@ class MotionExcitation(TemporalModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C, H, W) to the same shape."""
-        return x + x * (self.motion(x).sigmoid() - 0.5)
+        return torch.addcmul(x, x, self.motion(x).sigmoid() - 0.5)
 
 
 class ExcitedDifference(nn.Module):
