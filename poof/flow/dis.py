@@ -24,7 +24,7 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-SMALLEST = 16  # px; OpenCV 5.0.0 reads beyond its buffers (and may crash) when a side is shorter
+PATCH = 8  # px, in every preset
 
 
 def cores() -> int:
@@ -118,16 +118,18 @@ class DisFlow(FlowEstimator):
         height, width = first.shape
         # OpenCV writes its result into the start it is given, so it gets a copy.
         begin: Any = None if start is None else np.array(np.moveaxis(start, 0, -1), np.float32, order="C")
-        above, left = max(0, SMALLEST - height) // 2, max(0, SMALLEST - width) // 2
-        below, right = max(0, SMALLEST - height) - above, max(0, SMALLEST - width) - left
-        if above or below or left or right:
-            border = (above, below, left, right, cv2.BORDER_REPLICATE)
-            first, second = cv2.copyMakeBorder(first, *border), cv2.copyMakeBorder(second, *border)
-            begin = None if begin is None else cv2.copyMakeBorder(begin, *border)
         # A new solver each time, which costs nothing: OpenCV's keeps the scales that a small image made it choose for
         # all images after it, so a used one gives other flows (differences of 10 px seen) and is four times slower.
         solver = cv2.DISOpticalFlow.create(PRESETS[self.preset])
         if self.finest_scale is not None:
             solver.setFinestScale(self.finest_scale)
+        # OpenCV 5.0.0 crashes or gives NaN where a patch does not fit the shorter side at the finest scale.
+        smallest = PATCH << solver.getFinestScale()
+        above, left = max(0, smallest - height) // 2, max(0, smallest - width) // 2
+        below, right = max(0, smallest - height) - above, max(0, smallest - width) - left
+        if above or below or left or right:
+            border = (above, below, left, right, cv2.BORDER_REPLICATE)
+            first, second = cv2.copyMakeBorder(first, *border), cv2.copyMakeBorder(second, *border)
+            begin = None if begin is None else cv2.copyMakeBorder(begin, *border)
         flow = solver.calc(first, second, begin)
         return flow[above : above + height, left : left + width]

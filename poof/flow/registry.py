@@ -175,5 +175,5 @@ def create_flows(
             estimators.append(create_flow("dis-coarse"))
             estimators[-1].reason = "dis-coarse: the same at a coarser scale, a second opinion for the blend"
     if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
-        raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or leave them out")
+        raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or omit them")
     return estimators
