@@ -6,7 +6,9 @@
 The chains of `dis` and of `dis` with `dis-coarse` run once over every clip. What they tell (`terms`) is set against
 the truth: whether the error is below 5 % of the longer side of the subject. Every clip counts alike, whatever its
 length; rendered scenes, which have occlusions that people did not label, count a quarter of the real clips together.
-Each figure is of clips that the fit has not seen (one left out; cam01 and cam02, two views of one person, together).
+Each figure of the confidence is of clips that the fit has not seen (one left out; cam01 and cam02, two views of one
+person, together). Which terms there are was chosen by these figures, and so were the three constants of visibility,
+whose figures are therefore not of unseen clips.
 """
 
 from __future__ import annotations
@@ -330,7 +332,7 @@ def report(store: Store, table: pd.DataFrame, plot: Path | None) -> None:
         print(f"ECE with {len(alike)} points, as many of each clip: {ece:.3f}")
         if plot is not None and variant == "dis":
             bins = reliability(alike.confidence, right, 8)
-            title = "Error below 5 % of the longer side: six clips alike, each unseen by its fit"
+            title = "Error below 5 % of the side; no clip was in its own fit"
             save_figure(reliability_diagram(bins.confidence, bins.accuracy, bins.points, title), plot, force=True)
     rest = table[~table["clip"].isin(MEAN_OF)]
     rows = {}

@@ -12,8 +12,9 @@ A propagated point counts as occluded where one of three things holds, and as vi
    sides of the subject, as happens where something passes in front. Between the step at which the chain of the earlier
    label slips and the one at which the chain of the later label does, the point itself is followed by none.
 
-Points that left the image have no coordinates, and the flag 0. The rule was judged on rendered clips, where visibility
-is known exactly, and on the invisible points of the animal clips; `benchmarks/calibrate.py` prints the figures.
+Points that left the image have no coordinates, and the flag 0. The three constants were chosen on rendered clips, where
+visibility is known exactly, and on the invisible points of the animal clips; `benchmarks/calibrate.py` prints how often
+the rule is right there.
 """
 
 from __future__ import annotations
