@@ -49,6 +49,8 @@ class Video(ABC):
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """(number, image) of the frames start <= number < stop in order; image is RGB uint8 (H, W, 3).
 
+        Each image belongs to the caller. Its rows may be padded, as decoders do: copying every frame only to close
+        the gaps would cost a third of the whole reading.
         Ends early, without an error, where the video ends or is damaged (`damage` then says where).
         Each call is an independent pass.
         """

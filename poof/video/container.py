@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from poof.errors import PoofError, PoofWarning
@@ -16,6 +18,7 @@ from poof.video.base import DEFAULT_FPS, Damage, Video
 from poof.video.decoding import Broken, Ragged, decode, open_container, video_stream
 from poof.video.orientation import Orientation
 
+_CONVERSION_THREADS = min(4, os.cpu_count() or 1)
 _UNSPECIFIED = 2
 # The matrices that swscale converts, by AVColorSpace: RGB, BT.709, unspecified, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9})
@@ -53,16 +56,17 @@ class ContainerVideo(Video):
             self.fps = _rate(video_stream(container, self.name))
         for _, frame in self._decoded(1):
             self._orientation = Orientation.of(frame)
-            height, width = self._image(frame).shape[:2]
-            self.size = (width, height)
+            width, height = frame.width, frame.height
+            self.size = (height, width) if self._orientation.transpose else (width, height)
         if self._stored is None:
             raise PoofError(f"{self.name}: not one frame can be decoded; check that it plays or export it again")
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `Video.frames`."""
+        converter = VideoReformatter()
         for number, frame in self._decoded(stop):
             if number >= start:
-                yield number, self._image(frame)
+                yield number, self._image(frame, converter)
 
     def count(self) -> int:
         """See `Video.count`."""
@@ -73,15 +77,19 @@ class ContainerVideo(Video):
         return self._count
 
     def _pick(self, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+        converter = VideoReformatter()
         for number, frame in self._decoded(max(wanted) + 1):
             if number in wanted:
-                yield number, self._image(frame)
+                yield number, self._image(frame, converter)
 
-    def _image(self, frame: VideoFrame) -> np.ndarray:
+    def _image(self, frame: VideoFrame, converter: VideoReformatter) -> np.ndarray:
         # Some cameras write a reserved value, which FFmpeg refuses to convert.
         if frame.colorspace not in _MATRICES:
             frame.colorspace = _UNSPECIFIED
-        return self._orientation.apply(frame.to_ndarray(format="rgb24"))
+        # One converter for all frames: `frame.to_ndarray` would start its own threads for each.
+        rgb = converter.reformat(frame, format="rgb24", threads=_CONVERSION_THREADS)
+        # What was RGB already still belongs to the decoder.
+        return self._orientation.apply(rgb.to_ndarray().copy() if rgb is frame else rgb.to_ndarray())
 
     def _decoded(self, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
         """(number, picture) from 0 to `stop`; at the end sets `_count` and, where it is one, `damage`."""

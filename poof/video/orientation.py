@@ -44,10 +44,10 @@ class Orientation:
         return cls(False, flip_x=a < 0, flip_y=d < 0)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """The image (H, W, 3) as it is shown: contiguous, (W, H, 3) when rows and columns change places."""
+        """The image (H, W, 3) as it is shown, (W, H, 3) when rows and columns change places; itself when upright."""
         if self.transpose:
             image = cv2.transpose(image)
         if self.flip_x or self.flip_y:
             # OpenCV's code: 0 reverses the rows, 1 the columns, -1 both.
             return cv2.flip(image, -1 if self.flip_x and self.flip_y else int(self.flip_x))
-        return np.ascontiguousarray(image)
+        return image

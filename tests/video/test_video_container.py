@@ -136,7 +136,7 @@ def test_frames_nobody_asked_for_are_not_converted(
     video = open_video(numbered_file("h264.mp4"))
     converted = []
     original = ContainerVideo._image
-    monkeypatch.setattr(ContainerVideo, "_image", lambda self, frame: converted.append(1) or original(self, frame))
+    monkeypatch.setattr(ContainerVideo, "_image", lambda *args: converted.append(1) or original(*args))
     assert len(list(video.frames(40, 43))) == 3
     assert len(video.read([2, 50])) == 2
     assert video.count() == 60
@@ -261,7 +261,21 @@ def test_all_eight_orientations(
     image = video.read([7])[7]
     assert np.array_equal(image, turn(upright))
     assert video.size == (image.shape[1], image.shape[0])
-    assert image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"), [("yuv.mp4", "libx264", "yuv420p"), ("rgb.mov", "qtrle", "rgb24")]
+)
+def test_images_belong_to_the_caller(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    """Drawing on one does not touch the next, even where a codec stores only what changed since the last."""
+    path = write_numbered(tmp_path / "file.mov", codec, 12, pix_fmt=pix_fmt)
+    clean = [image.copy() for _, image in open_video(path).frames()]
+    kept = []
+    for number, image in open_video(path).frames():
+        assert np.array_equal(image, clean[number])
+        kept.append(image)
+        image[:] = number
+    assert all((image == number).all() for number, image in enumerate(kept))
 
 
 def test_the_size_changes_half_way(tmp_path: Path) -> None:
