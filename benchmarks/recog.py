@@ -1,6 +1,6 @@
 """Each temporal module in the same small budget: a task that only order solves, and three classes of UCF101.
 
-    python benchmarks/recog.py                       rows for every module, an hour or so on one core
+    python benchmarks/recog.py                       rows for every module, about two hours of one core
     python benchmarks/recog.py --quick               the program runs, the numbers mean nothing
     python benchmarks/recog.py --only none,tsm,m2a   some rows
 
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few clips, one epoch")
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--only", help="row names, comma between them")
-    parser.add_argument("--clips", type=int, default=480, help="training clips of the motion task")
-    parser.add_argument("--epochs", type=int, default=4, help="on the motion task; ucf101-mini gets twice as many")
+    parser.add_argument("--clips", type=int, default=800, help="training clips of the motion task")
+    parser.add_argument("--epochs", type=int, default=10, help="on the motion task; ucf101-mini gets twice as many")
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--weights", help="backbone weights: imagenet or a file; none by default")
