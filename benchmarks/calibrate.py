@@ -173,7 +173,7 @@ def points(store: Store, name: str, variant: str) -> pd.DataFrame:
 
 
 def _instance(store: Store, footage: Footage, found: Passages, instance: int, settings: Settings) -> pd.DataFrame:
-    chains, human, _ = chains_of(footage.anchors, instance, found)
+    chains, human = chains_of(footage.anchors, instance, found)
     joint = merged(chains, found.frames, settings)
     set_ = np.isfinite(human).all(axis=-1)
     ways = [np.where(s, np.abs(found.frames - f)[:, None], np.inf) for f, s in zip(found.frames, set_) if s.any()]

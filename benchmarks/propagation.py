@@ -34,7 +34,13 @@ from poof.video import open_video
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 WEIGHTS = SHARED / "data" / "weights" / "raft-small.pth"
 MEAN_OF = ("camel", "dog", "bear", "reaching", "cam01", "cam02")
-METRICS = (("mean", "Mean error, px", 1, 2), ("delta_avg", "delta_avg, %", 100, 1), ("median", "Median error, px", 1, 2))
+METRICS = (
+    ("mean", "Mean error, px", 1, 2),
+    ("delta_avg", "delta_avg, %", 100, 1),
+    ("median", "Median error, px", 1, 2),
+)
+
+CONFIDENCE = "| method | AUROC error | AUROC occluded (badja) | surest 80 %: mean error / all |"
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ METHODS = (
     Method("RAFT-small, true backward flow", "raft-small", {"method": "chain"}),
     Method("RAFT-small blend", "raft-small", {"method": "blend"}),
     Method("RAFT-small as start of DIS, blend", "raft-small>dis", {"method": "blend"}),
-    Method("**RAFT-small and DIS in one blend** (--flow raft-small+dis)", "raft-small+dis+dis-coarse", {"method": "blend"}),
+    Method("RAFT-small and DIS in one blend (--flow raft-small+dis)", "raft-small+dis+dis-coarse", {"method": "blend"}),
 )
 
 
@@ -114,7 +120,7 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], clips: Sequence[str]
             counted = [factor * row[c][key] for c in clips if c in row and c in MEAN_OF]
             mean = f"{np.mean(counted):.2f}" if len(counted) == len(MEAN_OF) else "-"
             lines.append(f"| {name} | {' | '.join(cells)} | {mean} |")
-    lines += ["", "Confidence", "", "| method | AUROC error | AUROC occluded (badja) | surest 80 %: mean error / all |", "|---|---|---|---|"]
+    lines += ["", "Confidence", "", CONFIDENCE, "|---|---|---|---|"]
     for name, row in results.items():
         ranked = [row[c]["auroc_error"] for c in clips if np.isfinite(row.get(c, {}).get("auroc_error", np.nan))]
         hidden = [row[c]["auroc_occluded"] for c in clips if np.isfinite(row.get(c, {}).get("auroc_occluded", np.nan))]
@@ -148,8 +154,11 @@ def main() -> None:
     for clip in clips:
         for method in wanted:
             results[method.name][clip] = row = score(scorer, registered[clip], method, flows)
-            print(f"{clip:9s} {method.name:42s} mean {row['mean']:6.2f}  delta_avg {100 * row['delta_avg']:5.1f}"
-                  f"  coverage {row['coverage']:.3f}  {row['seconds']:6.1f} s", file=sys.stderr)
+            print(
+                f"{clip:9s} {method.name:42s} mean {row['mean']:6.2f}  delta_avg {100 * row['delta_avg']:5.1f}"
+                f"  coverage {row['coverage']:.3f}  {row['seconds']:6.1f} s",
+                file=sys.stderr,
+            )
             if arguments.json:
                 arguments.json.write_text(json.dumps(scorer.jsonable(results), indent=1))
     print(markdown(results, clips))

@@ -19,7 +19,15 @@ from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import VideoWriter, open_video
 
 RADIUS = 10
-FILES = ("video.mp4", "labels.json", "truth.json", "video.poof.json", "video.poof.csv", "video.poof.overlay.mp4", "video.poof.sheet.png")
+FILES = (
+    "video.mp4",
+    "labels.json",
+    "truth.json",
+    "video.poof.json",
+    "video.poof.csv",
+    "video.poof.overlay.mp4",
+    "video.poof.sheet.png",
+)
 
 
 @dataclass

@@ -59,7 +59,9 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         if temporary is not None and error.filename not in (None, str(temporary), str(path)):
             raise
-        raise PoofError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another place") from error
+        raise PoofError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -24,7 +24,15 @@ def silent(items: Iterable[T], description: str, total: int | None = None) -> It
 def bar(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """A bar on standard error with count, rate and time left; what the commands use unless --quiet."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Rate(ProgressColumn):

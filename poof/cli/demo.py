@@ -11,9 +11,9 @@ from poof.cli.common import Debug, Force, Quiet
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Where to write the clip, labels and pictures.")] = Path(
-        "poof-demo"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write the clip, labels and pictures.")
+    ] = Path("poof-demo"),
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -35,5 +35,9 @@ def demo(
     console = Console()
     console.print(f"{given} labelled frames became {gained}. Against the exact truth, on points nobody labelled:")
     console.print(rows)
-    console.print(f"Look at {folder}/video.poof.overlay.mp4 and {folder}/video.poof.sheet.png. The same on your footage:")
-    console.print(f"  poof propagate {folder}/video.mp4 --labels {folder}/labels.json --radius 10 --render", soft_wrap=True)
+    console.print(
+        f"Look at {folder}/video.poof.overlay.mp4 and {folder}/video.poof.sheet.png. The same on your footage:"
+    )
+    console.print(
+        f"  poof propagate {folder}/video.mp4 --labels {folder}/labels.json --radius 10 --render", soft_wrap=True
+    )

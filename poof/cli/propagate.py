@@ -12,12 +12,14 @@ from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
 
 def propagate(
     video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
-    labels: Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")],
+    labels: Annotated[Path, typer.Option("--labels", "-l", help="Yours: COCO JSON, DeepLabCut or CSV.")],
     radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 10,
     output: Annotated[
         list[Path] | None,
         typer.Option(
-            "--output", "-o", help="Result; .json, .csv or .h5; may be repeated. Default: VIDEO.poof.json and .csv here."
+            "--output",
+            "-o",
+            help="Result; .json, .csv or .h5; may be repeated. Default: VIDEO.poof.json and .csv here.",
         ),
     ] = None,
     render: Annotated[bool, typer.Option("--render", help="Also draw an overlay video and a contact sheet.")] = False,
@@ -41,7 +43,8 @@ def propagate(
         float, typer.Option("--min-confidence", help="Leave propagated points out below this (0 to 1).")
     ] = 0.0,
     cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only what changed.")
+        bool,
+        typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only what changed."),
     ] = True,
     category: Annotated[
         str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
@@ -109,6 +112,8 @@ def show(summary: dict[str, Any], written: list[Path]) -> None:
     table.add_row("labelled frames (now)", str(summary["frames"]))
     for source, count in summary["points"].items():
         table.add_row(f"points, {source}", str(count))
+    if summary["occluded"]:
+        table.add_row("of these thought occluded", str(summary["occluded"]))
     for reason, count in summary["left_out"].items():
         table.add_row(f"points left out, {reason}", str(count))
     if summary["confidence"] is not None:

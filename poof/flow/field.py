@@ -56,7 +56,7 @@ class Region:
         """(...,) bool: which points (..., 2) lie inside by at least `margin` frame pixels; NaN is outside."""
         low = np.array([self.x, self.y]) - 0.5 + margin
         high = np.array([self.x + self.width, self.y + self.height]) - 0.5 - margin
-        return ((xy >= low) & (xy <= high)).all(axis=-1)
+        return np.asarray(((xy >= low) & (xy <= high)).all(axis=-1))
 
 
 @dataclass(frozen=True)

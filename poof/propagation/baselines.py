@@ -8,7 +8,7 @@ from poof.labels.model import LabelSet, Points, Source, Visible
 
 
 def static_copy(labels: LabelSet, radius: int, frame_count: int) -> LabelSet:
-    """Every point stays where the nearest label (the earlier of two equally near) has it, up to `radius` frames away."""
+    """Every point stays where the nearest label (the earlier of two equally near) has it, up to `radius` frames."""
     return _filled(labels, radius, frame_count, linear=False)
 
 

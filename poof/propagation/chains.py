@@ -133,7 +133,7 @@ class Passage:
 
 
 def _with_the_body(state: State, xy: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hidden points take the mean step of the visible ones, weighted by 1 / squared distance; alone they stay as they are."""
+    """Hidden points take the mean step of the visible ones, weighted by 1 / squared distance, if there are any."""
     seen = state.running & ~state.hidden
     if not seen.any():
         return xy, error
@@ -192,4 +192,4 @@ class Stepper:
         low, high = -0.5, np.array(self.size) - 0.5
         with np.errstate(invalid="ignore"):
             inside = ((xy >= low) & (xy <= high)).all(axis=1)
-        return moved.only(inside)
+        return moved.only(np.asarray(inside))

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 SAME_SCENE = 0.4
-"""Agreement below which a pair may be a cut. On 22 shared clips consecutive frames reach at least 0.70 and frames of two
-different clips at most 0.51 (20 of 22 clips: at most 0.34)."""
+"""Agreement below which a pair may be a cut. On 22 shared clips consecutive frames reach at least 0.70 and frames of
+two different clips at most 0.51 (20 of 22 clips: at most 0.34)."""
 DROP = 0.6
-"""A cut also agrees less than this share of what its neighbours agree: very fast motion lowers many pairs, a cut one."""
+"""A cut also agrees less than this share of what its neighbours agree: fast motion lowers many pairs, a cut one."""
 FINE = 6.0
 """Blur in pixels whose remainder is compared; coarser structure agrees across unrelated frames."""
 

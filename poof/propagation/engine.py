@@ -1,4 +1,4 @@
-"""One pass over the video: frames in, passages of every instance out; memory is bounded by the radius, not the length."""
+"""One pass over the video: frames in, passages of every instance out, in memory bounded by the radius."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ class Engine:
                     moves.append((kept.frame, state))
                     arrived = self._labels.get((kept.frame, i))
                     if arrived is not None:
-                        state = state.only(~np.isfinite(arrived).all(axis=1))
+                        state = state.only(np.asarray(~np.isfinite(arrived).all(axis=1)))
                     if not kept.joined:
                         break
         return back

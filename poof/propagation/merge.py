@@ -10,7 +10,7 @@ import numpy as np
 from poof.propagation.evidence import Evidence
 
 CLOSURE = 0.4
-"""Share of a chain's closure error that its points are expected to be off by, where the cycle error has grown as far."""
+"""Share of a chain's closure error that its points are expected to be off by, as far as the cycle error has grown."""
 DRIFT = 0.003
 """Drift per square root of steps that no cycle error shows, in longer sides of the subject."""
 HIDDEN = 0.02
@@ -48,8 +48,8 @@ def variance(chain: Evidence) -> np.ndarray:
         v(t) = E(t)^2 + (0.4 C E(t) / E(b))^2 + (0.003 side)^2 steps
 
     E is the accumulated cycle error, C the closure error at the far anchor b, shared out over the chain as the cycle
-    error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is missing where the chain reaches no other label. Without cycle errors (equation
-    (3.2), forward flow only) E counts as 0.01 side a step.
+    error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is missing where the
+    chain reaches no other label. Without cycle errors (equation (3.2), forward flow only) E counts as 0.01 side a step.
     """
     side = chain.side
     cycle = np.where(np.isfinite(chain.cycle), chain.cycle, 0.01 * side * chain.steps)
@@ -91,9 +91,7 @@ def merge_weighted(chains: Sequence[Evidence], weights: Sequence[np.ndarray], fr
         values[empty] = np.nan
     best = usable.argmax(axis=0)
     steps = np.take_along_axis(np.stack([np.nan_to_num(c.steps) for c in chains]), best[None], axis=0)[0].astype(int)
-    ahead = np.take_along_axis(
-        np.stack([np.full(total.shape, c.direction) for c in chains]), best[None], axis=0
-    )[0]
+    ahead = np.take_along_axis(np.stack([np.full(total.shape, c.direction) for c in chains]), best[None], axis=0)[0]
     anchor = np.where(empty, -1, frames[:, None] - ahead * steps)
     return Merged(xy, sigma, spread, anchor, np.where(empty, 0, steps))
 
@@ -114,7 +112,5 @@ def nearest(chains: Sequence[Evidence], frames: np.ndarray, radius: int) -> Merg
     steps = np.stack([np.where(np.isfinite(c.steps), c.steps, np.inf) for c in chains])
     order = steps + np.array([0.0 if c.direction > 0 else 0.5 for c in chains])[:, None, None]
     best = order.argmin(axis=0)
-    weights = [
-        np.where((best == index) & (c.steps <= radius), 1 / variance(c), 0.0) for index, c in enumerate(chains)
-    ]
+    weights = [np.where((best == index) & (c.steps <= radius), 1 / variance(c), 0.0) for index, c in enumerate(chains)]
     return merge_weighted(chains, weights, frames)

@@ -19,6 +19,7 @@ from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
 from poof.propagation.settings import Settings
 from poof.propagation.subject import subject_sides
+from poof.propagation.visibility import visibility
 from poof.video.base import Video
 
 
@@ -96,21 +97,22 @@ def propagate(
 
 
 def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
-    """The anchors that the video holds: those behind damage are left out with a warning, those behind its end refused."""
+    """The anchors that the video holds; those behind damage are left out with a warning, behind its end refused."""
     lost = [frame for frame in anchors.frames if frame >= end]
     if video.damage is None or len(lost) == len(anchors.frames):
         check_fit(anchors, video.size, end, video.name)
     elif lost:
         warnings.warn(
-            f"{video.name}: damaged from frame {end} on ({video.damage.reason}); labels of frame {lost[0]} and later are left out",
+            f"{video.name}: damaged from frame {end} on ({video.damage.reason});"
+            f" labels of frame {lost[0]} and later are left out",
             PoofWarning,
             stacklevel=3,
         )
     return anchors.replace(instances={key: p for key, p in anchors.instances.items() if key[0] < end})
 
 
-def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray, np.ndarray]:
-    """The evidence of every chain of an instance, with the human points (F, K, 2) and which are occluded (F, K)."""
+def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray]:
+    """The evidence of every chain of an instance, and the human points (F, K, 2)."""
     frames, count = passages.frames, len(anchors.skeleton)
     human = np.full((len(frames), count, 2), np.nan)
     occluded = np.zeros((len(frames), count), bool)
@@ -125,7 +127,7 @@ def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[lis
         for both in passages.tracks[instance]
         for direction, passage in zip((1, -1), both)
     ]
-    return chains, human, occluded
+    return chains, human
 
 
 def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -> Merged:
@@ -140,9 +142,10 @@ def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -
 def _fill(result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]) -> None:
     """Add an instance's propagated points to the result."""
     frames = passages.frames
-    chains, human, occluded = chains_of(result, instance, passages)
+    chains, human = chains_of(result, instance, passages)
     joint = merged(chains, frames, settings)
     sure = confidence(joint, chains)
+    flags = visibility(joint, chains, frames, human)
     set_ = np.isfinite(human).all(axis=-1)
     distance = _distance(frames, set_)
     within = (distance <= settings.radius) & ~set_
@@ -152,7 +155,7 @@ def _fill(result: LabelSet, instance: int, passages: Passages, settings: Setting
         frame, keep = int(frames[row]), kept[row]
         points = result.instances.get((frame, instance)) or Points.empty(keep.size)
         points.xy[keep] = joint.xy[row, keep]
-        points.visible[keep] = Visible.VISIBLE
+        points.visible[keep] = flags[row, keep]
         points.source[keep] = Source.PROPAGATED
         points.anchor[keep] = joint.anchor[row, keep]
         points.steps[keep] = joint.steps[row, keep]

@@ -1,8 +1,8 @@
 """Flow where the keypoints are: rectangles that follow each instance through a segment.
 
-A cheap flow on shrunken frames carries the keypoints roughly, forwards from the left anchor and backwards from the right
-one. Around where they come by, a rectangle is laid for each pair of frames and shown to the estimator at a size that
-suits it. Rectangles are kept over several pairs where that costs few pixels, so that estimators can use what they
+A cheap flow on shrunken frames carries the keypoints roughly, forwards from the left anchor and backwards from the
+right one. Around where they come by, a rectangle is laid for each pair of frames and shown to the estimator at a size
+that suits it. Rectangles are kept over several pairs where that costs few pixels, so that estimators can use what they
 computed for a frame twice, and rectangles of several instances that overlap become one.
 """
 

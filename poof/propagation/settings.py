@@ -74,7 +74,7 @@ class Settings:
         if not 0 <= self.min_confidence <= 1:
             raise PoofError(f"--min-confidence {self.min_confidence:g}: must lie between 0 and 1")
         if self.method == "blend" and self.backward == "thesis":
-            raise PoofError("--backward thesis needs --method thesis or chain: the blend weighs chains by backward flow")
+            raise PoofError("--backward thesis needs --method thesis or chain: the blend weighs by backward flow")
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for files and cache keys."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from poof.labels.model import LabelSet, Source, describe_sources
+from poof.labels.model import LabelSet, Source, Visible, describe_sources
 
 
 def summarise(labels: LabelSet) -> dict[str, Any]:
@@ -15,17 +15,20 @@ def summarise(labels: LabelSet) -> dict[str, Any]:
     Returns
     -------
     dict
-        anchors (frames), frames (labelled frames), instances, points (by source), left_out (points by reason),
-        confidence (mean of the propagated points), unsure (share of them below 0.5), cuts, flow, reasons, damage.
+        anchors (frames), frames (labelled frames), instances, points (by source), occluded (propagated points thought
+        to be hidden), left_out (points by reason), confidence (mean of the propagated points), unsure (share of them
+        below 0.5), cuts, flow, reasons, damage.
     """
     made = labels.info.get("propagation", {})
     sure = [p.confidence[p.source == Source.PROPAGATED] for _, _, p in labels]
+    hidden = sum(int(((p.source == Source.PROPAGATED) & (p.visible == Visible.OCCLUDED)).sum()) for _, _, p in labels)
     values = np.concatenate(sure) if sure else np.zeros(0)
     return {
         "anchors": len(labels.human().frames),
         "frames": len(labels.frames),
         "instances": len(labels.instance_ids),
         "points": dict(describe_sources(labels)),
+        "occluded": hidden,
         "left_out": made.get("left_out", {}),
         "confidence": float(np.nanmean(values)) if len(values) else None,
         "unsure": float((values < 0.5).mean()) if len(values) else None,

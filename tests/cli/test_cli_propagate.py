@@ -29,7 +29,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.write(image)
     exact = truth(scene)
     save_labels(exact, folder / "truth.json")
-    save_labels(exact.replace(instances={k: p for k, p in exact.instances.items() if k[0] in (5, 16)}), folder / "labels.json")
+    save_labels(
+        exact.replace(instances={k: p for k, p in exact.instances.items() if k[0] in (5, 16)}), folder / "labels.json"
+    )
     return folder
 
 
@@ -56,7 +58,15 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_the_main_job(clip: Path, tmp_path: Path) -> None:
     result = poof(
-        "propagate", clip / "video.mp4", "--labels", clip / "labels.json", "--radius", 5, "--render", "--json", "s.json",
+        "propagate",
+        clip / "video.mp4",
+        "--labels",
+        clip / "labels.json",
+        "--radius",
+        5,
+        "--render",
+        "--json",
+        "s.json",
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
@@ -68,7 +78,16 @@ def test_the_main_job(clip: Path, tmp_path: Path) -> None:
     assert float(np.nanmax(np.concatenate(off))) < 1.0
     table = pd.read_csv(tmp_path / "video.poof.csv")
     assert list(table.columns) == [
-        "frame", "instance", "keypoint", "x", "y", "confidence", "visible", "source", "anchor", "steps",
+        "frame",
+        "instance",
+        "keypoint",
+        "x",
+        "y",
+        "confidence",
+        "visible",
+        "source",
+        "anchor",
+        "steps",
     ]
     assert set(table.source) == {"human", "propagated"}
     summary = json.loads((tmp_path / "s.json").read_text())
@@ -89,14 +108,19 @@ def test_the_main_job(clip: Path, tmp_path: Path) -> None:
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "-r", "0"], ["--radius 0"]),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "--flow", "magic"], ["magic", "dis", "raft-small"]),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "--flow", "raft-small", "--weights", "no.pth"], ["no.pth"]),
-        (["{clip}/video.mp4", "-l", "{clip}/labels.json", "--flow", "dis", "--weights", "{clip}/labels.json"], ["takes no"]),
+        (
+            ["{clip}/video.mp4", "-l", "{clip}/labels.json", "--flow", "dis", "--weights", "{clip}/labels.json"],
+            ["takes no"],
+        ),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "--device", "cuda"], ["cuda"]),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "--method", "magic"], ["blend, chain, thesis"]),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "-o", "x.abc"], ["x.abc"]),
         (["{clip}/video.mp4", "-l", "{clip}/labels.json", "-o", "no/x.json"], ["no/x.json", "no folder"]),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_line(clip: Path, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+def test_what_cannot_work_is_refused_in_one_line(
+    clip: Path, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
     result = poof("propagate", *[a.format(clip=clip) for a in arguments], cwd=tmp_path)
     if "cuda" in words and result.returncode == 0:
         pytest.skip("this machine has CUDA")
@@ -144,7 +168,17 @@ def test_a_full_disk_leaves_nothing_behind(clip: Path, tmp_path: Path) -> None:
         "from poof.cli import main; main()"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script, "propagate", str(clip / "video.mp4"), "-l", str(clip / "labels.json"), "-r", "3"],
+        [
+            sys.executable,
+            "-c",
+            script,
+            "propagate",
+            str(clip / "video.mp4"),
+            "-l",
+            str(clip / "labels.json"),
+            "-r",
+            "3",
+        ],
         cwd=tmp_path,
         env=os.environ | {"POOF_CACHE": str(tmp_path / "cache")},
         capture_output=True,
@@ -171,7 +205,9 @@ def test_help_is_quick(tmp_path: Path) -> None:
             begin = time.process_time_ns(), os.times()
             subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, check=True)
             spent = os.times()
-            times.append(spent.children_user + spent.children_system - begin[1].children_user - begin[1].children_system)
+            times.append(
+                spent.children_user + spent.children_system - begin[1].children_user - begin[1].children_system
+            )
         return min(times)
 
     assert seconds("-m", "poof", "--help") - seconds("-c", "pass") < 0.45
@@ -202,6 +238,11 @@ def test_the_demo_shows_that_propagation_pays(tmp_path: Path) -> None:
     static, own = (float(rows[name].replace(name, "").split()[0]) for name in ("static copy", "poof"))
     assert own < 5.5 < 15 < static
     assert {p.name for p in (tmp_path / "poof-demo").iterdir()} == {
-        "video.mp4", "labels.json", "truth.json", "video.poof.json", "video.poof.csv",
-        "video.poof.overlay.mp4", "video.poof.sheet.png",
+        "video.mp4",
+        "labels.json",
+        "truth.json",
+        "video.poof.json",
+        "video.poof.csv",
+        "video.poof.overlay.mp4",
+        "video.poof.sheet.png",
     }

@@ -17,7 +17,9 @@ class UniformPair:
         self.cut = cut
         back = (-forward[0], -forward[1]) if backward is None else backward
         self._fields = [
-            FlowField(np.broadcast_to(np.array(v, np.float32)[:, None, None], (2, SIZE[1], SIZE[0])), Region.whole(SIZE))
+            FlowField(
+                np.broadcast_to(np.array(v, np.float32)[:, None, None], (2, SIZE[1], SIZE[0])), Region.whole(SIZE)
+            )
             for v in (forward, back)
         ]
 

@@ -179,7 +179,7 @@ def rendered() -> tuple[Passages, LabelSet, LabelSet]:
 
 def test_confidence_ranks_and_promises_what_is_true_on_a_rendered_clip() -> None:
     found, given, exact = rendered()
-    chains, human, _ = chains_of(given, 0, found)
+    chains, human = chains_of(given, 0, found)
     joint = blend(chains, found.frames)
     value = confidence(joint, chains)
     right = np.stack([exact.instances[int(f), 0].xy for f in found.frames])

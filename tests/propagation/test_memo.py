@@ -156,14 +156,19 @@ def test_trimming_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
     import os
 
     for number in range(4):
-        os.utime(tmp_path / f"{key_of(number)}.npz", (1000 + (number == 0) * 100 + number, 1000 + (number == 0) * 100 + number))
+        os.utime(
+            tmp_path / f"{key_of(number)}.npz",
+            (1000 + (number == 0) * 100 + number, 1000 + (number == 0) * 100 + number),
+        )
     memo.trim()
     assert [memo.get(key_of(n)) is not None for n in range(4)] == [True, False, False, True]
 
 
 def test_keys_tell_arrays_and_values_apart() -> None:
     assert key_of(1, [2, 3]) == key_of(1, [2, 3])
-    assert len({key_of(1), key_of("1"), key_of([1]), key_of(np.array([1])), key_of(np.array([1.0])), key_of(1, "")}) == 6
+    assert (
+        len({key_of(1), key_of("1"), key_of([1]), key_of(np.array([1])), key_of(np.array([1.0])), key_of(1, "")}) == 6
+    )
 
 
 def test_fingerprints_follow_the_content(folder: Path, tmp_path: Path) -> None:

@@ -147,9 +147,7 @@ def test_the_demo_stays_good() -> None:
     exact = truth(scene)
     video = ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
     result = propagate(video, only(exact, 10, 31, 52), create_flow("dis"), Settings(10))
-    hidden = [
-        np.hypot(*(p.xy - exact.instances[f, i].xy).T) for f, i, p in result if f not in (10, 31, 52)
-    ]
+    hidden = [np.hypot(*(p.xy - exact.instances[f, i].xy).T) for f, i, p in result if f not in (10, 31, 52)]
     assert float(np.nanmean(np.concatenate(hidden))) < 5.0
     assert result.frames == list(range(60))
 

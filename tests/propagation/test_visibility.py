@@ -91,7 +91,7 @@ def test_a_label_behind_a_cut_leaves_nothing_out() -> None:
 def test_flags_against_exact_visibility() -> None:
     """Two boards pass exactly at the labels; the rule sees most of what they hide and flags little else."""
     found, given, exact = rendered()
-    chains, human, _ = chains_of(given, 0, found)
+    chains, human = chains_of(given, 0, found)
     flagged = visibility(blend(chains, found.frames), chains, found.frames, human)
     is_set = np.isfinite(human).all(axis=-1)
     right = np.stack([exact.instances[int(f), 0].visible for f in found.frames])
