@@ -25,7 +25,9 @@ import numpy as np
 
 from poof.flow.base import FlowEstimator
 from poof.flow.cache import CachedFlow
+from poof.flow.dis import DisFlow
 from poof.flow.registry import create_flow
+from poof.flow.start import StartedDisFlow
 from poof.labels import LabelSet, Points, Skeleton
 from poof.propagation import Settings, propagate
 from poof.propagation.baselines import linear_interpolation, static_copy
@@ -147,9 +149,11 @@ def main() -> None:
     names = sorted({part for m in wanted for part in m.flow.split("+") if part})
     flows: dict[str, FlowEstimator] = {}
     for name in names:
-        raft = "raft" in name
-        estimator = create_flow(name, weights=WEIGHTS if raft else None)
-        flows[name] = CachedFlow(estimator, arguments.cache, 40 * 2**30) if raft else estimator
+        start, _, refined = name.partition(">")
+        estimator = create_flow(start, weights=WEIGHTS if "raft" in start else None)
+        if "raft" in start:
+            estimator = CachedFlow(estimator, arguments.cache, 40 * 2**30)
+        flows[name] = StartedDisFlow(estimator, DisFlow()) if refined else estimator
     results: dict[str, dict[str, dict[str, Any]]] = {m.name: {} for m in wanted}
     for clip in clips:
         for method in wanted:

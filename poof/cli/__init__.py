@@ -15,9 +15,13 @@ from poof.cli import common
 COMMANDS = (
     ("demo", "poof.cli.demo", "demo"),
     ("propagate", "poof.cli.propagate", "propagate"),
+    ("radius", "poof.cli.radius", "radius"),
+    ("train", "poof.cli.train", "train"),
+    ("predict", "poof.cli.predict", "predict"),
     ("eval", "poof.cli.eval", "evaluate"),
     ("convert", "poof.cli.convert", "convert"),
     ("render", "poof.cli.render", "render"),
+    ("recog", "poof.cli.recog", "recog"),
 )
 """Name on the command line, module, function."""
 

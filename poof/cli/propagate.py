@@ -13,7 +13,9 @@ from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
 def propagate(
     video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
     labels: Annotated[Path, typer.Option("--labels", "-l", help="Yours: COCO JSON, DeepLabCut or CSV.")],
-    radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 10,
+    radius: Annotated[
+        str, typer.Option("--radius", "-r", help="Frames before and after each label; auto measures what is safe.")
+    ] = "10",
     output: Annotated[
         list[Path] | None,
         typer.Option(
@@ -66,7 +68,7 @@ def propagate(
     from poof.video import open_video
 
     settings = Settings(
-        radius=radius,
+        radius=10 if radius == "auto" else whole_number(radius),
         method=method,
         backward=backward,
         overlap=overlap,
@@ -86,6 +88,15 @@ def propagate(
     if not quiet:
         for estimator in estimators:
             typer.echo(f"flow: {estimator.reason}")
+    if radius == "auto":
+        from dataclasses import replace
+
+        from poof.propagation.radius import measure_radius
+
+        measured = measure_radius(footage, given, estimators, settings=settings, track=track(quiet))
+        settings = replace(settings, radius=measured.choice)
+        if not quiet:
+            typer.echo(f"radius {measured.choice}: {measured.message}")
     memo = Memo(cache_folder() / "segments") if cache else None
     result = run(footage, given, estimators, settings, track(quiet), memo)
     for path in outputs:
@@ -100,6 +111,14 @@ def propagate(
         write_json(json_file, summary)
     if not quiet:
         show(summary, [*outputs, *pictures])
+
+
+def whole_number(text: str) -> int:
+    """The value of --radius; a usage error otherwise."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is neither a whole number nor auto", param_hint="--radius") from None
 
 
 def show(summary: dict[str, Any], written: list[Path]) -> None:
