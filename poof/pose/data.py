@@ -6,6 +6,8 @@ the number of workers, and a resumed run goes on with exactly the batches that t
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import tempfile
 import weakref
@@ -28,6 +30,7 @@ from poof.pose.splitting import Pair
 from poof.progress import Track, silent
 
 Array = np.ndarray
+_PREFIX = ".crops-"
 CONTEXT = 1.5
 """The crops on disk are this much larger than the network's, so that rotation and scaling find pixels there."""
 
@@ -122,14 +125,17 @@ class CropStore:
         self.examples = [example for of_video in examples for example in of_video]
         crops = [example.crop.wider(context) for example in self.examples]
         self.size = crops[0].size if crops else (0, 0)
-        directory = tempfile.TemporaryDirectory(prefix=".crops-", dir=folder)
-        self._remove = weakref.finalize(self, directory.cleanup)
-        self._path, self._shape = Path(directory.name) / "crops.u8", (len(crops), *self.size, 3)
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        self._remove = weakref.finalize(self, _remove_in, os.getpid(), directory)
+        self._path, self._shape = directory / "crops.u8", (len(crops), *self.size, 3)
         self._map: np.memmap | None = None
         if not crops:
             return
         try:
             images = np.memmap(self._path, np.uint8, "w+", shape=self._shape)
+            if hasattr(os, "posix_fallocate"):  # a full disk shall say so here, not kill us at some page
+                with self._path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, images.nbytes)
             self._fill(images, pairs, examples, crops, track, what)
             images.flush()
         except OSError as error:
@@ -172,6 +178,17 @@ class CropStore:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_map": None, "_remove": None}
+
+
+def _remove_in(process: int, directory: Path) -> None:
+    if os.getpid() == process:  # a forked worker has a copy of the store, but not the right to clear up
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the stores of runs in `folder` that were killed."""
+    for directory in folder.glob(f"{_PREFIX}*"):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class TrainingSet(Dataset[dict[str, Tensor]]):

@@ -63,18 +63,18 @@ def initial_network(
     PoofError
         If a file is missing or does not fit, or a download fails (with its address and how to do without).
     """
-    if init == "random":
-        return MSPN(len(keypoints), stages or DEFAULT_STAGES, body=body or DEFAULT_BODY), list(keypoints)
-    if init == "imagenet":
-        network = MSPN(len(keypoints), stages or DEFAULT_STAGES, body=body or DEFAULT_BODY)
-        load_resnet(network, _imagenet(network.body, progress), f"ImageNet's {network.body}")
+    wanted_stages = DEFAULT_STAGES if stages is None else stages
+    if init in ("random", "imagenet"):
+        network = MSPN(len(keypoints), wanted_stages, body=DEFAULT_BODY if body is None else body)
+        if init == "imagenet":
+            load_resnet(network, _imagenet(network.body, progress), f"ImageNet's {network.body}")
         return network, list(keypoints)
     if init == "mspn50-coco":
         if body not in (None, "resnet50"):
             raise PoofError(f"mspn50-coco is built on resnet50, not {body}; leave --body out, or take --init imagenet")
-        if stages not in (None, *_MSPN_URLS):
+        if wanted_stages not in _MSPN_URLS:
             raise PoofError(f"MSPN has 1 to 4 stages, not {stages}")
-        content: dict[str, Any] = _download(_MSPN_URLS[stages or DEFAULT_STAGES], progress)
+        content: dict[str, Any] = _download(_MSPN_URLS[wanted_stages], progress)
         source = "mspn50-coco"
     else:
         path = Path(init)
@@ -94,7 +94,7 @@ def _from_content(
         state = weights_in(content)
         if naming_of(state) == "torchvision":
             guessed = "resnet50" if "layer1.0.conv3.weight" in state else "resnet18"
-            network = MSPN(len(keypoints), stages or DEFAULT_STAGES, body=body or guessed)
+            network = MSPN(len(keypoints), DEFAULT_STAGES if stages is None else stages, body=body or guessed)
             load_resnet(network, state, source)
             return network, list(keypoints)
         state = rgb_weights(state, content, source)

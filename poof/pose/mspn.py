@@ -7,7 +7,7 @@ are those of the official release, so its state dicts load as they are; `poof.po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -157,6 +157,44 @@ class Stage(nn.Module):
             units[f"up{unit + 1}"] = UpUnit(channels, keypoints, unit > 0, not last, cross, bias)
         self.upsample = nn.ModuleDict(units)
 
+    def forward(
+        self, x: Tensor, earlier: Sequence[Tensor] | None, units: Sequence[int]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """One stage.
+
+        Parameters
+        ----------
+        x : (B, 64, h, w)
+            From the top, or from the stage before.
+        earlier
+            What the stage before has for each level, finest first; None for the first stage.
+        units
+            Whose heat maps are wanted, by number from the coarsest.
+
+        Returns
+        -------
+        maps
+            (B, K, h, w) of each wanted unit.
+        later
+            What the next stage gets for each level, finest first; empty in the last stage.
+        x
+            The next stage's input.
+        """
+        size = x.shape[-2:]
+        maps, later = [], []
+        features: Tensor | None = None
+        levels = self.downsample(x, earlier)
+        for number, (unit, level) in enumerate(zip(self.upsample.values(), reversed(levels))):
+            assert isinstance(unit, UpUnit)
+            features = unit(level, features)
+            if number in units:
+                maps.append(unit.heatmaps(features, size))
+            if unit.skip1 is not None and unit.skip2 is not None:
+                later.insert(0, unit.skip1(level) + unit.skip2(features))
+            if unit.cross_conv is not None:
+                x = unit.cross_conv(features)
+        return maps, later, x
+
 
 class MSPN(nn.Module):
     """The multi-stage pose network.
@@ -215,39 +253,27 @@ class MSPN(nn.Module):
             (B, stages, 4, K, H/4, W/4), units from coarse to fine; `[:, -1, -1]` is the network's answer. Peaks are
             255 high where the network is sure.
         """
-        outputs = self._run(images, every=True)
-        return torch.stack([torch.stack(maps, dim=1) for maps in outputs], dim=1)
+        maps = []
+        for of_stage in self._stages(images, every=True):
+            maps.append(torch.stack(of_stage, dim=1))
+        return torch.stack(maps, dim=1)
 
     def heatmaps(self, images: Tensor) -> Tensor:
         """(B, K, H/4, W/4): only the last map of the last stage, without computing the others."""
-        outputs = self._run(images, every=False)
-        return outputs[-1][-1]
+        return list(self._stages(images, every=False))[-1][-1]
 
-    def _run(self, images: Tensor, every: bool) -> list[list[Tensor]]:
+    def _stages(self, images: Tensor, every: bool) -> Iterator[list[Tensor]]:
+        """The heat maps of each stage; unless `every`, only the last stage's last."""
         height, width = images.shape[-2:]
         if height % MULTIPLE or width % MULTIPLE or not (height and width):
             raise PoofError(f"MSPN wants sides divisible by {MULTIPLE}, not {width}x{height}")
-        size = (height // STRIDE, width // STRIDE)
         x: Tensor = self.top(images)
         earlier: list[Tensor] | None = None
-        outputs: list[list[Tensor]] = []
-        for index in range(self.stages):
-            stage: Stage = self.get_submodule(f"stage{index}")  # type: ignore[assignment]
-            last = index == self.stages - 1
-            levels = stage.downsample(x, earlier)
-            features: Tensor | None = None
-            earlier, maps = [], []
-            for number, (unit, level) in enumerate(zip(stage.upsample.values(), reversed(levels))):
-                assert isinstance(unit, UpUnit)
-                features = unit(level, features)
-                if every or (last and number == UNITS - 1):
-                    maps.append(unit.heatmaps(features, size))
-                if unit.skip1 is not None and unit.skip2 is not None:
-                    earlier.insert(0, unit.skip1(level) + unit.skip2(features))
-                if unit.cross_conv is not None:
-                    x = unit.cross_conv(features)
-            outputs.append(maps)
-        return outputs
+        for number in range(self.stages):
+            last = number == self.stages - 1
+            units = range(UNITS) if every else range(UNITS - 1, UNITS) if last else ()
+            maps, earlier, x = self.get_submodule(f"stage{number}")(x, earlier, units)
+            yield maps
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -141,17 +141,14 @@ def match_bias(state: StateDict, conv_bias: bool) -> dict[str, Tensor]:
 
     Adding gives zeros; removing folds each bias into the running mean of its normalisation.
     """
-    result: dict[str, Tensor] = {}
+    result = dict(state)
     for name, value in state.items():
-        if not conv_bias and name.endswith(".conv.bias"):
-            continue
-        bias = (
-            state.get(name.removesuffix("bn.running_mean") + "conv.bias") if name.endswith("bn.running_mean") else None
-        )
-        result[name] = value if conv_bias or bias is None else value - bias
-        bias_name = name.removesuffix("weight") + "bias"
-        if conv_bias and name.endswith(".conv.weight") and bias_name not in state:
-            result[bias_name] = value.new_zeros(value.shape[0])
+        prefix, _, kind = name.rpartition("conv.")
+        if kind == "weight" and conv_bias:
+            result.setdefault(f"{prefix}conv.bias", value.new_zeros(value.shape[0]))
+        elif kind == "bias" and not conv_bias:
+            result[f"{prefix}bn.running_mean"] = state[f"{prefix}bn.running_mean"] - value
+            del result[name]
     return result
 
 

@@ -27,7 +27,7 @@ from poof.errors import PoofError
 from poof.flow.device import resolve_device
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import normalise
-from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, examples_of, loader
+from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader
 from poof.pose.initial import initial_network
 from poof.pose.losses import pose_loss
 from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size, save_checkpoint
@@ -114,6 +114,7 @@ def train_pose(
 
     # Crops: one pass over each video, to a file in the run's folder.
     folder.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(folder)
     examples = examples_of(divided.train, skeleton, input_size)
     val_examples = examples_of(divided.validation, skeleton, input_size)
     if not any(examples):

@@ -39,15 +39,16 @@ def test_without_strength_the_middle_is_cut_out() -> None:
 
 def test_points_stay_on_their_pixels_whatever_is_drawn() -> None:
     torch.manual_seed(0)
-    augment = Augmentation(SIZE, Strength(scale=0.3, rotation=180, rotated=1, shift=0.1, half_body=0.0), [0])
+    augment = Augmentation(SIZE, Strength(scale=0.3, rotation=180, rotated=0.9, shift=0.1, half_body=0.5), None)
     worst, seen = 0.0, 0
     for _ in range(60):
-        at = (float(40 + 64 * torch.rand(())), float(50 + 92 * torch.rand(())))
-        view, moved, weight, _ = augment(dot(at), torch.tensor([at]), torch.ones(1), torch.tensor([2]))
-        x, y = moved[0].tolist()
-        if weight[0] and 12 < x < SIZE[1] - 13 and 12 < y < SIZE[0] - 13:
+        points = torch.tensor([40.0, 50.0]) + torch.tensor([64.0, 92.0]) * torch.rand(5, 2)
+        x, y = points[2].tolist()
+        view, moved, weight, _ = augment(dot((x, y)), points, torch.ones(5), torch.full((5,), 2))
+        x, y = moved[2].tolist()
+        if weight[2] and 16 < x < SIZE[1] - 17 and 16 < y < SIZE[0] - 17:
             worst, seen = max(worst, float(np.abs(centroid(view) - (x, y)).max())), seen + 1
-    assert seen > 25
+    assert seen > 15
     assert worst < 0.05  # half a pixel off is what mixing the two conventions gives
 
 

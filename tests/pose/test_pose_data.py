@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from poof.errors import PoofError
 from poof.labels import Points, Skeleton
 from poof.pose.augmentation import STRONG, Augmentation
 from poof.pose.crops import Crop
-from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, examples_of, loader, still_batches
+from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, still_batches
 from poof.pose.splitting import Pair
 from poof.video import ArrayVideo
 
@@ -80,8 +82,26 @@ def test_crops_are_cut_in_one_pass_and_stand_where_the_points_do(tmp_path: Path)
 def test_the_store_leaves_nothing_behind(card: Pair, tmp_path: Path) -> None:
     store = CropStore([card], examples_of([card], CARD, SIZE), 1.0, tmp_path)
     assert list(tmp_path.iterdir())
+    if os.fork() == 0:  # a worker that ends must not take the file with it
+        del store
+        os._exit(0)
+    os.wait()
+    assert store[0].shape == (64, 64, 3)
+    assert list(tmp_path.iterdir())
     del store
     assert not list(tmp_path.iterdir())
+    (tmp_path / ".crops-killed").mkdir()
+    clear_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said(card: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(PoofError, match=r"no room for 0.0 GB of crops .*No space left on device"):
+        CropStore([card], examples_of([card], CARD, SIZE), 1.0, tmp_path)
 
 
 def test_labels_beyond_the_end_are_named(card: Pair, tmp_path: Path) -> None:
