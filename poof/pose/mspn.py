@@ -181,7 +181,8 @@ class Stage(nn.Module):
             The next stage's input.
         """
         size = x.shape[-2:]
-        maps, later = [], []
+        maps: list[Tensor] = []
+        later: list[Tensor] = []
         features: Tensor | None = None
         levels = self.downsample(x, earlier)
         for number, (unit, level) in enumerate(zip(self.upsample.values(), reversed(levels))):
