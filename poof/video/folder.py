@@ -136,7 +136,7 @@ def _read_image(file: Path) -> np.ndarray | None:
 
 
 def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG lacks its end; OpenCV paints what is missing grey and says nothing."""
+    """Whether a JPEG lacks its end; OpenCV 4 paints what is missing grey and says nothing."""
     # Neither marker can occur within the picture data; previews in the header have both.
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 

@@ -82,6 +82,7 @@ FILES: dict[str, dict] = {
     # In real streams a picture fills many packets of 188 bytes; at this quality also here.
     "h264.ts": {"codec": "libx264", "options": {**X264, "crf": "1"}},
     "h264.flv": {"codec": "libx264", "options": X264},
+    "flv1.flv": {"codec": "flv"},
     "h264-low-delay.mp4": {"codec": "libx264", "options": {**X264, "bf": "0"}, "container_options": FASTSTART},
     "h264-interlaced.ts": {
         "codec": "libx264",

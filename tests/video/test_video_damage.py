@@ -115,6 +115,20 @@ def test_a_packet_of_garbage(numbered_file: Files, tmp_path: Path, name: str, pa
     check(whole, damaged, packet - 4, packet + 4)
 
 
+@pytest.mark.parametrize(("name", "header"), [("mjpeg.avi", 8), ("vp8.webm", 6), ("ffv1.mkv", 6), ("flv1.flv", 12)])
+def test_packets_that_vanish_whole(numbered_file: Files, tmp_path: Path, name: str, header: int) -> None:
+    """With its header gone a packet is no packet: FFmpeg reads on behind it, and all numbers would slip."""
+    packets = packets_of(numbered_file(name))
+
+    def change(content: bytearray) -> None:
+        # From the header of one packet to the last bytes of the next.
+        start, end = packets[30][0] - header, sum(packets[31]) - 2
+        content[start:end] = bytes(end - start)
+
+    whole, damaged = variant(numbered_file, name, tmp_path, change)
+    check(whole, damaged, 25, 30)
+
+
 @pytest.mark.parametrize("back", [1, 2, 3, 5, 8, 20])
 @pytest.mark.parametrize("name", ["h264-low-delay.mp4", "mjpeg.avi"])
 def test_the_last_packets(numbered_file: Files, tmp_path: Path, name: str, back: int) -> None:

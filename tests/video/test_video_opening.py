@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -122,8 +123,12 @@ def test_a_file_that_vanishes(numbered_file: Files, tmp_path: Path) -> None:
 
 def test_playlists_reach_nothing_outside(tmp_path: Path) -> None:
     path = tmp_path / "list.m3u8"
-    path.write_text("#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/video.ts\n#EXT-X-ENDLIST\n")
-    assert "is not a video" in message(path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        path.write_text(f"#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:{server.getsockname()[1]}/a.ts\n#EXT-X-ENDLIST\n")
+        assert "is not a video" in message(path)
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 @pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "50%d.mp4", "it's, ok?.mp4", "Läufe 第1回.mp4", "-i.mp4"])
