@@ -21,6 +21,9 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the pr
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 
+STOPPED = 130
+
+
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
@@ -45,10 +48,13 @@ def guarded(app: Callable[..., Any]) -> int:
     try:
         app()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
+            print("poof: stopped", file=sys.stderr)
+        return code
     except KeyboardInterrupt:
         print("poof: stopped", file=sys.stderr)
-        return 130
+        return STOPPED
     except PoofError as error:
         if "--debug" in sys.argv:
             raise

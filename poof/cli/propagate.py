@@ -98,7 +98,12 @@ def propagate(
         if not quiet:
             typer.echo(f"radius {measured.choice}: {measured.message}")
     memo = Memo(cache_folder() / "segments") if cache else None
-    result = run(footage, given, estimators, settings, track(quiet), memo)
+    try:
+        result = run(footage, given, estimators, settings, track(quiet), memo)
+    except KeyboardInterrupt:
+        if memo is not None:
+            typer.echo("poof: finished parts are kept; the same command goes on from there", err=True)
+        raise
     for path in outputs:
         save_labels(result, path, force)
     if render:

@@ -15,6 +15,7 @@ from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
 from poof.propagation.engine import Engine, Passages
 from poof.propagation.evidence import Evidence, gather
+from poof.propagation.identity import link_identities
 from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
 from poof.propagation.settings import Settings
@@ -38,7 +39,8 @@ def propagate(
     video
         Where the labels were made, see `poof.open_video`.
     labels
-        What a person set; propagated points among them are replaced.
+        What a person set; propagated points among them are replaced. Instances of a file without identities are
+        linked from label to label first, see `link_identities`.
     flow
         One estimator or several whose chains enter one blend; None takes `create_flows("auto")`.
     settings
@@ -63,7 +65,7 @@ def propagate(
     """
     settings = settings or Settings()
     estimators = _estimators(flow, settings.method == "blend")
-    anchors = labels.human()
+    anchors = link_identities(video, labels.human(), settings.radius, track)
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
     known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
@@ -77,7 +79,7 @@ def propagate(
     result = anchors.replace(
         instances={key: points.copy() for key, points in anchors.instances.items()},
         image_size=video.size,
-        info=dict(labels.info),
+        info=dict(anchors.info),
     )
     left_out: dict[str, int] = {}
     for instance in anchors.instance_ids:
