@@ -19,9 +19,20 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the printed table as JSON.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-
+Footage = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of images.")]
+Labels = Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")]
+Flow = Annotated[
+    str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
+]
+Weights = Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")]
+MaxSize = Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")]
+Crop = Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")]
+Category = Annotated[
+    str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
+]
 
 STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def root(

@@ -7,12 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
+from poof.cli.common import (
+    Category,
+    Crop,
+    Debug,
+    Device,
+    Flow,
+    Footage,
+    Force,
+    JsonFile,
+    Labels,
+    MaxSize,
+    Quiet,
+    Weights,
+)
 
 
 def propagate(
-    video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
-    labels: Annotated[Path, typer.Option("--labels", "-l", help="Yours: COCO JSON, DeepLabCut or CSV.")],
+    video: Footage,
+    labels: Labels,
     radius: Annotated[
         str, typer.Option("--radius", "-r", help="Frames before and after each label; auto measures what is safe.")
     ] = "10",
@@ -28,13 +41,11 @@ def propagate(
     method: Annotated[
         str, typer.Option("--method", help="blend: both neighbouring labels. chain: the nearest. thesis: as published.")
     ] = "blend",
-    flow: Annotated[
-        str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
-    ] = "auto",
-    weights: Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")] = None,
+    flow: Flow = "auto",
+    weights: Weights = None,
     device: Device = "auto",
-    max_size: Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")] = None,
-    crop: Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")] = True,
+    max_size: MaxSize = None,
+    crop: Crop = True,
     backward: Annotated[
         str, typer.Option("--backward", help="flow: true backward flow. thesis: forward flow only, equation (3.2).")
     ] = "",
@@ -48,9 +59,7 @@ def propagate(
         bool,
         typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only what changed."),
     ] = True,
-    category: Annotated[
-        str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
-    ] = None,
+    category: Category = None,
     json_file: JsonFile = None,
     force: Force = False,
     quiet: Quiet = False,

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poof.cli.common import Debug, Device, Force, JsonFile, Quiet
+from poof.cli.common import (
+    Category,
+    Crop,
+    Debug,
+    Device,
+    Flow,
+    Footage,
+    Force,
+    JsonFile,
+    Labels,
+    MaxSize,
+    Quiet,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from poof.propagation.radius import RadiusReport
@@ -17,24 +30,20 @@ SHOWN = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 100)
 
 
 def radius(
-    video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
-    labels: Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")],
+    video: Footage,
+    labels: Labels,
     threshold: Annotated[
         float, typer.Option("--threshold", "-t", help="Mean error allowed, as a share of the subject's longer side.")
     ] = 0.05,
     max_radius: Annotated[int, typer.Option("--max-radius", help="Longest distance to look at, frames.")] = 30,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curve (.png, .pdf, .svg).")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the curve of every keypoint as CSV.")] = None,
-    flow: Annotated[
-        str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
-    ] = "auto",
-    weights: Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")] = None,
+    flow: Flow = "auto",
+    weights: Weights = None,
     device: Device = "auto",
-    max_size: Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")] = None,
-    crop: Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")] = True,
-    category: Annotated[
-        str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
-    ] = None,
+    max_size: MaxSize = None,
+    crop: Crop = True,
+    category: Category = None,
     json_file: JsonFile = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -47,7 +56,7 @@ def radius(
     """
     from poof.cli.common import track, write_json
     from poof.files import atomic, check_output
-    from poof.flow.registry import create_flow
+    from poof.flow.registry import create_flows
     from poof.labels import load_labels
     from poof.propagation.radius import measure_radius
     from poof.propagation.settings import Settings
@@ -59,7 +68,7 @@ def radius(
         check_output(path, force)
     footage = open_video(video)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-    estimators = [create_flow(name, weights if "raft" in name else None, device) for name in flow.split("+")]
+    estimators = create_flows(flow, weights, device, both_scales=False)
     settings = Settings(crop=crop, max_size=max_size)
     report = measure_radius(footage, given, estimators, threshold, max_radius, settings, track(quiet))
     if plot:
