@@ -49,4 +49,10 @@ def bar(items: Iterable[T], description: str, total: int | None = None) -> Itera
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
-        yield from progress.track(items, total=total, description=description)
+        task = progress.add_task(description, total=total)
+        done = 0
+        for item in items:
+            yield item
+            done += 1
+            progress.update(task, completed=done)
+        progress.update(task, total=done)  # a video may end before its last window does
