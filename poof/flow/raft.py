@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
@@ -96,7 +96,7 @@ class RaftFlow(FlowEstimator):
         self.weights = read_weights(fetch_published(name) if weights is None else weights, name)
         network = new_network(name)
         network.load_state_dict(self.weights.state)
-        self.network = SequenceRaft(network.eval(), PRECISIONS[precision]).requires_grad_(False).to(self.device)
+        self.network = self._taken_apart(network.eval().requires_grad_(False)).to(self.device)
         self._update = torch.compile(self.network.update) if compile else self.network.update
 
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:
@@ -158,6 +158,10 @@ class RaftFlow(FlowEstimator):
         }
 
     # ---------------------------------------------------------------------------------------------------- the work
+
+    def _taken_apart(self, network: nn.Module) -> SequenceRaft:
+        """The network in parts; where another engine comes in."""
+        return SequenceRaft(network, PRECISIONS[self.precision])
 
     def _check_memory(self, size: tuple[int, int]) -> None:
         """Refuse images whose correlation cannot fit, before the system ends the process."""

@@ -154,12 +154,18 @@ class SequenceRaft(nn.Module):
         start = torch.stack([xs, ys]).repeat(batch, 1, 1, 1)
         places = start
         for _ in range(iterations):
-            correlation = self.lookup(pyramid, places)
-            motion = self.motion_encoder((places - start).to(self.dtype), correlation.to(self.dtype))
-            for index, unit in enumerate(self.units):
-                hidden = unit(hidden, motion, terms[2 * index : 2 * index + 2])
-            places = places + self.flow_head(hidden)
+            hidden, change = self.step(places - start, self.lookup(pyramid, places), hidden, terms)
+            places = places + change
         return places - start, hidden
+
+    def step(
+        self, flow: Tensor, correlation: Tensor, hidden: Tensor, terms: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """One update: the next hidden state and the change of the flow."""
+        motion = self.motion_encoder(flow.to(self.dtype), correlation.to(self.dtype))
+        for index, unit in enumerate(self.units):
+            hidden = unit(hidden, motion, terms[2 * index : 2 * index + 2])
+        return hidden, self.flow_head(hidden)
 
     def upsample(self, flow: Tensor, hidden: Tensor) -> Tensor:
         """Flow (B, 2, 8h, 8w) in pixels: learned convex combinations where the network has them, else bilinear."""

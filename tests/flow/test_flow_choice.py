@@ -141,6 +141,9 @@ def test_mps_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dis_does_not_wait_for_torch() -> None:
-    code = "import sys; from poof.flow import create_flow; create_flow('dis'); print('torch' in sys.modules)"
+    code = (
+        "import sys; from poof.flow import create_flow; create_flow('dis'); create_flow('dis-coarse')\n"
+        "print('torch' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

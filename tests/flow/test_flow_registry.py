@@ -14,23 +14,27 @@ from flow_material import shifted_pair, texture
 from poof.flow import FlowEstimator, create_flow
 from poof.flow.registry import ESTIMATORS
 
-Make = Callable[..., FlowEstimator]
-LEARNED = {"raft-small", "raft-small>dis"}  # for these there are real weights to test with
+
+def network_of(name: str) -> str | None:
+    """The RAFT behind an estimator's name, None when there is none."""
+    kind = name.partition(">")[0].removesuffix("-openvino")
+    return kind if kind.startswith("raft") else None
 
 
-@pytest.fixture(params=list(ESTIMATORS))
+@pytest.fixture(scope="module", params=list(ESTIMATORS))
 def any_flow(request: pytest.FixtureRequest, random_weights: Callable[[str], Path]) -> FlowEstimator:
     """Each estimator, with random weights where it needs some: shapes and bookkeeping do not depend on them."""
     name = request.param
-    kind = name.partition(">")[0]
-    weights = random_weights(kind) if kind.startswith("raft") else None
-    return create_flow(name, weights=weights, device="cpu", iterations=2)
+    if "openvino" in name:
+        pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install 'poof[openvino]'")
+    kind = network_of(name)
+    return create_flow(name, weights=random_weights(kind) if kind else None, device="cpu", iterations=2)
 
 
-@pytest.fixture(params=["dis", "raft-small", "raft-small>dis"])
+@pytest.fixture(scope="module", params=["dis", "raft-small", "raft-small>dis"])
 def good_flow(request: pytest.FixtureRequest) -> FlowEstimator:
     """Each estimator that really estimates: with the genuine weights."""
-    weights = request.getfixturevalue("small_weights") if request.param in LEARNED else None
+    weights = request.getfixturevalue("small_weights") if network_of(request.param) else None
     return create_flow(request.param, weights=weights, device="cpu")
 
 
@@ -135,9 +139,9 @@ def test_threads_may_share_an_estimator(any_flow: FlowEstimator) -> None:
 def test_the_description_is_json_and_tells_settings_apart(
     any_flow: FlowEstimator, random_weights: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    kind = any_flow.name.partition(">")[0]
+    kind = network_of(any_flow.name)
     moved = None
-    if kind.startswith("raft"):
+    if kind is not None:
         moved = tmp_path / f"{kind}.pth"
         moved.write_bytes(random_weights(kind).read_bytes())
     again = create_flow(any_flow.name, weights=moved, device="cpu", iterations=2)
