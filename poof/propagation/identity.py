@@ -8,8 +8,8 @@ or could as well be exchanged, is not linked: a new number is honest, a wrong on
 
 The flow is DIS on frames shrunk until the smallest subject is about `SUBJECT` pixels long. Where a subject passes
 behind another, flow follows the one in front. Keypoints at which forward and backward flow contradict each other
-(Sundaram, Brox, Keutzer, 'Dense point trajectories by GPU-accelerated large displacement optical flow', ECCV 2010,
-equation 5) therefore move with the body from there on; a body of which nothing is seen keeps its last velocity.
+(Sundaram, Brox, Keutzer, 'Dense point trajectories by GPU-accelerated large displacement optical flow', ECCV 2010)
+therefore move with the body from there on; a body of which nothing is seen keeps its last velocity.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ SUBJECT = 100.0
 """Pixels that the smallest subject is shown at, where that takes no fewer than `COARSE` and no more than `LARGEST`
 pixels for the longer side of the frame. Below 50, flow misses the limbs of a runner."""
 LARGEST = 640
+"""Most pixels for the longer side of the frame as shown; in wide views with small subjects this is what costs time."""
 COLOUR = 50.0
 """CIE76 colour difference that counts as much as one side of the subject; clothes of two teams differ by more."""
 BLUR = 2.0
@@ -124,6 +125,8 @@ def link_identities(video: Video, labels: LabelSet, radius: int, track: Track = 
                 linker.advance(between)
                 last = between[-1]
             linker.meet(frame, last)
+    for _ in pictures:  # none is left, but only now the progress comes to its end
+        pass
     if linker.doubtful:
         frames = ", ".join(map(str, linker.doubtful[:5])) + (" ..." if len(linker.doubtful) > 5 else "")
         warnings.warn(
@@ -154,7 +157,7 @@ def _windows(frames: Sequence[int], radius: int) -> list[list[int]]:
 def contradicts(step: np.ndarray, returned: np.ndarray) -> np.ndarray:
     """(K,) whether forward flow w and the backward flow w' at its end disagree, both (K, 2) in pixels of the flow.
 
-    |w + w'|^2 > 0.01 (|w|^2 + |w'|^2) + 0.5 (Sundaram et al. 2010, equation 5); False where one of them is NaN.
+    |w + w'|^2 > 0.01 (|w|^2 + |w'|^2) + 0.5 (Sundaram et al. 2010); False where one of them is NaN.
     """
     with np.errstate(invalid="ignore"):
         length = (step**2).sum(axis=1) + (returned**2).sum(axis=1)
@@ -380,7 +383,7 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
         Instance (column) -> individual (row): the assignment of the largest total gain.
     doubts : set
         The columns of links that could be exchanged, with each other or with someone who is not linked, at a loss below
-        `DOUBT`. An individual that was labelled longer ago than the one it would replace raises no doubt: had it been
+        `DOUBT`. Someone not linked who was labelled longer ago than the one to be replaced raises no doubt: had it been
         there, it would have been labelled since.
     """
     rows, columns = linear_sum_assignment(gain, maximize=True)
@@ -393,7 +396,8 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
             now = gain[row, column] + (gain[other, theirs] if theirs is not None else 0.0)
             then = gain[other, column] + (gain[row, theirs] if theirs is not None else 0.0)
             plausible = gain[other, column] > 0 or (theirs is not None and gain[row, theirs] > 0)
-            if other != row and plausible and latest[other] >= latest[row] and now - then < DOUBT:
+            there = theirs is not None or latest[other] >= latest[row]
+            if other != row and plausible and there and now - then < DOUBT:
                 doubts.add(column)
         for other in set(range(gain.shape[1])) - links.keys():
             if gain[row, other] > 0 and gain[row, column] - gain[row, other] < DOUBT:

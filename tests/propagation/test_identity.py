@@ -337,11 +337,12 @@ def test_one_pass_from_the_first_linked_label_to_the_last(passing: ArrayVideo) -
     def track(items: Iterable[object], description: str, total: int | None = None) -> Iterator[object]:
         seen.append((description, total))
         yield from items
+        seen.append(("done", total))
 
     labels = label(PASSING, who)
     linked = link_identities(video, labels, 2, track)  # type: ignore[arg-type]
     assert video.passes == [(9, 13)] and video.decoded == 4
-    assert seen == [("linking instances", 4)]
+    assert seen == [("linking instances", 4), ("done", 4)]  # a bar that is not run to its end stays on the screen
     assert numbers(labels, linked, who) == {0: {0: 0, 1: 1}, 9: {1: 2, 0: 3}, 12: {0: 3, 1: 2}, 20: {1: 4, 0: 5}}
 
 
@@ -445,6 +446,7 @@ def test_the_assignment_of_the_largest_gain() -> None:
     [
         ([[0.9, 0.0], [0.0, 0.6]], [3, 3], {0: 0, 1: 1}, set()),
         ([[0.9, 0.7], [0.6, 0.7]], [3, 3], {0: 0, 1: 1}, {0, 1}),  # the exchange loses 0.3
+        ([[0.9, 0.7], [0.6, 0.7]], [3, 1], {0: 0, 1: 1}, {0, 1}),  # both are there, whenever they were labelled last
         ([[0.9, 0.7], [0.4, 0.7]], [3, 3], {0: 0, 1: 1}, set()),  # 0.5
         ([[0.2, 0.0], [0.0, 0.1]], [3, 3], {0: 0, 1: 1}, set()),  # both hardly pass, but nobody else would
         ([[0.9], [0.7]], [3, 3], {0: 0}, {0}),  # two could be the only one labelled
