@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
-from poof.flow.raft_network import SequenceRaft, transposed
+from poof.flow.raft_network import SequenceRaft, transpose
 from poof.flow.raft_weights import KINDS, fetch_published, new_network, read_weights
 
 SMALLEST = 128  # px; the coarsest of the four correlation levels needs two places a side
@@ -90,6 +90,8 @@ class RaftFlow(FlowEstimator):
             raise PoofError(f"{name}: compiling is for CUDA only and this runs on {self.device}; leave the option out")
         if precision == "fp16" and self.device.type == "cpu":
             raise PoofError(f"{name}: fp16 is for GPUs; on the CPU use fp32 or bf16")
+        # A GPU works on both directions at once; a CPU gains nothing by that and needs memory for one only.
+        self._in_turn = self.device.type == "cpu"
         self.iterations = iterations
         self.precision = precision
         self.compiled = compile
@@ -126,13 +128,12 @@ class RaftFlow(FlowEstimator):
         with torch.inference_mode():
             for a, b in self._batches(first, second):
                 volume = self.network.volume(_features(a), _features(b))
-                if self.device.type == "cpu":
-                    # One after the other: the second volume takes the place of the first.
+                if self._in_turn:
                     there.append(self._flow(volume, a))
-                    volume = transposed(volume)
+                    transpose(volume)
                     back.append(self._flow(volume, b))
                 else:
-                    flows = self._flow(torch.cat([volume, transposed(volume)]), [*a, *b])
+                    flows = self._flow(torch.cat([volume, volume.transpose(1, 2)]), [*a, *b])
                     there.append(flows[: len(a)])
                     back.append(flows[len(a) :])
         return _joined(there), _joined(back)
@@ -141,8 +142,10 @@ class RaftFlow(FlowEstimator):
         """See `FlowEstimator.batch_size`: 1 on a CPU, where batches only cost memory."""
         if self.device.type != "cuda":
             return 1
-        # Half of the memory, since two volumes are made and then joined, and the updates need some, too.
-        free = torch.cuda.mem_get_info(self.device)[0] // 2
+        # What torch has reserved and does not use is free, too. Half of it all, since two volumes are made and then
+        # joined, and the updates need some.
+        reserved = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        free = (torch.cuda.mem_get_info(self.device)[0] + reserved) // 2
         return max(1, min(PIXELS_AT_ONCE // (64 * _places(height, width)), free // (2 * _pyramid_bytes(height, width))))
 
     def describe(self) -> dict[str, Any]:
@@ -212,8 +215,8 @@ class RaftFlow(FlowEstimator):
 
     def _upload(self, images: np.ndarray) -> Tensor:
         """Images (B, H, W, 3) uint8 as (B, 3, H', W') uint8 on the device, padded with their edges."""
-        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        tensor = tensor.permute(0, 3, 1, 2).contiguous()  # a copy: the caller may reuse the array
+        pixels = np.array(images, order="C")  # a copy: the caller may reuse the array, or may not let us write
+        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
         for axis in (2, 3):
             before, after = _borders(tensor.shape[axis])
             if before or after:

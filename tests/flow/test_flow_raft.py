@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from poof.errors import PoofError
 from poof.flow import raft
 from poof.flow.raft import RaftFlow, _borders
-from poof.flow.raft_network import SequenceRaft, transposed
+from poof.flow.raft_network import SequenceRaft, transpose
 from poof.flow.raft_weights import new_network, read_weights
 
 Pairs = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -142,10 +142,22 @@ def test_the_way_back_is_the_transposed_volume(small: RaftFlow, rows: int, colum
     torch.manual_seed(0)
     first, second = torch.rand(2, 128, rows, columns), torch.rand(2, 128, rows, columns)
     volume = small.network.volume(first, second)
-    back = transposed(volume)
-    assert back.is_contiguous()
-    assert back.data_ptr() == volume.data_ptr()  # no second volume in memory
-    assert torch.equal(back, small.network.volume(second, first))
+    transpose(volume)
+    assert torch.equal(volume, small.network.volume(second, first))
+
+
+def test_batches_as_a_gpu_works_on_them(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both directions and several pairs in one call of the network: the order of work on CUDA, here on the CPU."""
+    flow = RaftFlow("raft-small", small_weights, "cpu")
+    wide = texture(130, 160)
+    images = np.stack([wide[:, 2 * k : 140 + 2 * k] for k in range(6)])
+    expected = flow.both(flow.prepare(images[:5]), flow.prepare(images[1:]))
+    monkeypatch.setattr(flow, "_in_turn", False)
+    monkeypatch.setattr(flow, "batch_size", lambda height, width: 3)
+    frames = flow.prepare(images)
+    for got, want in zip(flow.both(frames[:5], frames[1:]), expected):
+        np.testing.assert_allclose(got, want, atol=1e-3)
+    np.testing.assert_allclose(flow.between(frames[:5], frames[1:]), expected[0], atol=1e-3)
 
 
 # -------------------------------------------------------------------------------------------------------------- cost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +105,15 @@ def test_views_are_read_right_and_left_alone(any_flow: FlowEstimator) -> None:
     copied = any_flow.estimate(view.copy()[None], np.roll(view, 1, axis=1)[None])
     np.testing.assert_array_equal(flow, copied)
     np.testing.assert_array_equal(big, before)
+
+
+def test_read_only_arrays_are_fine(any_flow: FlowEstimator) -> None:
+    image = texture(40, 56)[None]
+    expected = any_flow.estimate(image, image[:, ::-1])
+    image.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(any_flow.estimate(image, image[:, ::-1]), expected)
 
 
 def test_the_caller_may_reuse_its_array(any_flow: FlowEstimator) -> None:
