@@ -230,8 +230,10 @@ class Engine:
             layouts = layouts_around(rough, pairs, starts, stops, self._video.size, self._settings)
         else:
             layouts = [whole_frame(self._instances, self._video.size, self._settings)] * pairs
-        flows = [fine_flows(images, layouts, rough.cuts, e, self._forward_only) for e in self._estimators]
-        ahead: Moves = {(i, e): [] for i in self._instances for e in range(len(self._estimators))}
+        wanted = self._forward_only, self._settings.max_size
+        flows = [fine_flows(images, layouts, rough.cuts, e, *wanted) for e in self._estimators]
+        running = [i for i, states in self._live.items() if any(state.running.any() for state in states)]
+        ahead: Moves = {(i, e): [] for i in running for e in range(len(self._estimators))}
         for index, flow in enumerate(zip(*flows)):
             frame = segment.start + index
             self._kept.append(_Kept(frame, list(flow), index > 0 or segment.joined))

@@ -16,6 +16,9 @@ from poof.flow.field import FlowField, Region
 from poof.propagation.cuts import agreement, find_cuts
 from poof.propagation.regions import COARSE, Layout
 
+WIDE = 960
+"""Longest side of the whole frame as shown for points that left their region, pixels."""
+
 
 @dataclass
 class RegionFlow:
@@ -37,7 +40,7 @@ class Pair:
     cut : bool
         Whether a scene cut lies between the frames.
     widen : callable or None
-        Gives the flows of the whole frame, for points that left the region; None once the frames are gone.
+        Gives the flows of the whole frame, for points that left the region; without it they read the region's edge.
     """
 
     layout: Layout
@@ -53,10 +56,6 @@ class Pair:
     def backward(self, points: np.ndarray, instance: int) -> FlowField | None:
         """Flow from t+1 to t around `points` of frame t+1."""
         return self._around(points, instance).backward
-
-    def release(self) -> None:
-        """Let go of the frames; points outside the region read its edge from now on."""
-        self.widen = None
 
     def _around(self, points: np.ndarray, instance: int) -> RegionFlow:
         index = self.layout.of_instance.get(instance)
@@ -107,6 +106,7 @@ def fine_flows(
     cuts: set[int],
     estimator: FlowEstimator,
     forward_only: bool = False,
+    max_size: int | None = None,
 ) -> Iterator[Pair]:
     """The flows of every pair of consecutive frames, in order.
 
@@ -126,11 +126,13 @@ def fine_flows(
         Any flow estimator.
     forward_only
         Leave the backward flow out (the thesis' 2R flows).
+    max_size
+        Longest side of the whole frame as shown, for points that left their region; at most `WIDE`.
     """
     size = (images[0].shape[1], images[0].shape[0])
 
     def wide(index: int) -> RegionFlow:
-        region = Region.whole(size, max(COARSE, 960))
+        region = Region.whole(size, min(WIDE, max_size or WIDE))
         first, second = (estimator.prepare(region.cut(images[i])[None]) for i in (index, index + 1))
         return _fields(estimator, first, second, region, forward_only)[0]
 

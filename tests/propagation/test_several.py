@@ -272,11 +272,6 @@ def test_two_far_apart_cost_a_region_each() -> None:
     assert flow.pairs == 2 * 2 * 6
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="segment_flow.fine_flows: the flow of the whole frame, asked for where an instance has no region, is"
-    " computed at 960 px whatever --max-size says",
-)
 def test_max_size_holds_for_those_without_a_region_too() -> None:
     flow = Recording()
     places = {3: {0: (60.0, 60.0)}, 7: {0: (60.0, 60.0)}, 9: {1: (480.0, 240.0)}}
