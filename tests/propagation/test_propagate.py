@@ -7,7 +7,7 @@ import pytest
 
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
-from poof.flow.registry import create_flow
+from poof.flow.registry import create_flow, create_flows
 from poof.labels.model import LabelSet, Points, Skeleton, Source
 from poof.propagation import Settings, propagate, summarise
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
@@ -142,13 +142,13 @@ def test_a_still_clip_stays_still() -> None:
 
 
 def test_the_demo_stays_good() -> None:
-    """The figure `poof demo` shows: 4.2 px when this was written; straight lines reach 17."""
+    """What `poof demo` shows, without the coding of its video: 3.1 px when this was written; straight lines reach 17."""
     scene = sample("demo")
     exact = truth(scene)
     video = ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
-    result = propagate(video, only(exact, 10, 31, 52), create_flow("dis"), Settings(10))
+    result = propagate(video, only(exact, 10, 31, 52), create_flows("dis"), Settings(10))
     hidden = [np.hypot(*(p.xy - exact.instances[f, i].xy).T) for f, i, p in result if f not in (10, 31, 52)]
-    assert float(np.nanmean(np.concatenate(hidden))) < 5.0
+    assert float(np.nanmean(np.concatenate(hidden))) < 4.0
     assert result.frames == list(range(60))
 
 
