@@ -142,7 +142,7 @@ def test_a_still_clip_stays_still() -> None:
 
 
 def test_the_demo_stays_good() -> None:
-    """What `poof demo` shows, without the coding of its video: 3.1 px when this was written; straight lines reach 17."""
+    """What `poof demo` shows, without the coding of its video: 3.1 px when written; straight lines reach 17."""
     scene = sample("demo")
     exact = truth(scene)
     video = ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
