@@ -5,6 +5,10 @@ one update. The correlation, its lookup and the loop stay in torch, where they a
 all sizes: its height and width are free, which costs nothing measurable against fixed ones, while converting the whole
 unrolled network took minutes for each size. Nothing is stored on disk and nothing is sent anywhere (OpenVINO's own
 `convert_model` reports its use; the front end below it does not).
+
+Measured with RAFT-small on one core, both directions, against `RaftFlow` in fp32: 0.80 of the time in fp32 (mean
+difference 5e-5 px on the worst FlyingChairs pair, single wavering pixels 5e-3 px), 0.55 in bf16 (mean 0.03 px), where
+`RaftFlow` itself takes 0.66 in bf16; the error on FlyingChairs is the same to 0.005 px in all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoRaftFlow(RaftFlow):
-    """RAFT on the CPU by OpenVINO; the same as `RaftFlow` to about 1e-4 px in fp32.
+    """RAFT on the CPU by OpenVINO; the same flow as `RaftFlow` up to rounding in fp32.
 
     Parameters
     ----------
