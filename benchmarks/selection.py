@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""What a way of choosing frames is worth: error of the propagation over the number of labels, on the shared clips.
+
+    python benchmarks/selection.py                              all clips; some minutes on two cores
+    python benchmarks/selection.py --clips dog,camel --detail   also the tables by number of labels
+
+Every labelled frame is carried through the whole clip once (DIS, crop that follows the subject); what any choice of
+labels would give is then a matter of merging, with the functions that `propagate` uses: the default blend. All labels
+that were not chosen are scored, whatever their distance, with the metrics of the neutral scorer of ../shared/bench; a
+point that nothing reached counts as a static copy. On badja and reaching, where only some frames are labelled, frames
+are chosen among these.
+
+First table: before there are labels. Second table: starting from evenly spaced labels, up to three more are added one
+by one, from several starts. 'even' and 'next' are what `poof select` does without and with labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.vq import kmeans2
+
+from poof.flow.registry import create_flow
+from poof.labels import LabelSet, Points, Skeleton
+from poof.labels.model import Source, Visible
+from poof.propagation.chains import Passage
+from poof.propagation.confidence import confidence
+from poof.propagation.doubt import doubts
+from poof.propagation.engine import Passages
+from poof.propagation.lone_chains import carry_alone
+from poof.propagation.propagate import chains_of, merged
+from poof.propagation.select import select_frames, select_next
+from poof.propagation.settings import Settings
+from poof.propagation.survey import survey
+from poof.video import open_video
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+COUNTS = {
+    "jhmdb": (2, 3, 4, 5),
+    "dog": (2, 3, 4, 5),
+    "camel": (2, 3, 4, 5, 6),
+    "bear": (2, 3, 4, 5, 6),
+    "reaching": (3, 5, 7, 9, 12),
+    "cam01": (2, 3, 4, 6, 8),
+    "cam02": (2, 3, 4, 6, 8),
+}
+STARTS = {"reaching": (3, 5, 7)}
+SHIFTS = (-0.25, -0.1, 0.1, 0.25)
+ADDED = 3
+SEEDS = 5
+
+
+def load_scorer() -> ModuleType:
+    """The neutral scorer, from where it lies."""
+    path = SHARED / "bench" / "score_propagation.py"
+    if not path.is_file():
+        sys.exit(f"{path} is not here: the benchmark needs the shared clips and their scorer")
+    spec = importlib.util.spec_from_file_location("score_propagation", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Bench:
+    """A clip whose labels were all carried through it, and the score of any choice among them."""
+
+    def __init__(self, scorer: ModuleType, clip: Any) -> None:
+        self.scorer, self.clip = scorer, clip
+        self.names = tuple(scorer.keypoint_names(clip))
+        table = scorer.load_labels(clip)
+        self.shown = table[table.visible == 1]
+        self.labels = LabelSet(Skeleton(self.names), image_size=(clip.width, clip.height))
+        for frame, rows in self.shown.groupby("frame"):
+            xy = np.full((len(self.names), 2), np.nan, np.float32)
+            for row in rows.itertuples():
+                xy[self.names.index(row.keypoint)] = row.x, row.y
+            self.labels.add(int(frame), 0, Points.human(int(frame), xy))
+        self.video = open_video(clip.video)
+        self.seen = survey(self.video)
+        self.count = min(clip.frames, self.seen.count)
+        self.pool = [f for f in self.labels.frames if f < self.count]
+        sources = [(f, 0) for f in self.pool]
+        self.chains = carry_alone(self.video, self.labels, sources, [create_flow("dis")], self.count, Settings())
+        self._known: dict[tuple[int, ...], tuple[LabelSet, float, float]] = {}
+
+    def of(self, chosen: Sequence[int]) -> tuple[LabelSet, float, float]:
+        """What the labels of the chosen frames give: label set, mean error in pixels, delta_avg in percent."""
+        key = tuple(sorted(chosen))
+        if key not in self._known:
+            result = self._merged(key)
+            row = self._score(key, result)
+            self._known[key] = result, row["mean"], 100 * row["delta_avg"]
+        return self._known[key]
+
+    def _merged(self, chosen: tuple[int, ...]) -> LabelSet:
+        frames, size = self.chains.frames, len(self.names)
+        anchors = self.labels.replace(instances={(f, 0): self.labels.instances[f, 0].copy() for f in chosen})
+        both = (Passage.empty(frames, size), Passage.empty(frames, size))
+        for k in range(size):
+            marks = [f for f in chosen if anchors.instances[f, 0].labelled[k]]
+            for passage, order in zip(both, (marks, marks[::-1])):
+                for anchor, end in zip(order, [*order[1:], None]):
+                    rows = np.arange(len(frames))
+                    ahead = frames > anchor if passage is both[0] else frames < anchor
+                    until = np.inf if end is None else abs(end - anchor)
+                    part = rows[ahead & (np.abs(frames - anchor) <= until)]
+                    part = part[np.isfinite(self.chains.xy[anchor, 0][part, k]).all(axis=1)]
+                    passage.xy[part, k] = self.chains.xy[anchor, 0][part, k]
+                    passage.cycle[part, k] = self.chains.cycle[anchor, 0][part, k]
+                    passage.anchor[part, k] = anchor
+        passages = Passages(frames, {0: [both]}, self.chains.cuts)
+        evidence, human = chains_of(anchors, 0, passages)
+        joint = merged(evidence, frames, Settings())
+        sure = confidence(joint, evidence)
+        for row, frame in enumerate(frames.tolist()):
+            got = np.isfinite(joint.xy[row]).all(axis=1) & ~np.isfinite(human[row]).all(axis=1)
+            if got.any():
+                points = anchors.instances.get((frame, 0)) or Points.empty(size)
+                points.xy[got], points.confidence[got] = joint.xy[row, got], sure[row, got]
+                points.visible[got], points.source[got] = Visible.VISIBLE, Source.PROPAGATED
+                anchors.instances[frame, 0] = points
+        return anchors
+
+    def _score(self, chosen: tuple[int, ...], result: LabelSet) -> dict[str, float]:
+        """The scorer's summary over every label of a keypoint that a chosen frame shows."""
+        rows = []
+        for keypoint, table in self.shown.groupby("keypoint"):
+            at = table[table.frame.isin(chosen)].set_index("frame")
+            for row in table[~table.frame.isin(chosen)].itertuples() if len(at) else ():
+                near = min(at.index, key=lambda a: (abs(a - row.frame), a))
+                rows.append((row.frame, keypoint, row.x, row.y, 1, near, abs(near - row.frame), at.x[near], at.y[near]))
+        columns = ["frame", "keypoint", "x", "y", "visible", "anchor", "distance", "anchor_x", "anchor_y"]
+        boxes = {int(f): (g.x.min(), g.y.min(), g.x.max(), g.y.max()) for f, g in self.shown.groupby("frame")}
+        anchors = self.shown[self.shown.frame.isin(chosen)]
+        split = self.scorer.Split(self.clip, list(chosen), anchors, pd.DataFrame(rows, columns=columns), boxes)
+        table = result.to_table()
+        return self.scorer.summarise(self.scorer.points(split, table[table.source == "propagated"]))
+
+
+# ------------------------------------------------------------------------------------------------- ways of choosing
+
+
+def uniform(bench: Bench, count: int, shift: float = 0.0) -> list[int]:
+    """The middles of equal parts of the clip, or of its labelled frames the nearest to them."""
+    chosen: list[int] = []
+    for number in range(count):
+        at = (number + 0.5 + shift) * bench.count / count - 0.5
+        chosen.append(min((f for f in bench.pool if f not in chosen), key=lambda f: (abs(f - at), f)))
+    return sorted(chosen)
+
+
+def even(bench: Bench, count: int) -> list[int]:
+    """The default of `poof select`."""
+    return select_frames(bench.video, count, candidates=bench.pool, seen=bench.seen).frames
+
+
+def diverse(bench: Bench, count: int) -> list[int]:
+    """`poof select --strategy diverse`."""
+    return select_frames(bench.video, count, strategy="diverse", candidates=bench.pool, seen=bench.seen).frames
+
+
+def k_means(bench: Bench, count: int, seed: int = 0) -> list[int]:
+    """The frame nearest to the centre of each of `count` clusters in appearance, as DeepLabCut offers."""
+    looks = bench.seen.looks_of(bench.pool)
+    centres, of = kmeans2(looks, count, minit="++", seed=seed)
+    chosen = {
+        bench.pool[int(np.where(of == c, np.linalg.norm(looks - m, axis=1), np.inf).argmin())]
+        for c, m in enumerate(centres)
+        if (of == c).any()
+    }
+    for frame in uniform(bench, count):
+        if len(chosen) < count:
+            chosen.add(frame)
+    return sorted(chosen)
+
+
+def at_random(bench: Bench, count: int, seed: int = 0) -> list[int]:
+    """Any frames."""
+    return sorted(np.random.default_rng(seed).choice(bench.pool, count, replace=False).tolist())
+
+
+FIRST: dict[str, list[Callable[[Bench, int], list[int]]]] = {
+    "uniform": [uniform],
+    "uniform, shifted": [lambda b, n, s=s: uniform(b, n, s) for s in (-0.2, -0.1, 0.1, 0.2)],  # type: ignore[misc]
+    "even": [even],
+    "diverse": [diverse],
+    "k-means": [lambda b, n, s=s: k_means(b, n, s) for s in range(SEEDS)],  # type: ignore[misc]
+    "random": [lambda b, n, s=s: at_random(b, n, s) for s in range(SEEDS)],  # type: ignore[misc]
+}
+
+
+def halve(bench: Bench, chosen: list[int]) -> int:
+    """The labelled frame that is farthest from the chosen ones: the uniform choice, one by one."""
+    return max((f for f in bench.pool if f not in chosen), key=lambda f: (min(abs(f - c) for c in chosen), -f))
+
+
+def next_one(bench: Bench, chosen: list[int]) -> int:
+    """`poof select` with labels."""
+    labels = bench.of(chosen)[0]
+    return select_next(bench.video, labels, 1, candidates=bench.pool, seen=bench.seen).frames[0]
+
+
+def least_sure(bench: Bench, chosen: list[int]) -> int:
+    """The frame with the lowest mean confidence."""
+    doubt = doubts(bench.of(chosen)[0], bench.count)
+    return max((f for f in bench.pool if f not in chosen), key=lambda f: (doubt[f], -f))
+
+
+def any_one(bench: Bench, chosen: list[int]) -> int:
+    """Any frame."""
+    rng = np.random.default_rng([*chosen])
+    return int(rng.choice([f for f in bench.pool if f not in chosen]))
+
+
+NEXT: dict[str, Callable[[Bench, list[int]], int]] = {
+    "halve the longest gap": halve,
+    "next": next_one,
+    "least sure frame": least_sure,
+    "random": any_one,
+}
+
+# ----------------------------------------------------------------------------------------------------------- tables
+
+Scores = dict[str, dict[int, tuple[float, float]]]
+
+
+def first_scores(bench: Bench, counts: Sequence[int]) -> Scores:
+    """Strategy -> number of labels -> (mean error, delta_avg), both the mean over the strategy's variants."""
+    scores: Scores = {}
+    for name, variants in FIRST.items():
+        scores[name] = {}
+        for count in counts:
+            each = [bench.of(choose(bench, count))[1:] for choose in variants]
+            scores[name][count] = tuple(np.mean(each, axis=0))  # type: ignore[assignment]
+    return scores
+
+
+def next_scores(bench: Bench, starts: Sequence[int]) -> Scores:
+    """The same for labels added one by one; the mean over the starts."""
+    scores: dict[str, dict[int, list[tuple[float, float]]]] = {name: defaultdict(list) for name in NEXT}
+    for count in starts:
+        for shift in SHIFTS:
+            for name, choose in NEXT.items():
+                chosen = uniform(bench, count, shift)
+                for added in range(1, ADDED + 1):
+                    chosen = sorted([*chosen, choose(bench, chosen)])
+                    scores[name][added].append(bench.of(chosen)[1:])
+    return {name: {n: tuple(np.mean(each, axis=0)) for n, each in row.items()} for name, row in scores.items()}  # type: ignore[misc]
+
+
+def detail(clip: str, scores: Scores, head: str) -> str:
+    """A clip's table: strategies by number of labels."""
+    counts = list(next(iter(scores.values())))
+    lines = [f"{clip}: mean error px / delta_avg %", "", f"| {head} | {' | '.join(map(str, counts))} |"]
+    lines += ["|---" * (len(counts) + 1) + "|"]
+    for name, row in scores.items():
+        lines.append(f"| {name} | {' | '.join(f'{row[n][0]:.1f} / {row[n][1]:.1f}' for n in counts)} |")
+    return "\n".join([*lines, ""])
+
+
+def overall(every: dict[str, Scores], baseline: str) -> str:
+    """All clips: error relative to the baseline (geometric mean over the numbers of labels), delta_avg above it."""
+    clips = list(every)
+    lines = [f"| strategy | {' | '.join(clips)} | all |", "|---" * (len(clips) + 2) + "|"]
+    for name in next(iter(every.values())):
+        cells, means = [], []
+        for clip in clips:
+            row, base = every[clip][name], every[clip][baseline]
+            ratio = float(np.exp(np.mean([np.log(row[n][0] / base[n][0]) for n in base])))
+            above = float(np.mean([row[n][1] - base[n][1] for n in base]))
+            means.append((ratio, above))
+            cells.append(f"{ratio:.2f} / {above:+.1f}")
+        ratio, above = float(np.exp(np.mean([np.log(m[0]) for m in means]))), float(np.mean([m[1] for m in means]))
+        lines.append(f"| {name} | {' | '.join(cells)} | {ratio:.3f} / {above:+.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", default=",".join(COUNTS), help="comma-separated; default: all")
+    parser.add_argument("--detail", action="store_true", help="also a table for each clip, by number of labels")
+    parser.add_argument("--json", type=Path, help="also write every number")
+    arguments = parser.parse_args()
+    scorer = load_scorer()
+    registered = scorer.registered()
+    first: dict[str, Scores] = {}
+    later: dict[str, Scores] = {}
+    for name in arguments.clips.split(","):
+        bench = Bench(scorer, registered[name])
+        first[name] = first_scores(bench, COUNTS[name])
+        later[name] = next_scores(bench, STARTS.get(name, (2, 3, 4)))
+        print(f"{name}: {len(bench.pool)} labelled frames, cuts {bench.chains.cuts}", file=sys.stderr, flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps({"first": first, "next": later}, indent=1))
+    if arguments.detail:
+        for name in first:
+            print(detail(name, first[name], "labels"))
+            print(detail(name, later[name], "labels added"))
+    print("Before there are labels: error over that of uniform spacing / delta_avg above it\n")
+    print(overall(first, "uniform"))
+    print("\nOnce there are labels: error over that of halving the longest gap / delta_avg above it\n")
+    print(overall(later, "halve the longest gap"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Where the next label helps most: how unsure each frame is, and how much of that a label takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from poof.labels.model import LabelSet
+
+UNKNOWN = 0.5
+"""Doubt of a point whose confidence the label file does not tell."""
+
+
+def doubts(labels: LabelSet, count: int) -> np.ndarray:
+    """(count,) in [0, 1]: the mean of 1 - confidence over the points that each frame should have.
+
+    A point that is not labelled counts 1 where the labelled frame before or after shows its keypoint, and not at all
+    where neither does: nobody expects it there. Frames that a person labelled count 0, whatever they left out.
+
+    Parameters
+    ----------
+    labels
+        Human labels alone, or together with what was carried, predicted or refined.
+    count
+        Frames of the video.
+    """
+    human = np.array(sorted({f for f, _, p in labels if p.is_human.any() and f < count}), int)
+    if not len(human):
+        return np.ones(count)
+    size = len(labels.skeleton)
+    ids = labels.instance_ids
+    column = {i: slice(n * size, (n + 1) * size) for n, i in enumerate(ids)}
+    shown = np.zeros((len(human), len(ids) * size), bool)
+    value = np.ones((count, len(ids) * size))
+    for frame, instance, points in labels:
+        if frame >= count:
+            continue
+        if points.is_human.any():
+            shown[np.searchsorted(human, frame), column[instance]] = points.is_human
+        sure = np.where(points.is_human, 1.0, np.where(np.isfinite(points.confidence), points.confidence, 1 - UNKNOWN))
+        value[frame, column[instance]] = np.where(points.labelled, 1 - sure, 1.0)
+    frames = np.arange(count)
+    after = np.searchsorted(human, frames).clip(max=len(human) - 1)
+    before = (np.searchsorted(human, frames, side="right") - 1).clip(min=0)
+    expected = shown[before] | shown[after]
+    number = expected.sum(axis=1)
+    result = np.where(expected, value, 0.0).sum(axis=1) / np.maximum(number, 1)
+    result[human] = 0.0
+    return result
+
+
+def next_frames(
+    doubt: np.ndarray, labelled: Sequence[int], scenes: Sequence[range], usable: np.ndarray, count: int, apart: int
+) -> tuple[list[int], list[float]]:
+    """The frames to label next, the most useful first, and what each is worth.
+
+    A label at f brings every frame t of its scene nearer to a label. It is worth
+
+        sum over t of doubt(t)^2 max(0, near(t) - |t - f|)
+
+    with near(t) the distance to the nearest label so far: long stretches and unsure ones weigh most, and its middle
+    more than its worst frame. After each choice, near and doubt are taken to shrink in the same proportion.
+
+    Parameters
+    ----------
+    doubt : (N,)
+        See `doubts`.
+    labelled
+        Frames that a person labelled.
+    scenes
+        The frames between cuts; a label is of no use behind one.
+    usable : (N,) bool
+        Frames that may be chosen.
+    count
+        Labels to place.
+    apart
+        Fewest frames between two labels, as long as there are frames that far from all of them.
+
+    Returns
+    -------
+    list of int
+        At most `count` frames.
+    list of float
+        Their worth, in frames.
+    """
+    doubt = doubt.astype(np.float64).copy()
+    frames = np.arange(len(doubt))
+    free = usable.copy()
+    free[[f for f in labelled if f < len(free)]] = False
+    near = np.zeros(len(doubt))
+    for scene in scenes:
+        own = np.array([f for f in labelled if f in scene])
+        inside = frames[scene.start : scene.stop]
+        # Without a label in the scene, the farthest that a frame of it can be from one.
+        near[inside] = np.abs(inside[:, None] - own[None]).min(axis=1) if len(own) else len(scene)
+    worth = np.full(len(doubt), -1.0)
+    stale = list(scenes)
+    scene_of = {f: scene for scene in scenes for f in scene}
+    distance = np.full(len(doubt), np.inf)  # to any label, also across cuts
+    for frame in labelled:
+        distance = np.minimum(distance, np.abs(frames - frame))
+    chosen: list[int] = []
+    gains: list[float] = []
+    while len(chosen) < count and free.any():
+        for scene in stale:
+            worth[scene.start : scene.stop] = _worth(
+                doubt[scene.start : scene.stop] ** 2, near[scene.start : scene.stop]
+            )
+        least = apart
+        while not (free & (distance >= least)).any():
+            least //= 2
+        best = int(np.argmax(np.where(free & (distance >= least), np.round(worth, 9), -1.0)))
+        chosen.append(best)
+        gains.append(float(worth[best]))
+        distance = np.minimum(distance, np.abs(frames - best))
+        free[best] = False
+        scene = scene_of[best]
+        part = slice(scene.start, scene.stop)
+        nearer = np.minimum(near[part], np.abs(frames[part] - best))
+        doubt[part] *= nearer / np.maximum(near[part], 1)
+        near[part] = nearer
+        stale = [scene]
+    return chosen, gains
+
+
+def _worth(weight: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """(L,) sum over t of weight(t) max(0, near(t) - |t - f|) for every f, by adding up the corners of the triangles."""
+    length = len(weight)
+    bend = np.zeros(3 * length + 3)  # second differences over f, from -length to 2 length
+    at = np.arange(length) + length
+    reach = np.minimum(np.ceil(near).astype(int), length)
+    np.add.at(bend, at - reach, weight)
+    np.add.at(bend, at, -2 * weight)
+    np.add.at(bend, at + reach, weight)
+    return np.cumsum(np.cumsum(bend))[length - 1 : 2 * length - 1]

@@ -1,0 +1,202 @@
+"""`poof select --labels`: how unsure frames are, and which label takes most of that away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poof.errors import PoofError
+from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
+from poof.propagation import Settings, propagate
+from poof.propagation.doubt import doubts, next_frames
+from poof.propagation.select import select_next
+from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
+
+SKELETON = Skeleton(("nose", "tail"))
+
+
+def add(labels: LabelSet, frame: int, nose: float | None, tail: float | None, human: bool, instance: int = 0) -> None:
+    """Points with these confidences; None leaves one out."""
+    points = Points.empty(2)
+    for k, value in enumerate((nose, tail)):
+        if value is not None:
+            points.xy[k] = 5, 5
+            points.confidence[k] = value
+            points.visible[k] = Visible.VISIBLE
+            points.source[k] = Source.HUMAN if human else Source.PROPAGATED
+    labels.add(frame, instance, points)
+
+
+def every(count: int) -> np.ndarray:
+    """All frames are usable."""
+    return np.ones(count, bool)
+
+
+# --------------------------------------------------------------------------------------------------------- the doubt
+
+
+def test_doubt_by_hand() -> None:
+    labels = LabelSet(SKELETON)
+    add(labels, 2, 1, 1, human=True)
+    add(labels, 3, 0.9, 0.5, human=False)
+    add(labels, 4, 0.8, None, human=False)  # the tail is expected: frame 2 shows it
+    add(labels, 6, 1, None, human=True)  # the person left the tail out
+    add(labels, 7, 0.6, None, human=False)  # nobody expects a tail here: neither 6 nor 9 has one
+    add(labels, 9, 1, None, human=True)
+    add(labels, 10, float("nan"), None, human=False)  # a point of unknown confidence
+    got = doubts(labels, 12)
+    np.testing.assert_allclose(got, [1, 1, 0, 0.3, 0.6, 1, 0, 0.4, 1, 0, 0.5, 1], atol=1e-6)
+
+
+def test_a_subject_that_is_not_there_is_not_missed() -> None:
+    labels = LabelSet(SKELETON)
+    for frame in (0, 6, 12):
+        add(labels, frame, 1, 1, human=True)
+    add(labels, 12, 1, 1, human=True, instance=1)  # comes in between 6 and 12
+    for frame in (3, 9):
+        add(labels, frame, 0.8, 0.8, human=False)
+    got = doubts(labels, 13)
+    assert got[3] == pytest.approx(0.2)
+    assert got[9] == pytest.approx((0.2 + 1) / 2)  # half of the expected points are unknown
+
+
+def test_without_human_labels_everything_is_unknown() -> None:
+    assert doubts(LabelSet(SKELETON), 4).tolist() == [1, 1, 1, 1]
+
+
+# ---------------------------------------------------------------------------------------------------------- the choice
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(3, 60), st.integers(0, 2**31), st.booleans())
+def test_the_first_choice_is_worth_most(count: int, seed: int, cut: bool) -> None:
+    rng = np.random.default_rng(seed)
+    doubt = rng.random(count)
+    labelled = sorted(rng.choice(count, rng.integers(1, 3), replace=False).tolist())
+    doubt[labelled] = 0
+    middle = count // 2
+    scenes = [range(middle), range(middle, count)] if cut else [range(count)]
+    usable = rng.random(count) < 0.7
+    usable[labelled] = False
+    order, worth = next_frames(doubt, labelled, scenes, usable, 1, 0)
+    if not usable.any():
+        assert order == []
+        return
+    by_hand = np.zeros(count)
+    for scene in scenes:
+        own = [f for f in labelled if f in scene]
+        for f in scene:
+            for t in scene:
+                near = min((abs(t - a) for a in own), default=len(scene))
+                by_hand[f] += doubt[t] ** 2 * max(0, near - abs(t - f))
+    best = np.where(usable, by_hand, -1).max()
+    assert usable[order[0]]
+    assert by_hand[order[0]] == pytest.approx(best, abs=1e-6) and worth[0] == pytest.approx(best, abs=1e-6)
+
+
+def test_equal_doubt_halves_the_longest_gap() -> None:
+    doubt = np.ones(101)
+    doubt[[0, 60, 100]] = 0
+    order, worth = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 2, 0)
+    assert abs(order[0] - 30) <= 1 and abs(order[1] - 80) <= 1  # the frame beside the middle is worth as much
+    assert worth[0] > worth[1] > 0
+
+
+def test_the_unsure_stretch_comes_first() -> None:
+    doubt = np.full(101, 0.1)
+    doubt[70:90] = 0.8
+    doubt[[0, 60, 100]] = 0
+    (frame,), _ = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 1, 0)
+    assert 70 <= frame < 90
+
+
+def test_a_label_is_of_no_use_behind_a_cut() -> None:
+    doubt = np.ones(60)
+    doubt[15] = 0
+    order, _ = next_frames(doubt, [15], [range(30), range(30, 60)], every(60), 1, 0)
+    assert order == [45] or order == [44]
+
+
+def test_choices_keep_their_distance_until_there_is_no_room() -> None:
+    doubt = np.zeros(21)
+    doubt[9:12] = 1.0
+    labelled = [0, 20]
+    order, _ = next_frames(doubt, labelled, [range(21)], every(21), 4, 5)
+    assert order[0] == 10
+    for index, frame in enumerate(order[:3]):
+        assert all(abs(frame - other) >= 5 for other in [*labelled, *order[:index]])
+    order, _ = next_frames(doubt, labelled, [range(21)], every(21), 40, 5)
+    assert sorted(order) == list(range(1, 20))
+
+
+# ------------------------------------------------------------------------------------------------ the public function
+
+
+def test_carried_labels_tell_where_the_next_one_helps() -> None:
+    scene = sample("constant", frames=40)
+    exact = truth(scene)
+    video = SyntheticVideo(scene)
+    some = exact.replace(instances={key: p.copy() for key, p in exact.instances.items() if key[0] in (4, 12)})
+    carried = propagate(video, some, ExactFlow(scene), Settings(6, crop=False))
+    chosen = select_next(video, carried, 2, 6)
+    assert chosen.doubt is not None and chosen.doubt[[4, 12]].tolist() == [0, 0]
+    assert chosen.doubt[8] < 0.5 and chosen.doubt[30] == 1  # carried well, and not at all
+    assert all(frame > 18 for frame in chosen.frames)  # where no label reached
+    assert chosen.frames == sorted(chosen.order) and set(chosen.worth) == set(chosen.frames)
+    again = select_next(video, carried, 2, 6, seen=chosen.seen)
+    assert again.order == chosen.order
+    told = chosen.as_dict(video.fps)
+    assert [row["frame"] for row in told["frames"]] == chosen.order
+
+
+def test_human_labels_alone_serve_and_it_is_said() -> None:
+    scene = sample("constant", frames=30)
+    exact = truth(scene)
+    some = exact.replace(instances={key: p for key, p in exact.instances.items() if key[0] in (0, 8, 29)})
+    chosen = select_next(SyntheticVideo(scene), some, 1, 5)
+    assert chosen.frames[0] in (18, 19)
+    assert any("not propagated" in note for note in chosen.notes)
+
+
+def test_labels_that_cannot_serve_are_refused() -> None:
+    scene = sample("constant", frames=10)
+    video, exact = SyntheticVideo(scene), truth(scene)
+    with pytest.raises(PoofError, match="no point that a person set"):
+        select_next(video, exact.replace(instances={}), 2)
+    beyond = exact.replace(instances={(40, 0): exact.instances[3, 0]})
+    with pytest.raises(PoofError, match="ends at frame 9, the labels name frame 40"):
+        select_next(video, beyond, 2)
+    with pytest.raises(PoofError, match="made at 320x256"):
+        select_next(video, exact.replace(image_size=(320, 256)), 2)
+    full = select_next(video, exact, 3)
+    assert full.frames == [] and any("only 0 of 3" in note for note in full.notes)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    import typer
+    from PIL import Image
+    from typer.testing import CliRunner
+
+    from poof.cli.select import select
+    from poof.labels import save_labels
+
+    scene = sample("constant", frames=30)
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number in range(30):
+        Image.fromarray(scene.image(number)).save(folder / f"{number:03d}.png")
+    exact = truth(scene)
+    some = exact.replace(instances={key: p for key, p in exact.instances.items() if key[0] in (0, 8, 29)})
+    save_labels(some, tmp_path / "gt.json")
+    app = typer.Typer()
+    app.command()(select)
+    done = CliRunner().invoke(
+        app, [str(folder), "-n", "2", "-l", str(tmp_path / "gt.json"), "--sheet", str(tmp_path / "next.png")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "doubt there" in done.output and "not propagated" in done.output
+    assert (tmp_path / "next.png").is_file()
