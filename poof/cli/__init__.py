@@ -16,6 +16,7 @@ COMMANDS = (
     ("demo", "poof.cli.demo", "demo"),
     ("propagate", "poof.cli.propagate", "propagate"),
     ("radius", "poof.cli.radius", "radius"),
+    ("select", "poof.cli.select", "select"),
     ("train", "poof.cli.train", "train"),
     ("predict", "poof.cli.predict", "predict"),
     ("eval", "poof.cli.eval", "evaluate"),
