@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Skeleton
@@ -70,7 +69,7 @@ def carry_alone(
     video
         Where the labels were made.
     labels
-        Human points only, see `LabelSet.human`; the same instance number must mean the same individual.
+        Human points only; the same instance number must mean the same individual, see `link_identities`.
     sources
         (frame, instance) of the labels to carry.
     estimators
@@ -85,13 +84,8 @@ def carry_alone(
     Raises
     ------
     PoofError
-        If the labels cannot belong to the video or do not say who is who.
+        If the labels cannot belong to the video.
     """
-    if not labels.tracked and len(labels.instance_ids) > 1:
-        raise PoofError(
-            f"{video.name}: frames hold several subjects and the labels do not say who is who; give each the same"
-            " instance number (track_id in COCO) in all frames"
-        )
     check_fit(labels, video.size, None, video.name)
     count = len(labels.skeleton)
     place = {

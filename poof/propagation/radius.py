@@ -21,6 +21,7 @@ from poof.labels.model import LabelSet
 from poof.progress import Track, silent
 from poof.propagation.arrivals import Arrivals, carry_to_each_other
 from poof.propagation.distance_curve import Curve, fit_curve, largest_below, resamples
+from poof.propagation.identity import link_identities
 from poof.propagation.settings import Settings
 from poof.video.base import Video
 
@@ -144,7 +145,8 @@ def measure_radius(
     video
         Where the labels were made.
     labels
-        What a person set; points of other sources do not count.
+        What a person set; points of other sources do not count. Subjects without identities are linked from label to
+        label first, see `link_identities`.
     flow
         One estimator or several, as for `propagate`; None takes `create_flow("auto")`.
     threshold
@@ -173,13 +175,17 @@ def measure_radius(
     human = labels.human()
     if not human.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
+    human = link_identities(video, human, -(-max_radius // 2), track)  # windows of half the reach touch
     if flow is None:
         from poof.flow.registry import create_flow
 
         flow = create_flow("auto")
     estimators = [flow] if isinstance(flow, FlowEstimator) else list(flow)
     arrivals = carry_to_each_other(video, human, estimators, max_radius, settings or Settings(), track)
-    return report(arrivals, human, threshold, seed)
+    result = report(arrivals, human, threshold, seed)
+    if video.damage is not None:
+        result.notes.append(f"the video is damaged from frame {video.damage.frame} on: labels behind that do not count")
+    return result
 
 
 def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, seed: int = 0) -> RadiusReport:

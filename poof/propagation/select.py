@@ -112,7 +112,7 @@ def select_frames(
     usable, notes = _usable(seen, candidates, count, np.zeros(0, int))
     place = place_evenly if strategy == "even" else place_diversely
     frames = place(seen, count, radius, usable)
-    notes += _notes(seen, frames, count, radius)
+    notes += _notes(seen, frames, count, radius) + _damage(video)
     return Selection(frames, frames, {}, None, seen, notes)
 
 
@@ -161,6 +161,7 @@ def select_next(
         notes.append(f"only {len(order)} of {count} frames: no others are left to label")
     if len(labels.frames) == len(human.frames):
         notes.append("the labels were not propagated: every frame between them counts alike")
+    notes += _damage(video)
     return Selection(sorted(order), order, dict(zip(order, worth)), doubt, seen, notes)
 
 
@@ -206,3 +207,9 @@ def _notes(seen: Survey, frames: list[int], count: int, radius: int) -> list[str
         shown = ", ".join(f"{s.start}-{s.stop - 1}" for s in missed[:3]) + (", ..." if len(missed) > 3 else "")
         notes.append(f"{len(missed)} of {len(seen.scenes)} scenes get no label (frames {shown})")
     return notes
+
+
+def _damage(video: Video) -> list[str]:
+    if video.damage is None:
+        return []
+    return [f"the video is damaged from frame {video.damage.frame} on: frames behind that cannot be chosen"]

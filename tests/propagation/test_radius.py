@@ -23,7 +23,7 @@ from poof.propagation.radius import FEWEST_PAIRS, measure_radius, report
 from poof.propagation.subject import subject_sides
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
 from poof.video import open_video
-from poof.video.base import ArrayVideo, Video
+from poof.video.base import ArrayVideo, Damage, Video
 
 WHOLE = Settings(crop=False)  # ExactFlow knows frames, not parts of them
 STEP = 0.5  # pixels that the keypoints of the drift sample leave the flow by in each frame
@@ -199,6 +199,37 @@ def test_only_what_a_person_set_counts(drift: tuple[Video, LabelSet, ExactFlow, 
     assert len(carried.frames) > 20
     a, b = (measure_radius(video, labels, flow, max_radius=12, settings=WHOLE) for labels in (some, carried))
     assert jsonable(a.as_dict()) == jsonable(b.as_dict())
+
+
+def test_subjects_without_identities_are_linked_first() -> None:
+    scene = sample("drift", frames=30)
+    exact = truth(scene)
+    skeleton = Skeleton(("a", "b", "c", "d"))
+    named, swapped = (LabelSet(skeleton, image_size=exact.image_size, tracked=t) for t in (True, False))
+    for frame in range(0, 30, 4):
+        xy = exact.instances[frame, 0].xy
+        for number, part in enumerate((xy[:4], xy[4:])):
+            named.add(frame, number, Points.human(frame, part))
+            swapped.add(frame, (number + frame // 4) % 2, Points.human(frame, part))
+    video, flow = SyntheticVideo(scene), ExactFlow(scene)
+    a, b = (measure_radius(video, labels, flow, 0.05, 8, WHOLE) for labels in (named, swapped))
+    assert a.pairs == b.pairs == 2 * (7 + 6)
+    np.testing.assert_allclose(b.curve.error, a.curve.error, atol=1e-6)
+
+
+def test_labels_behind_damage_do_not_count(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+    _video, exact, flow, side = drift
+
+    class Broken(SyntheticVideo):
+        def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+            yield from super().frames(start, 20 if stop is None else min(stop, 20))
+            if stop is None or stop > 20:
+                self.damage = Damage(20, "truncated")
+
+    found = measure_radius(Broken(flow.scene), only(exact, *range(0, 40, 3)), flow, max_radius=6, settings=WHOLE)  # type: ignore[arg-type]
+    assert found.pairs == 6 + 5  # of frames 0, 3, ... 18
+    np.testing.assert_allclose(found.curve.error[5], 6 * STEP / side, atol=1e-4)
+    assert any("damaged from frame 20" in note for note in found.notes)
 
 
 class Counted(SyntheticVideo):
