@@ -72,21 +72,7 @@ def radius(
     settings = Settings(crop=crop, max_size=max_size)
     report = measure_radius(footage, given, estimators, threshold, max_radius, settings, track(quiet))
     if plot:
-        from poof.drawing.plots import error_over_distance, save_figure
-
-        curve = report.curve
-        figure = error_over_distance(
-            curve.distance,
-            100 * curve.error,
-            100 * curve.low,
-            100 * curve.high,
-            keypoints={name: 100 * one.error for name, one in report.keypoints.items()},
-            threshold=100 * threshold,
-            radius=report.radius,
-            unit="% of the subject's longer side",
-            title=f"{video.name}: flow from one label to another",
-        )
-        save_figure(figure, plot, force)
+        draw(report, video.name, plot, force)
     if csv:
         with atomic(csv) as temporary:
             report.to_table().to_csv(temporary, index=False)
@@ -94,6 +80,26 @@ def radius(
         write_json(json_file, report.as_dict())
     if not quiet:
         show(report, written)
+
+
+def draw(report: RadiusReport, name: str, path: Path, force: bool) -> None:
+    """Draw the curve; where no label reached another one, what the cycle error suggests."""
+    from poof.drawing.plots import error_over_distance, save_figure
+
+    curve = report.curve
+    measured = bool(curve.points.any())
+    figure = error_over_distance(
+        curve.distance,
+        100 * (curve.error if measured else report.guess),
+        100 * curve.low if measured else None,
+        100 * curve.high if measured else None,
+        keypoints={name: 100 * one.error for name, one in report.keypoints.items()},
+        threshold=100 * report.threshold,
+        radius=report.radius if measured else report.cycle_radius,
+        unit="% of the subject's longer side",
+        title=f"{name}: flow from one label to another" if measured else f"{name}: a guess from the cycle error alone",
+    )
+    save_figure(figure, path, force)
 
 
 def show(report: RadiusReport, written: list[Path]) -> None:

@@ -27,7 +27,9 @@ class Recipe:
     optimizer
         'adam' (weight decay in the gradient) or 'adamw' (decoupled).
     learning_rate
-        Its peak.
+        Its peak, for a network that starts from chance.
+    tuned
+        Share of that rate for a network that starts from trained weights.
     weight_decay
         On weights of convolutions; biases and normalisations have none.
     batch
@@ -51,6 +53,7 @@ class Recipe:
     name: str
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = 1e-3
+    tuned: float = 1.0
     weight_decay: float = 0.0
     batch: int = 32
     epochs: int = 10
@@ -86,6 +89,7 @@ RECIPES = {
     "default": Recipe(
         "default",
         learning_rate=4e-3,
+        tuned=0.25,
         weight_decay=0.01,
         batch=16,
         epochs=20,
@@ -117,5 +121,5 @@ def recipe_named(name: str, epochs: int | None = None, rate: float | None = None
     if rate is not None:
         if not 0 < rate < math.inf:
             raise PoofError(f"a learning rate of {rate:g} is impossible; give a positive number")
-        recipe = replace(recipe, learning_rate=rate)
+        recipe = replace(recipe, learning_rate=rate, tuned=1.0)
     return recipe

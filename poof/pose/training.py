@@ -127,6 +127,8 @@ def train_pose(
     judged = CropStore(divided.validation, val_examples, 1.0, folder, track, "validation crops")
     size = _batch_size(recipe, batch, len(store))
     recipe = replace(recipe, batch=size)
+    if init != "random":
+        recipe = replace(recipe, learning_rate=recipe.tuned * recipe.learning_rate, tuned=1.0)
     steps = recipe.steps(len(store), size)
     epoch = math.ceil(len(store) / size)
     round_steps = max(epoch, math.ceil(steps / _ROUNDS))

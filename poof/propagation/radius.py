@@ -33,7 +33,7 @@ FEWEST_PAIRS = 5
 """Pairs of labelled frames below which a curve says more about these frames than about the footage."""
 PER_CYCLE = 4.0
 """Error over accumulated cycle error. Where the mean error of DIS chains passes 5 % of the longer side on camel, dog,
-bear, cam01 and cam02 of the shared clips, it is 3.4 to 5.5 times the mean cycle error."""
+bear, cam01 and cam02 of the shared clips, it is 3.7 to 4.6 times the mean cycle error."""
 FEWEST_POINTS = 5
 """Points of a keypoint below which nothing is said about it."""
 
@@ -87,6 +87,11 @@ class RadiusReport:
         """The R to work with, at least 1: `radius`, or what the cycle error suggests when the labels are too few."""
         told = self.radius if self.radius is not None else self.cycle_radius
         return max(1, told or 1)
+
+    @property
+    def guess(self) -> np.ndarray:
+        """(D,) error that the cycle error alone suggests, as a fraction of the longer side."""
+        return guessed_error(self.curve.cycle)
 
     def to_table(self) -> pd.DataFrame:
         """The curves, one row a keypoint and distance; the keypoint '' stands for all of them."""
@@ -205,7 +210,7 @@ def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, s
         radius=radius,
         interval=interval if enough else None,
         at_least=enough and radius == int(np.flatnonzero(by_distance)[-1]) + 1,
-        cycle_radius=_cycle_radius(every.cycle, threshold),
+        cycle_radius=largest_below(guessed_error(every.cycle), threshold),
         threshold=threshold,
         curve=every,
         keypoints=keypoints,
@@ -218,13 +223,12 @@ def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, s
     return result
 
 
-def _cycle_radius(cycle: np.ndarray, threshold: float) -> int | None:
-    """Largest distance whose mean cycle error, times `PER_CYCLE`, is within the threshold."""
-    if not np.isfinite(cycle).any():
-        return None
-    last = int(np.flatnonzero(np.isfinite(cycle))[-1]) + 1
-    grown = np.maximum.accumulate(np.nan_to_num(cycle[:last]))
-    return largest_below(PER_CYCLE * grown, threshold)
+def guessed_error(cycle: np.ndarray) -> np.ndarray:
+    """`PER_CYCLE` times the mean cycle error (D,), made increasing; NaN beyond the last distance a chain reached."""
+    known = np.isfinite(cycle)
+    grown = np.maximum.accumulate(np.where(known, cycle, 0.0))
+    reached = np.cumsum(known[::-1])[::-1] > 0
+    return np.where(reached, PER_CYCLE * grown, np.nan)
 
 
 # ---------------------------------------------------------------------------------------------------- in words

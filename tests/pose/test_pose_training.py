@@ -222,7 +222,7 @@ def test_resuming_with_other_labels_or_settings_is_refused(tmp_path: Path, card:
 
 
 def test_a_model_goes_on_with_another_skeleton(tmp_path: Path, card: Pair, quick: Recipe) -> None:
-    recipe = replace(quick, least_steps=1, batch=2)
+    recipe = replace(quick, least_steps=1, batch=2, tuned=0.5)
     first = train_pose([card], tmp_path / "first", recipe=recipe, **SMALL)
     names = ("LHand", "nose", "ear")
     labels = LabelSet(Skeleton(names))
@@ -231,6 +231,7 @@ def test_a_model_goes_on_with_another_skeleton(tmp_path: Path, card: Pair, quick
     options = SMALL | {"stages": None, "body": None}
     second = train_pose([Pair(card.video, labels)], tmp_path / "second", init=str(first.best), recipe=recipe, **options)
     assert second.fresh == ["ear"]
+    assert second.history["rate"].tolist() == (0.5 * first.history["rate"]).tolist()  # trained weights are tuned gently
     with pytest.raises(PoofError, match=r"best.pt: has body resnet18, not resnet50"):
         train_pose([card], tmp_path / "third", init=str(first.best), recipe=recipe, **(options | {"body": "resnet50"}))
 

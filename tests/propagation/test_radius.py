@@ -315,6 +315,9 @@ def test_the_cycle_error_suggests_a_radius_by_its_usual_share() -> None:
     assert report(*arrivals_of(np.full(8, 0.004))).cycle_radius == 20
     assert report(*arrivals_of(np.full(8, 0.01))).cycle_radius == 10
     arrivals, labels = arrivals_of(np.full(8, 0.01))
+    np.testing.assert_allclose(report(arrivals, labels).guess, 0.005 * np.arange(1, 21))
+    arrivals.cycle[:, :, 15:] = np.nan  # no chain came that far
+    assert np.isnan(report(arrivals, labels).guess[15:]).all()
     arrivals.cycle[:] = np.nan
     assert report(arrivals, labels).cycle_radius is None
 
@@ -377,9 +380,7 @@ def test_a_real_clip(data: Path) -> None:
     assert found.cycle_radius is not None and 0 <= found.cycle_radius <= 8
 
 
-def test_the_command(
-    drift: tuple[Video, LabelSet, ExactFlow, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command(drift: tuple[Video, LabelSet, ExactFlow, float], tmp_path: Path) -> None:
     import typer
     from PIL import Image
     from typer.testing import CliRunner
@@ -407,5 +408,9 @@ def test_the_command(
     assert told["radius"] == 6 and told["pairs"] == 7 and told["at_least"] is True
     table = pd.read_csv(outputs[1], keep_default_na=False)
     assert set(table.keypoint) == {"", *exact.skeleton.keypoints}
-    monkeypatch.chdir(tmp_path)
     assert isinstance(CliRunner().invoke(app, arguments).exception, PoofError)  # outputs exist
+    save_labels(only(exact, 8), tmp_path / "gt.json", force=True)
+    done = CliRunner().invoke(app, [*arguments, "--force"])
+    assert done.exit_code == 0, done.output
+    assert "too few to tell" in done.output and "a guess" in done.output
+    assert json.loads(outputs[2].read_text())["radius"] is None
