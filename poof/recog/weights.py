@@ -60,12 +60,12 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file; one under 'state_dict' or 'model', or with 'module.' before its keys, is found."""
+    """A state dict from a file; under 'model', 'state_dict' or 'model_state' and behind 'module.' it is found, too."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise PoofError(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model", "model_state"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):

@@ -9,6 +9,7 @@ from poof.recog.backbones.i3d import i3d_resnet
 from poof.recog.backbones.mobilenet import mobilenet_v2
 from poof.recog.backbones.resnet import resnet
 from poof.recog.backbones.video_resnet import video_resnet
+from poof.recog.backbones.x3d import SIZES, x3d
 
 BACKBONES: dict[str, Factory] = {
     "resnet18": partial(resnet, "resnet18"),
@@ -22,4 +23,5 @@ BACKBONES: dict[str, Factory] = {
     "i3d_resnet101": partial(i3d_resnet, "resnet101"),
     "r3d_18": partial(video_resnet, "r3d_18"),
     "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
+    **{name: partial(x3d, name) for name in SIZES},
 }
