@@ -94,12 +94,24 @@ def build_model(
         config["modules"] = [[module, dict(knobs)] for module, knobs in requests]
     else:
         raise unknown("backbone or network", name, [*BACKBONES, *NETWORKS])
-    factory = BACKBONES[backbone]
+    factory = _prepared(BACKBONES[backbone], requests)
     host = factory(num_classes)
     plan = make_plan(factory, backbone, requests, frames, num_classes, size)
     if weights is not None:
         load_weights(host, weights)
     return HostedRecognizer(host, plan, config)
+
+
+def _prepared(factory: Factory, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> Factory:
+    """A factory whose hosts the modules have changed to their needs."""
+
+    def build(classes: int) -> Host:
+        host = factory(classes)
+        for name, knobs in requests:
+            MODULES[name].prepare(host, **_split(name, knobs)[0])
+        return host
+
+    return build
 
 
 def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
@@ -193,7 +205,7 @@ def _place(
     if shape.frames < MODULES[name].min_frames:
         plan.left_out.append(f"{name} {place}: {shape.frames} frame there, {MODULES[name].min_frames} needed")
         return x
-    module = _make(name, knobs, shape, f"{backbone}, {place}")
+    module = _make(name, {**dict(place.knobs), **knobs}, shape, f"{backbone}, {place}")
     twin = copy.deepcopy(module).to("meta").eval()
     with Counting() as counting:
         y = apply(twin, x, dims, clock)

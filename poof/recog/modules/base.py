@@ -44,10 +44,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Place:
-    """Before or after one layer of the host, named by its path there; the path '' is the host itself (its input)."""
+    """Before or after one layer of the host, named by its path there; the path '' is the host itself (its input).
+
+    `knobs` are what the module must know of this place (the kernel of the layer it sits in ...); a user's own go first.
+    """
 
     path: str
     side: Side = "before"
+    knobs: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.side} {self.path or 'the input'}"
@@ -93,6 +97,14 @@ class TemporalModule(nn.Module):
     def places(cls, host: Host) -> Sequence[Place]:
         """Where in `host` the module belongs, in the order of the forward pass; takes those knobs that move it."""
         raise NotImplementedError
+
+    @classmethod
+    def prepare(cls, host: Host, **knobs: Any) -> None:
+        """Change the host before anything goes in (narrow its layers ...), with the knobs of `places`; mostly nothing.
+
+        Published weights no longer fit a host that was changed.
+        """
+        del host, knobs
 
     @classmethod
     def raw_frames(cls, **knobs: Any) -> int:
