@@ -14,7 +14,7 @@ from poof.labels.model import LabelSet, Points, Source, Visible
 from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
 from poof.propagation.engine import Engine, Passages
-from poof.propagation.evidence import Evidence, gather
+from poof.propagation.evidence import Evidence, compared, gather
 from poof.propagation.identity import link_identities
 from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
@@ -125,11 +125,13 @@ def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[lis
             occluded[row] = points.is_human & (points.visible == Visible.OCCLUDED)
     sides = subject_sides(anchors, instance)
     chains = [
-        gather(passage.until(len(frames)), direction, human, occluded, sides)
+        [
+            gather(passage.until(len(frames)), direction, human, occluded, sides)
+            for direction, passage in zip((1, -1), both)
+        ]
         for both in passages.tracks[instance]
-        for direction, passage in zip((1, -1), both)
     ]
-    return chains, human
+    return compared(chains), human
 
 
 def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -> Merged:

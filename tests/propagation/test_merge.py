@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from poof.propagation.chains import Passage
-from poof.propagation.evidence import Evidence, gather
+from poof.propagation.evidence import Evidence, compared, gather
 from poof.propagation.merge import CLOSURE, DRIFT, HIDDEN, blend, by_distance, nearest, variance
 
 FRAMES = np.arange(0, 11)
@@ -45,6 +47,23 @@ def test_variance_by_hand() -> None:
     assert v[4, 0] == pytest.approx(2.0**2 + (CLOSURE * 8 * 0.4) ** 2 + (DRIFT * SIDE) ** 2 * 4, abs=1e-5)
     hidden = variance(chain(1, line(0), cycle_per_step=0.5, closure=8.0, hidden=True))
     assert hidden[4, 0] - v[4, 0] == pytest.approx((HIDDEN**2 - DRIFT**2) * SIDE**2 * 4)
+
+
+def test_an_estimator_that_misses_the_labels_counts_less_everywhere() -> None:
+    near, far = chain(1, line(0), closure=2.0), chain(1, line(4), closure=6.0)
+    trusted, doubted = compared([[near], [far]])
+    assert (trusted.scale, doubted.scale) == (pytest.approx((2 / 4) ** 2), pytest.approx((6 / 4) ** 2))
+    alike = [replace(near, closure=far.closure), far]  # the scales alone: 1/0.25 against 1/2.25
+    joint = blend([replace(c, scale=s.scale) for c, s in zip(alike, (trusted, doubted))], FRAMES)
+    assert joint.xy[5, 0, 0] == pytest.approx(4 * (1 / 2.25) / (1 / 2.25 + 1 / 0.25), abs=1e-6)
+
+
+def test_the_scale_is_bounded_and_needs_closures() -> None:
+    exact, lost = compared([[chain(1, line(0), closure=0.0)], [chain(1, line(0), closure=500.0)]])
+    assert (exact.scale, lost.scale) == (0.25, pytest.approx(4.0, rel=1e-2))
+    silent = replace(exact, scale=1.0, closure=np.full_like(exact.closure, np.nan))
+    assert [c.scale for c in compared([[silent], [chain(1, line(0), closure=9.0)]])] == [1.0, 1.0]
+    assert [c.scale for c in compared([[chain(1, line(0), closure=9.0)]])] == [1.0]
 
 
 def test_equal_chains_meet_in_the_middle_and_follow_their_anchors() -> None:
