@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Place, Shape, TemporalModule
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,14 @@ class Recognizer(nn.Module):
     def diagnostics(self) -> dict[str, dict[str, float]]:
         """Read-outs of the last forward pass under `watching`, by module."""
         return {name: read for name, m in self.temporal_modules() if (read := m.diagnostics())}
+
+    def pictures(self) -> dict[str, list[Picture]]:
+        """What modules made of the first clip of the last forward pass under `watching`, by module."""
+        return {name: rows for name, m in self.temporal_modules() if (rows := m.pictures())}
+
+    def training_reads(self) -> dict[str, float]:
+        """Read-outs of the training steps since the last call, as 'module.name': value."""
+        return {f"{name}.{key}": v for name, m in self.temporal_modules() for key, v in m.training_reads().items()}
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (N, T, 3, H, W), normalised, to logits (N, classes)."""

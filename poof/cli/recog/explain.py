@@ -39,6 +39,7 @@ def explain(
     for source in videos:
         if output.is_dir():
             check_output(output / f"{source.stem}-heat.png", force)
+            check_output(output / f"{source.stem}-modules.png", force)
     model = options.load(run, device)
     names = class_names(model)
     found, rows = [], []

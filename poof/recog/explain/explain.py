@@ -17,6 +17,7 @@ from poof.recog.data.lists.base import Record
 from poof.recog.data.sampling import WINDOW, Rule, fixed_frames
 from poof.recog.data.transform import fixed_crops, normalise, to_tensor
 from poof.recog.explain.gradcam import Heat, grad_cam
+from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
 from poof.recog.model import Recognizer
 from poof.recog.predict import class_names
@@ -53,6 +54,8 @@ def explain(
 ) -> Explanation:
     """Heat maps of one clip of a video, the centre crop, as `name-heat.png` and `name-heat.mp4` in `folder`.
 
+    What modules have to show of their own (squeezed images, attention maps) is `name-modules.png`.
+
     Parameters
     ----------
     classes
@@ -82,6 +85,10 @@ def explain(
     files = [folder / f"{source.stem}-heat.png"]
     seen = numbers[:: model.per_segment]
     save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])
+    pictures = model.pictures()
+    if pictures:
+        files.append(folder / f"{source.stem}-modules.png")
+        save_picture(module_sheet(clip, numbers.tolist(), model.per_segment, pictures, source.name), files[-1])
     if video and source.suffix != ".npy":
         files.append(folder / f"{source.stem}-heat.mp4")
         order = np.argsort(seen, kind="stable")

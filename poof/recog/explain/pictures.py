@@ -53,7 +53,7 @@ def sheet(
     picture = np.full(
         (LINE + rows * (height + MARGIN) + LINE, label_width + len(frames) * (width + MARGIN), 3), 255, np.uint8
     )
-    _write(picture, title, 4, LINE - 7)
+    write(picture, title, 4, LINE - 7)
     for row in range(rows):
         top = LINE + row * (height + MARGIN)
         if row == 0:
@@ -63,14 +63,14 @@ def sheet(
             layer = heat.layer.removeprefix("backbone.")
             lines = [names[heat.label], f"probability {heat.probability:.2f}", f"Grad-CAM of {layer}"]
         for number, text in enumerate(lines):
-            _write(picture, _shorten(text, label_width - 8), 4, top + 18 + 18 * number)
+            write(picture, shorten(text, label_width - 8), 4, top + 18 + 18 * number)
         for t, frame in enumerate(frames):
             left = label_width + t * (width + MARGIN)
             shown = frame if row == 0 else overlay(frame, heats[row - 1].maps[t])
             picture[top : top + height, left : left + width] = shown
     bottom = LINE + rows * (height + MARGIN) + 14
     for t, number in enumerate(numbers):
-        _write(picture, f"frame {number}", label_width + t * (width + MARGIN), bottom)
+        write(picture, f"frame {number}", label_width + t * (width + MARGIN), bottom)
     return picture
 
 
@@ -113,12 +113,14 @@ def _between(maps: Array, frames: Array, number: int) -> Array:
     return maps[low] * (1 - (place - low)) + maps[high] * (place - low)
 
 
-def _write(picture: Array, text: str, x: int, y: int) -> None:
+def write(picture: Array, text: str, x: int, y: int) -> None:
+    """Small dark text that begins at x on the line y."""
     ascii_only = text.encode("ascii", "replace").decode()  # OpenCV's font has no other letters
     cv2.putText(picture, ascii_only, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (30, 30, 30), 1, cv2.LINE_AA)
 
 
-def _shorten(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
+    """The text, cut off with dots where it is wider than `width` pixels."""
     while text and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)[0][0] > width:
         text = text[:-4] + "..." if not text.endswith("...") else text[:-5] + "..."
     return text

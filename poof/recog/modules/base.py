@@ -6,8 +6,9 @@ checks there that the shape makes sense (`__init__`), and may besides
 
 * consume several raw frames a segment when it sits on the input (`raw_frames`),
 * give features to the classifier from a side branch (`features`, `side`),
-* add losses (`losses`) and
-* read out what it did in the last forward pass (`diagnostics`).
+* add losses (`losses`),
+* read out what it did in the last forward pass (`diagnostics`) or over an epoch of training (`training_reads`) and
+* show what it made (`pictures`).
 """
 
 from __future__ import annotations
@@ -55,6 +56,29 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.side} {self.path or 'the input'}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a module made of one clip, for people to look at: a row of a contact sheet.
+
+    Attributes
+    ----------
+    title
+        What it is, a few words.
+    values
+        Images (T, 3, H, W) or (T, H, W), or maps (T, h, w) over the frames, in any range.
+    kind
+        'signed': an image in which 0 is grey; 'image': from its darkest to its brightest; 'heat': a map over the frame
+        from 0 to its largest value.
+    mark
+        (t, y, x) of the cell of `values` that the maps belong to.
+    """
+
+    title: str
+    values: Tensor
+    kind: Literal["signed", "image", "heat"] = "image"
+    mark: tuple[int, int, int] | None = None
 
 
 class TemporalModule(nn.Module):
@@ -126,6 +150,14 @@ class TemporalModule(nn.Module):
 
     def diagnostics(self) -> dict[str, float]:
         """Numbers that say what the module did in the last forward pass while `watching`."""
+        return {}
+
+    def pictures(self) -> list[Picture]:
+        """What the module made of the first clip of the last forward pass while `watching`."""
+        return []
+
+    def training_reads(self) -> dict[str, float]:
+        """Numbers gathered over the training steps since the last call; they stand in the curves of a training."""
         return {}
 
 
