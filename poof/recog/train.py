@@ -166,7 +166,7 @@ def train(
                     if stopped.is_set():
                         save()
                         raise KeyboardInterrupt
-            row = _row(state, recipe, meter)
+            row = _row(state, recipe, meter) | model.training_reads()
             if validation is not None:
                 judged = evaluate(model, validation, judging, counts, batches=judged_batches)
                 row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5}

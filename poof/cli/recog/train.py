@@ -94,6 +94,8 @@ def train(
         if quiet:
             return
         judged = f", validation top-1 {row['val_top1']:.1%}" if "val_top1" in row else ""
+        gates = [value for key, value in row.items() if key.endswith(".gate_open")]
+        judged += f", gates open {sum(gates) / len(gates):.1%} (by block in curves.csv)" if gates else ""
         times = ", ".join(f"{part} {row[f'{part}_ms']:.0f}" for part in ("read", "transform", "wait", "forward"))
         typer.echo(
             f"epoch {row['epoch']}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.1%}{judged}; "

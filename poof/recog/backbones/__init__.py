@@ -8,6 +8,7 @@ from poof.recog.backbones.base import Factory
 from poof.recog.backbones.i3d import i3d_resnet
 from poof.recog.backbones.mobilenet import mobilenet_v2
 from poof.recog.backbones.resnet import resnet
+from poof.recog.backbones.thin_video_resnet import BLOCKS, thin_video_resnet
 from poof.recog.backbones.video_resnet import video_resnet
 from poof.recog.backbones.x3d import SIZES, x3d
 
@@ -23,5 +24,6 @@ BACKBONES: dict[str, Factory] = {
     "i3d_resnet101": partial(i3d_resnet, "resnet101"),
     "r3d_18": partial(video_resnet, "r3d_18"),
     "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
+    **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in BLOCKS},
     **{name: partial(x3d, name) for name in SIZES},
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.m2a import MotionAwareAttention
+from poof.recog.modules.sr import SqueezeRecursion
+from poof.recog.modules.srtg import RecursionGate
 from poof.recog.modules.tam import AdaptiveModule
 from poof.recog.modules.tdn import LongTermDifference
 from poof.recog.modules.tea import MotionExcitation
@@ -15,4 +17,6 @@ MODULES: dict[str, type[TemporalModule]] = {
     "tea": MotionExcitation,
     "tdn": LongTermDifference,
     "tam": AdaptiveModule,
+    "sr": SqueezeRecursion,
+    "srtg": RecursionGate,
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from poof.recog.networks.base import Network
 from poof.recog.networks.gebotys import GEBOTYS
+from poof.recog.networks.stergiou import STERGIOU
 
 NETWORKS: dict[str, Network] = {
     **GEBOTYS,
+    **STERGIOU,
 }

@@ -1,0 +1,45 @@
+"""The networks of Stergiou (2021), with the figures of Tables 4.2, 5.5, 6.2 and 6.3.
+
+The printed GMACs of Chapter 4 are reported, not reproducible: they cannot all come from one geometry (r3d-34 needs
+time at a quarter in the stem, r3d-101 minus r3d-50 needs all of it). The parameters are reproduced exactly.
+"""
+
+from __future__ import annotations
+
+from poof.recog.networks.base import Network, Published
+
+CHAPTER_4 = "Stergiou (2021), Chapter 4"
+Row = tuple[float, float, float, float]
+"""Top-1, top-5, GMACs of one view and millions of parameters on HACS."""
+
+PLAIN: dict[str, Row] = {
+    "r3d_34": (74.8, 92.8, 26.6, 63.7),
+    "r3d_50": (78.4, 93.8, 52.6, 36.7),
+    "r3d_101": (80.5, 95.2, 78.0, 69.1),
+    "r2plus1d_34": (75.7, 93.8, 37.8, 61.8),
+    "r2plus1d_50": (81.3, 94.5, 83.3, 34.8),
+    "r2plus1d_101": (82.9, 95.7, 163.0, 67.2),
+}
+GATED: dict[str, Row] = {
+    "r3d_34": (78.6, 93.6, 26.6, 83.8),
+    "r3d_50": (80.3, 95.5, 52.7, 56.9),
+    "r3d_101": (81.6, 96.3, 78.1, 107.1),
+    "r2plus1d_34": (80.4, 94.3, 37.8, 82.1),
+    "r2plus1d_50": (83.8, 96.6, 83.4, 55.0),
+    "r2plus1d_101": (84.3, 96.8, 163.1, 105.3),
+}
+
+
+def network(document: str, backbone: str, modules: tuple[str, ...], *rows: tuple[str, Row]) -> Network:
+    """A backbone with modules and its rows (data set, figures), 16 frames; the parameters are those of 400 classes."""
+    published = tuple(
+        Published(data, top1, top5, gmacs, mparams, frames=16, classes=400)
+        for data, (top1, top5, gmacs, mparams) in rows
+    )
+    return Network(document, backbone, modules, published)
+
+
+STERGIOU: dict[str, Network] = {
+    **{f"stergiou-{name}": network(CHAPTER_4, name, (), ("HACS", row)) for name, row in PLAIN.items()},
+    **{f"srtg-{name}": network(CHAPTER_4, name, ("srtg",), ("HACS", row)) for name, row in GATED.items()},
+}
