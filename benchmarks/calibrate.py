@@ -174,16 +174,17 @@ def points(store: Store, name: str, variant: str) -> pd.DataFrame:
 
 def _instance(store: Store, footage: Footage, found: Passages, instance: int, settings: Settings) -> pd.DataFrame:
     chains, human = chains_of(footage.anchors, instance, found)
-    joint = merged(chains, found.frames, settings)
+    frames = found.frames_of(instance)
+    joint = merged(chains, frames, settings)
     set_ = np.isfinite(human).all(axis=-1)
-    ways = [np.where(s, np.abs(found.frames - f)[:, None], np.inf) for f, s in zip(found.frames, set_) if s.any()]
+    ways = [np.where(s, np.abs(frames - f)[:, None], np.inf) for f, s in zip(frames, set_) if s.any()]
     near = np.min(ways, axis=0) <= settings.radius
     row, k = np.nonzero(near & ~set_ & np.isfinite(joint.xy).all(axis=-1))
     names = np.array(footage.anchors.skeleton.keypoints, dtype=object)
-    table = pd.DataFrame({"frame": found.frames[row], "keypoint": names[k], "instance": instance})
+    table = pd.DataFrame({"frame": frames[row], "keypoint": names[k], "instance": instance})
     table["x"], table["y"] = joint.xy[row, k].T
     table["case"] = cases(chains)[row, k]
-    table["flag"] = visibility(joint, chains, found.frames, human)[row, k]
+    table["flag"] = visibility(joint, chains, frames, human)[row, k]
     for term, values in terms(joint, chains).items():
         table[term] = values[row, k]
     return table.merge(_truth(store, footage, instance), on=["frame", "keypoint"])

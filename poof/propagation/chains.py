@@ -109,7 +109,7 @@ class Passage:
     anchor: np.ndarray
 
     @classmethod
-    def empty(cls, frames: Sequence[int], count: int) -> Passage:
+    def empty(cls, frames: Sequence[int] | np.ndarray, count: int) -> Passage:
         """Nothing came by."""
         n = len(frames)
         return cls(
@@ -119,14 +119,20 @@ class Passage:
             np.full((n, count), -1, np.int32),
         )
 
-    def until(self, rows: int) -> Passage:
-        """The first `rows` covered frames."""
-        return Passage(self.frames[:rows], self.xy[:rows], self.cycle[:rows], self.anchor[:rows])
+    def over(self, frames: np.ndarray) -> Passage:
+        """The passage over other frames (ascending): rows it has not are empty, rows of others are left out."""
+        moved = Passage.empty(frames, self.xy.shape[1])
+        _, here, there = np.intersect1d(self.frames, moved.frames, assume_unique=True, return_indices=True)
+        for mine, theirs in ((self.xy, moved.xy), (self.cycle, moved.cycle), (self.anchor, moved.anchor)):
+            theirs[there] = mine[here]
+        return moved
 
     def record(self, frame: int, state: State) -> None:
         """Keep the running chains of a frame; others that came by earlier stay."""
-        row = int(np.searchsorted(self.frames, frame))
         here = state.running
+        if not here.any():
+            return
+        row = int(np.searchsorted(self.frames, frame))
         self.xy[row, here] = state.xy[here]
         self.cycle[row, here] = state.cycle[here]
         self.anchor[row, here] = state.anchor[here]

@@ -30,7 +30,8 @@ class Passages:
     frames : (F,) int
         The covered frames that exist, ascending.
     tracks : dict
-        instance -> list over estimators of (forward `Passage`, backward `Passage`).
+        instance -> list over estimators of (forward `Passage`, backward `Passage`), over the frames in reach of the
+        instance's own labels.
     cuts : list of int
         Frames that begin a new scene, as far as they were looked at.
     end : int or None
@@ -41,6 +42,11 @@ class Passages:
     tracks: dict[int, list[tuple[Passage, Passage]]]
     cuts: list[int] = field(default_factory=list)
     end: int | None = None
+
+    def frames_of(self, instance: int) -> np.ndarray:
+        """The covered frames that exist within reach of the instance's labels, ascending."""
+        covered = self.tracks[instance][0][0].frames
+        return covered if self.end is None else covered[covered < self.end]
 
 
 @dataclass
@@ -102,11 +108,8 @@ class Engine:
         )
         self._forward_only = thesis
         segments = plan_segments(anchors.frames, settings.radius)
-        covered = sorted({f for s in segments for f in range(s.start, s.stop + 1)})
-        self._passages = {
-            i: [(Passage.empty(covered, self._count), Passage.empty(covered, self._count)) for _ in estimators]
-            for i in self._instances
-        }
+        self._covered = np.unique([f for s in segments for f in range(s.start, s.stop + 1)])
+        self._passages = self._room()
         self._live = self._nothing()
         self._kept: deque[_Kept] = deque()
         self._cuts: list[int] = []
@@ -146,9 +149,22 @@ class Engine:
 
     def result(self) -> Passages:
         """What `run` found."""
-        covered = next(iter(self._passages.values()))[0][0].frames
-        exist = covered if self._end is None else covered[covered < self._end]
+        exist = self._covered if self._end is None else self._covered[self._covered < self._end]
         return Passages(exist, self._passages, sorted(set(self._cuts)), self._end)
+
+    def _room(self) -> dict[int, list[tuple[Passage, Passage]]]:
+        """Empty passages for every instance, over the frames that chains from its labels can reach."""
+        labelled: dict[int, list[int]] = {i: [] for i in self._instances}
+        for frame, i in self._labels:
+            labelled[i].append(frame)
+        room: dict[int, list[tuple[Passage, Passage]]] = {}
+        for i, own in labelled.items():
+            near = np.unique(np.add.outer(own, np.arange(-self._reach, self._reach + 1)))
+            frames = np.intersect1d(near, self._covered, assume_unique=True)
+            room[i] = [
+                (Passage.empty(frames, self._count), Passage.empty(frames, self._count)) for _ in self._estimators
+            ]
+        return room
 
     # ------------------------------------------------------------------------------------------------ what to work on
 
@@ -225,8 +241,8 @@ class Engine:
         pairs = len(images) - 1
         complete = pairs == len(segment.pairs)
         if self._settings.crop:
-            starts = {i: states[0] for i, states in self._live.items()}
-            stops = {i: self._start(segment.stop, i) for i in self._instances} if complete else {}
+            stops = {i: self._start(segment.stop, i) for i in self._labelled(segment.stop)} if complete else {}
+            starts = {i: s[0] for i, s in self._live.items() if i in stops or s[0].running.any()}
             layouts = layouts_around(rough, pairs, starts, stops, self._video.size, self._settings)
         else:
             layouts = [whole_frame(self._instances, self._video.size, self._settings)] * pairs
@@ -270,24 +286,22 @@ class Engine:
 
     def _restart(self, segment: Segment) -> None:
         """Start chains from the labels of the segment's first frame."""
-        for i in self._instances:
-            if (segment.start, i) in self._labels:
-                start = segment.start, self._labels[segment.start, i], self._hidden[segment.start, i]
-                self._live[i] = [state.restart(*start) for state in self._live[i]]
+        for i in self._labelled(segment.start):
+            start = segment.start, self._labels[segment.start, i], self._hidden[segment.start, i]
+            self._live[i] = [state.restart(*start) for state in self._live[i]]
+
+    def _labelled(self, frame: int) -> list[int]:
+        """The instances with a label in a frame."""
+        return [i for i in self._instances if (frame, i) in self._labels]
 
     def _start(self, frame: int, instance: int) -> State:
         """Chains from the labels of an anchor frame alone."""
-        nothing = State.none(self._count)
-        if (frame, instance) not in self._labels:
-            return nothing
-        return nothing.restart(frame, self._labels[frame, instance], self._hidden[frame, instance])
+        return State.none(self._count).restart(frame, self._labels[frame, instance], self._hidden[frame, instance])
 
     def _go_back(self, stop: int) -> Moves:
         """Run the backward chains from the labels of an anchor frame through the kept pairs."""
         back: Moves = {}
-        for i in self._instances:
-            if (stop, i) not in self._labels:
-                continue
+        for i in self._labelled(stop):
             for e in range(len(self._estimators)):
                 moves = back.setdefault((i, e), [])
                 state = self._start(stop, i)

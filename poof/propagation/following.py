@@ -38,7 +38,8 @@ def layouts_around(
     pairs
         Number of pairs of frames.
     starts, stops
-        By instance, the chains at the first frame and those that the labels of the last frame start.
+        By instance, the chains at the first frame and those that the labels of the last frame start; the second are
+        among the first. Pairs that no instance comes by get the whole frame.
     size
         (width, height) of the frames.
     settings
@@ -53,7 +54,7 @@ def layouts_around(
             box = box_around(way[index : index + 2].reshape(-1, 2), sides[i], _fastest(way, index))
             if box is not None:
                 here[i] = box
-        boxes.append(here or {next(iter(starts)): (0.0, 0.0, size[0] - 1.0, size[1] - 1.0)})
+        boxes.append(here or {next(iter(starts), 0): (0.0, 0.0, size[0] - 1.0, size[1] - 1.0)})
     return plan_layouts(boxes, size, settings.area, settings.max_size)
 
 

@@ -106,7 +106,7 @@ def carry_alone(
     sides = {i: subject_sides(labels, i) for i in labels.instance_ids}
     chains = LoneChains(passages.frames, {}, {}, {s: sides[s[1]][s[0]] for s in sources}, passages.cuts)
     for source in sources:
-        both = [tuple(_part(p, place[source], len(chains.frames)) for p in e) for e in passages.tracks[source[1]]]
+        both = [tuple(_part(p.over(chains.frames), place[source]) for p in e) for e in passages.tracks[source[1]]]
         chains.xy[source], chains.cycle[source] = _joined(both, source[0], chains.side[source])
     return chains
 
@@ -119,11 +119,9 @@ def _alone(points: Points, part: slice, count: int) -> Points:
     return alone
 
 
-def _part(passage: Passage, part: slice, rows: int) -> Passage:
+def _part(passage: Passage, part: slice) -> Passage:
     """The keypoints of one source."""
-    return Passage(
-        passage.frames[:rows], passage.xy[:rows, part], passage.cycle[:rows, part], passage.anchor[:rows, part]
-    )
+    return Passage(passage.frames, passage.xy[:, part], passage.cycle[:, part], passage.anchor[:, part])
 
 
 def _joined(passages: Sequence[tuple[Passage, ...]], anchor: int, side: float) -> tuple[np.ndarray, np.ndarray]:

@@ -114,8 +114,8 @@ def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
 
 
 def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray]:
-    """The evidence of every chain of an instance, and the human points (F, K, 2)."""
-    frames, count = passages.frames, len(anchors.skeleton)
+    """The evidence of an instance's chains and the human points (F, K, 2), over `passages.frames_of(instance)`."""
+    frames, count = passages.frames_of(instance), len(anchors.skeleton)
     human = np.full((len(frames), count, 2), np.nan)
     occluded = np.zeros((len(frames), count), bool)
     for row, frame in enumerate(frames):
@@ -125,10 +125,7 @@ def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[lis
             occluded[row] = points.is_human & (points.visible == Visible.OCCLUDED)
     sides = subject_sides(anchors, instance)
     chains = [
-        [
-            gather(passage.until(len(frames)), direction, human, occluded, sides)
-            for direction, passage in zip((1, -1), both)
-        ]
+        [gather(passage.over(frames), direction, human, occluded, sides) for direction, passage in zip((1, -1), both)]
         for both in passages.tracks[instance]
     ]
     return compared(chains), human
@@ -145,7 +142,7 @@ def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -
 
 def _fill(result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]) -> None:
     """Add an instance's propagated points to the result."""
-    frames = passages.frames
+    frames = passages.frames_of(instance)
     chains, human = chains_of(result, instance, passages)
     joint = merged(chains, frames, settings)
     sure = confidence(joint, chains)

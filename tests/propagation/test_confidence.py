@@ -180,9 +180,9 @@ def rendered() -> tuple[Passages, LabelSet, LabelSet]:
 def test_confidence_ranks_and_promises_what_is_true_on_a_rendered_clip() -> None:
     found, given, exact = rendered()
     chains, human = chains_of(given, 0, found)
-    joint = blend(chains, found.frames)
+    joint = blend(chains, found.frames_of(0))
     value = confidence(joint, chains)
-    right = np.stack([exact.instances[int(f), 0].xy for f in found.frames])
+    right = np.stack([exact.instances[int(f), 0].xy for f in found.frames_of(0)])
     side = max(exact.instances[10, 0].extent()[2:])
     error = np.hypot(*np.moveaxis(joint.xy - right, -1, 0)) / side
     known = np.isfinite(error) & np.isfinite(value) & np.isnan(human).any(axis=-1)

@@ -279,11 +279,6 @@ def test_max_size_holds_for_those_without_a_region_too() -> None:
     assert max(max(size) for size in flow.sizes) <= 200
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="engine.Engine: every instance gets passages over all covered frames and is stepped through all pairs, so"
-    " memory and time grow with the square of the length where numbers change along the video",
-)
 def test_memory_grows_with_the_length_not_with_its_square() -> None:
     def held(windows: int) -> int:
         places = {10 + 25 * n: {2 * n: (0.0, 0.0), 2 * n + 1: (9.0, 9.0)} for n in range(windows)}

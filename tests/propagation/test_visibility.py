@@ -92,9 +92,9 @@ def test_flags_against_exact_visibility() -> None:
     """Two boards pass exactly at the labels; the rule sees most of what they hide and flags little else."""
     found, given, exact = rendered()
     chains, human = chains_of(given, 0, found)
-    flagged = visibility(blend(chains, found.frames), chains, found.frames, human)
+    flagged = visibility(blend(chains, found.frames_of(0)), chains, found.frames_of(0), human)
     is_set = np.isfinite(human).all(axis=-1)
-    right = np.stack([exact.instances[int(f), 0].visible for f in found.frames])
+    right = np.stack([exact.instances[int(f), 0].visible for f in found.frames_of(0)])
     known = (flagged > 0) & (right > 0) & ~is_set
     hidden, visible = known & (right == Visible.OCCLUDED), known & (right == Visible.VISIBLE)
     recall = (flagged[hidden] == Visible.OCCLUDED).mean()
