@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.m2a import MotionAwareAttention
+from poof.recog.modules.selection import FrameSelection
 from poof.recog.modules.sr import SqueezeRecursion
 from poof.recog.modules.srtg import RecursionGate
 from poof.recog.modules.tam import AdaptiveModule
@@ -19,4 +20,5 @@ MODULES: dict[str, type[TemporalModule]] = {
     "tam": AdaptiveModule,
     "sr": SqueezeRecursion,
     "srtg": RecursionGate,
+    "select": FrameSelection,
 }
