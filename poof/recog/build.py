@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -47,7 +47,8 @@ def build_model(
     Parameters
     ----------
     name
-        A backbone, or a published network (which brings its modules).
+        A backbone, or a published network (which brings its modules); knobs of networks that are more than a backbone
+        with modules stand behind it ('bqn-resnet50:lateral=lc3').
     modules
         Temporal modules for a backbone, in the order in which they act where two share a place; each a name, a name
         with knobs ('m2a:shift=zero') or a pair (name, knobs).
@@ -81,12 +82,16 @@ def build_model(
         "size": size,
         "dropout": dropout,
     }
-    if name in NETWORKS:
-        network = NETWORKS[name]
+    base, _, text = name.partition(":")
+    if base in NETWORKS:
+        network = NETWORKS[base]
         if modules:
-            raise PoofError(f"{name} is a whole network; give modules to a backbone: {', '.join(BACKBONES)}")
+            raise PoofError(f"{base} is a whole network; give modules to a backbone: {', '.join(BACKBONES)}")
         if not isinstance(network.backbone, str):
-            return network.backbone(**config, weights=weights)
+            knobs = _check_knobs(base, _parse_knobs(text, name), _network_knobs(network.backbone))
+            return network.backbone(**config, weights=weights, **knobs)
+        if text:
+            raise PoofError(f"{base} has no knobs of its own; build it from its backbone: {network.backbone}")
         backbone, requests = network.backbone, [parse_request(m) for m in network.modules]
         config["modules"] = []
     elif name in BACKBONES:
@@ -108,7 +113,7 @@ def _prepared(factory: Factory, requests: Sequence[tuple[str, Mapping[str, Any]]
     def build(classes: int) -> Host:
         host = factory(classes)
         for name, knobs in requests:
-            MODULES[name].prepare(host, **_split(name, knobs)[0])
+            MODULES[name].prepare(host, **knobs)
         return host
 
     return build
@@ -118,12 +123,15 @@ def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
     """(name, knobs) of a module; the name and the knobs' names are checked here, their values by the module."""
     if isinstance(request, str):
         name, _, text = request.partition(":")
-        knobs = dict(_parse_knob(part, request) for part in text.split(",") if part)
+        knobs = _parse_knobs(text, request)
     else:
         name, knobs = request[0], dict(request[1])
     if name not in MODULES:
         raise unknown("module", name, list(MODULES))
-    valid = _knobs(MODULES[name].places) | _knobs(MODULES[name])
+    return name, _check_knobs(name, knobs, _knobs(MODULES[name].places) | _knobs(MODULES[name]))
+
+
+def _check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> dict[str, Any]:
     for knob, value in knobs.items():
         if knob not in valid:
             raise PoofError(f"{name} has no knob '{knob}'; it has {', '.join(valid) or 'none'}")
@@ -131,7 +139,7 @@ def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
             kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(valid[knob]), "a word")
             usual = str(valid[knob]).lower() if isinstance(valid[knob], bool) else valid[knob]
             raise PoofError(f"{name}: {knob}={value}: expected {kind}, as in {knob}={usual}")
-    return name, knobs
+    return knobs
 
 
 def unknown(kind: str, name: str, valid: Sequence[str]) -> PoofError:
@@ -241,6 +249,16 @@ def _knobs(function: Any) -> dict[str, Any]:
     """Knobs with their defaults: all arguments behind the host or the shape."""
     arguments = list(inspect.signature(function).parameters.values())[1:]
     return {argument.name: argument.default for argument in arguments}
+
+
+def _network_knobs(builder: Callable[..., Recognizer]) -> dict[str, Any]:
+    """Knobs of a network's builder with their defaults: what it takes beyond the arguments of every network."""
+    arguments = inspect.signature(builder).parameters.values()
+    return {a.name: a.default for a in arguments if a.default is not a.empty}
+
+
+def _parse_knobs(text: str, request: str) -> dict[str, Any]:
+    return dict(_parse_knob(part, request) for part in text.split(",") if part)
 
 
 def _parse_knob(text: str, request: str) -> tuple[str, Any]:

@@ -65,5 +65,7 @@ def _published(model: Recognizer) -> list[Network]:
     name = model.config["name"]
     if name in NETWORKS:
         return [NETWORKS[name]]
+    if "modules" not in model.config:
+        return []  # a network with other knobs than the published one
     own = [(module, dict(knobs)) for module, knobs in model.config["modules"]]
     return [n for n in NETWORKS.values() if n.backbone == name and [parse_request(m) for m in n.modules] == own]

@@ -217,9 +217,12 @@ class X3DHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) to logits (N, classes)."""
+        return self.projection(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) to what the classifier takes (N, features)."""
         x = self.conv_5_relu(self.conv_5_bn(self.conv_5(x)))
-        x = self.lin_5(x.mean((2, 3, 4), keepdim=True)).relu()
-        return self.projection(x.flatten(1))
+        return self.lin_5(x.mean((2, 3, 4), keepdim=True)).relu().flatten(1)
 
 
 def round_width(width: int, factor: float, divisor: int = 8) -> int:

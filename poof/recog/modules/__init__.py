@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.m2a import MotionAwareAttention
+from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.modules.selection import FrameSelection
 from poof.recog.modules.sr import SqueezeRecursion
 from poof.recog.modules.srtg import RecursionGate
@@ -21,4 +22,5 @@ MODULES: dict[str, type[TemporalModule]] = {
     "sr": SqueezeRecursion,
     "srtg": RecursionGate,
     "select": FrameSelection,
+    "mbpm": MotionBandPass,
 }

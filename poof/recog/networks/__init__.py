@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from poof.recog.networks.base import Network
 from poof.recog.networks.gebotys import GEBOTYS
+from poof.recog.networks.huang import HUANG
 from poof.recog.networks.stergiou import STERGIOU
 
 NETWORKS: dict[str, Network] = {
     **GEBOTYS,
     **STERGIOU,
+    **HUANG,
 }

@@ -1,0 +1,241 @@
+"""BQN: a busy pathway on what moves and a quiet one on the rest, joined by band-pass lateral connections.
+
+Document: Huang (2022), Section 5.4; code: guoxih/busy-quiet-net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from poof.errors import PoofError
+from poof.recog.backbones import BACKBONES
+from poof.recog.backbones.base import Block
+from poof.recog.counting import count_forward, parameters
+from poof.recog.model import HostedRecognizer, Insertion, Recognizer
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose
+from poof.recog.modules.lateral import DESIGNS, Lateral, direction
+from poof.recog.modules.mbpm import MotionBandPass
+from poof.recog.networks.steps import Steps
+from poof.recog.weights import load_weights
+
+QUIET = ("complement", "frame")
+
+
+def busy_quiet(
+    *,
+    name: str,
+    frames: int,
+    num_classes: int,
+    size: int,
+    dropout: float,
+    weights: str | Path | None,
+    backbone: str = "resnet50",
+    lateral: str = "bplc",
+    at: str = "all",
+    quiet: str = "complement",
+    ratio: float = 0.625,
+    phi: str = "none",
+    scale: str = "peak",
+) -> Recognizer:
+    """The network; `frames` are segments of three raw frames, `size` is that of the busy pathway.
+
+    Knobs
+    -----
+    backbone : resnet50
+        Of both pathways: a 2D ResNet or MobileNetV2, which then get TSM, an inflated ResNet or an X3D. The 2D
+        pathways share their classifier (the document), X3D's have one each (the released code and the 6.6 M of
+        Table 5.9); logits are averaged behind it.
+    lateral : bplc | lc1 | lc2 | lc3 | lc5 | none
+        Designs of Table 5.7, see `poof.recog.modules.lateral.direction`; bplc is its LC-IV.
+    at : all | stages
+        A connection behind every pair of blocks, or behind the first pair of each stage (Table 5.5).
+    quiet : complement | frame
+        What the quiet pathway sees: the mean of the three frames less the busy one (Eq. 5.4), or the first of the
+        three (released code, and probably what the document's figures belong to: its quiet pathway alone has the
+        46.5 % of plain RGB). With scale=sum only 'frame' makes sense: the busy frame is then 779 times too large.
+    ratio : 0.625
+        Size of the quiet picture to the busy one's (160 to 256 in the document's main results, 1 in its ablations).
+    phi : none | conv | mlp
+        See `poof.recog.modules.lateral.Lateral`.
+    scale : peak | sum | raw
+        Of the Laplacians, see `poof.recog.modules.mbpm.log_kernel`.
+
+    Raises
+    ------
+    PoofError
+        For combinations that make no sense, with the reason.
+    """
+    choose("lateral", lateral, DESIGNS)
+    choose("at", at, ("all", "stages"))
+    choose("quiet", quiet, QUIET)
+    if backbone not in BACKBONES:
+        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+    if quiet == "complement" and scale == "sum":
+        raise PoofError("quiet=complement subtracts the busy frame, which scale=sum makes hundreds of times too large")
+    if not 0 < ratio <= 1 or round(size * ratio) < 16:
+        raise PoofError(f"ratio={ratio} of {size} px: the quiet pathway needs 16 px, and not more than the busy one")
+    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    pathways = {
+        key: _pathway(backbone, {**config, "size": side}, weights)
+        for key, side in (("busy", size), ("quiet", round(size * ratio)))
+    }
+    return BusyQuietNet(pathways, config, lateral, at, quiet, phi, scale)
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """A backbone with its modules, its parts, and its blocks with the shapes behind them."""
+
+    net: HostedRecognizer
+    steps: Steps
+    blocks: tuple[Block, ...]
+    shapes: tuple[Shape, ...]
+
+
+def _pathway(backbone: str, config: dict[str, Any], weights: str | Path | None) -> Pathway:
+    from poof.recog.build import make_plan  # which knows the networks, and so this file
+
+    factory, frames, classes, size = BACKBONES[backbone], config["frames"], config["num_classes"], config["size"]
+    host = factory(classes)
+    steps = Steps(host)
+    plan = make_plan(factory, backbone, [("tsm", {})] if host.dims == 2 else [], frames, classes, size)
+    if weights is not None:
+        load_weights(host, weights)
+    with torch.device("meta"):
+        probe = Steps(factory(classes))
+    shapes = []
+    with torch.no_grad():
+        x = probe.stem(torch.empty(1, frames, 3, size, size, device="meta"))
+        for layer in probe.blocks:
+            x = layer(x)
+            shapes.append(Shape(*probe.unfold(x, frames).shape[1:]))
+    return Pathway(HostedRecognizer(host, plan, config), steps, host.blocks, tuple(shapes))
+
+
+class BusyQuietNet(Recognizer):
+    """Two pathways in step, see `busy_quiet`.
+
+    Its heat maps have stages 1 to 4 of the busy pathway, then 5 to 8 of the quiet one.
+    """
+
+    per_segment = 3
+
+    def __init__(
+        self,
+        pathways: Mapping[str, Pathway],
+        config: dict[str, Any],
+        lateral: str,
+        at: str,
+        quiet: str,
+        phi: str,
+        scale: str,
+    ) -> None:
+        super().__init__()
+        self.config, self.quiet_input = config, quiet
+        self.segments, self.size = config["frames"], config["size"]
+        self.left_out = []
+        busy, other = pathways["busy"], pathways["quiet"]
+        self.mean, self.std, self.quiet_size = busy.net.mean, busy.net.std, other.net.size
+        self.mbpm = MotionBandPass(Shape(3 * self.segments, 3, self.size, self.size), scale=scale)
+        self.busy, self.quiet = busy.net, other.net
+        self._steps = (busy.steps, other.steps)
+        self.shared = self.busy.dims == 2
+        if self.shared:
+            _drop_classifier(self.quiet)
+        self.insertions = [_input_line(self.mbpm)]
+        for key, pathway in pathways.items():
+            self.insertions += [_moved(line, key) for line in pathway.net.insertions]
+        self.laterals = nn.ModuleDict()
+        joined: set[int] = set()
+        for number, (block, shape, small) in enumerate(zip(busy.blocks, busy.shapes, other.shapes, strict=True)):
+            if lateral == "none" or (at == "stages" and block.stage in joined):
+                continue
+            joined.add(block.stage)
+            way = direction(lateral, len(self.laterals) + 1)
+            kernel = 0 if lateral == "lc5" else 3 if block.stage == 4 else 7
+            one = Lateral(shape.channels, way, kernel, phi, scale)
+            self.laterals[str(number)] = one
+            self.insertions.append(_lateral_line(one, block.path, lateral, shape, small))
+        self.stages = _stage_ends("busy", busy.blocks) + _stage_ends("quiet", other.blocks)
+        self._paths = [block.path for block in busy.blocks]
+        self._pictured: Tensor | None = None
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (N, 3T, 3, H, W), normalised, to logits (N, classes)."""
+        self.check(clips)
+        moving = self.mbpm(clips)
+        still = self.still(clips, moving)
+        self._pictured = still.detach()[0] if self.mbpm.watching else None
+        frames = moving.shape[1]
+        self.busy.clock.frames = self.quiet.clock.frames = frames
+        first, second = self._steps
+        x, z = first.stem(moving), second.stem(still)
+        for number, (block, other) in enumerate(zip(first.blocks, second.blocks, strict=True)):
+            x, z = block(x), other(z)
+            if str(number) in self.laterals:
+                joined = self.laterals[str(number)](first.unfold(x, frames), second.unfold(z, frames))
+                x, z = first.fold(joined[0]), second.fold(joined[1])
+        classify = self.busy.backbone.get_submodule(self.busy.classifier)
+        other_head = classify if self.shared else self.quiet.backbone.get_submodule(self.quiet.classifier)
+        logits = (classify(first.head(x)) + other_head(second.head(z))) / 2
+        return logits.unflatten(0, (-1, frames)).mean(1) if self.shared else logits
+
+    def still(self, clips: Tensor, moving: Tensor) -> Tensor:
+        """The quiet pathway's input (N, T, 3, h, w)."""
+        triples = clips.unflatten(1, (-1, 3))
+        still = triples.mean(2) - moving if self.quiet_input == "complement" else triples[:, :, 0]
+        size = tuple(round(side * self.quiet_size / self.size) for side in clips.shape[-2:])
+        if size == still.shape[-2:]:
+            return still
+        small = interpolate(still.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
+        return small.unflatten(0, still.shape[:2])
+
+    def diagnostics(self) -> dict[str, dict[str, float]]:
+        """Also how far the lateral connections have opened, by block of the busy pathway."""
+        reads = super().diagnostics()
+        for number, lateral in self.laterals.items():
+            assert isinstance(lateral, Lateral)
+            reads[f"lateral behind {self._paths[int(number)]}"] = {"openness": lateral.openness()}
+        return reads
+
+    def pictures(self) -> dict[str, list[Picture]]:
+        """Also what the quiet pathway saw."""
+        rows = super().pictures()
+        if self._pictured is not None:
+            rows["quiet pathway"] = [Picture("its input", self._pictured)]
+        return rows
+
+
+def _drop_classifier(pathway: HostedRecognizer) -> None:
+    parent, _, last = pathway.classifier.rpartition(".")
+    setattr(pathway.backbone.get_submodule(parent), last, nn.Identity())
+
+
+def _stage_ends(key: str, blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The last block of each stage: stages themselves are not called, their blocks are."""
+    ends = {block.stage: f"{key}.backbone.{block.path}" for block in blocks}
+    return tuple(ends[stage] for stage in sorted(ends))
+
+
+def _moved(line: Insertion, key: str) -> Insertion:
+    return replace(line, place=replace(line.place, path=f"{key}.{line.place.path}"))
+
+
+def _input_line(module: TemporalModule) -> Insertion:
+    shape = module.shape
+    macs = count_forward(module, (1, shape.frames, shape.channels, shape.height, shape.width)).macs
+    after = replace(shape, frames=shape.frames // 3)
+    return Insertion("mbpm", Place(""), shape, after, parameters(module), macs)
+
+
+def _lateral_line(module: Lateral, path: str, design: str, busy: Shape, quiet: Shape) -> Insertion:
+    shapes = [(1, s.frames, s.channels, s.height, s.width) for s in (busy, quiet)]
+    macs = count_forward(module, *shapes).macs
+    return Insertion(f"{design} {module.way}", Place(f"busy.{path}", "after"), busy, busy, parameters(module), macs)
