@@ -220,6 +220,8 @@ class HostedRecognizer(Recognizer):
         branches = [module for module in modules if module.features]
         if branches:
             widen(host.net, host.classifier, sum(module.features for module in branches))
+        for module in modules:
+            module.attach(host)
         self.head = Head(config["dropout"], branches, self.clock if host.dims == 2 else None)
         host.net.get_submodule(host.classifier).register_forward_pre_hook(self.head.before)
 

@@ -29,6 +29,8 @@ class Recipe:
         Of the labels.
     rule, window, flip
         See `poof.recog.data.dataset.View`.
+    only
+        What learns: 'all', the temporal 'modules' or the 'classifier'; see `poof.recog.freeze`.
     document
         Where the recipe is from.
     """
@@ -49,6 +51,7 @@ class Recipe:
     rule: Rule = "uniform"
     window: int = 64
     flip: str = "swap"
+    only: str = "all"
     document: str = ""
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import evaluate, judging_loader
+from poof.recog.freeze import only, training_mode
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.recipes import Recipe
@@ -144,9 +145,9 @@ def train(
     judged_batches = None
     if validation is not None:
         judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
-    with _stop_gently() as stopped:
+    with only(model, recipe.only), _stop_gently() as stopped:
         while state.epoch < recipe.epochs:
-            model.train()
+            training_mode(model, recipe.only)
             sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
             meter = Meter(device)

@@ -32,6 +32,7 @@ def train(
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient; 0: any.", min=0)] = None,
     sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
     flip: Annotated[str | None, typer.Option(help="Mirror half of the clips: swap (labels too), plain, none.")] = None,
+    only: Annotated[str | None, typer.Option(help="What learns: all, modules or classifier.")] = None,
     frames: options.Frames = 8,
     size: options.Size = 224,
     dropout: Annotated[float, typer.Option(help="Before the classifier.", min=0, max=0.99)] = 0.5,
@@ -76,6 +77,7 @@ def train(
         clip_norm=clip_norm,
         rule=sampling.value if sampling else None,
         flip=flip,
+        only=only,
     )
     clips = options.clip_list(data, root, labels, format, split, "train")
     parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
+from poof.recog.modules.classreg import ClassRegularisation
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.modules.selection import FrameSelection
@@ -22,5 +23,6 @@ MODULES: dict[str, type[TemporalModule]] = {
     "sr": SqueezeRecursion,
     "srtg": RecursionGate,
     "select": FrameSelection,
+    "classreg": ClassRegularisation,
     "mbpm": MotionBandPass,
 }

@@ -124,7 +124,7 @@ class TemporalModule(nn.Module):
 
     @classmethod
     def prepare(cls, host: Host, **knobs: Any) -> None:
-        """Change the host before anything goes in (narrow its layers ...), with the knobs of `places`; mostly nothing.
+        """Change the host before anything goes in (narrow its layers ...); gets the knobs a user set; mostly nothing.
 
         Published weights no longer fit a host that was changed.
         """
@@ -139,6 +139,9 @@ class TemporalModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, T, C, H, W) to features of the same or another shape."""
         raise NotImplementedError
+
+    def attach(self, host: Host) -> None:
+        """Told once the host is complete: for modules that use its layers besides the features; mostly nothing."""
 
     def side(self) -> Tensor:
         """Features (N, `features`) of the last forward pass for the classifier."""

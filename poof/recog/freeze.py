@@ -1,0 +1,64 @@
+"""Training a part of a network while the rest stays as it is, batch norm's statistics included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+from torch import nn
+
+from poof.errors import PoofError
+from poof.recog.model import Recognizer
+
+Parts = Literal["all", "modules", "classifier"]
+PARTS: tuple[str, ...] = get_args(Parts)
+
+
+@contextmanager
+def only(model: Recognizer, parts: str) -> Iterator[None]:
+    """Inside, no parameter outside the wanted part asks for a gradient; afterwards all are as before.
+
+    Parameters
+    ----------
+    parts : all | modules | classifier
+        Everything; the temporal modules (as Class Regularisation on a trained network is learned); the last linear
+        layer (as features are carried to a small data set).
+
+    Raises
+    ------
+    PoofError
+        If the network has no such part.
+    """
+    before = {p: p.requires_grad for p in model.parameters()}
+    if parts != "all":
+        model.requires_grad_(False)
+        for part in _wanted(model, parts):
+            part.requires_grad_(True)
+        if not any(p.requires_grad for p in model.parameters()):
+            raise PoofError(f"only={parts}: {model.config['name']} has nothing to learn there; train all of it")
+    try:
+        yield
+    finally:
+        for parameter, learns in before.items():
+            parameter.requires_grad_(learns)
+
+
+def training_mode(model: Recognizer, parts: str) -> None:
+    """Training mode for the wanted part and for dropout; the rest works as in a test."""
+    model.train(parts == "all")
+    if parts == "all":
+        return
+    for part in _wanted(model, parts):
+        part.train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()
+
+
+def _wanted(model: Recognizer, parts: str) -> list[nn.Module]:
+    if parts == "modules":
+        return [module for _, module in model.temporal_modules()]
+    if parts == "classifier" and hasattr(model, "classifier"):
+        return [model.get_submodule(f"backbone.{model.classifier}")]
+    raise PoofError(f"only={parts}: choose one of {', '.join(PARTS)}; not every network has a classifier of its own")
