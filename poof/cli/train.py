@@ -72,41 +72,40 @@ def train(
     """
     del debug
     from poof.drawing import save_figure, training_curves
-    from poof.errors import PoofError
     from poof.files import check_output
     from poof.pose import parse_input_size, recipe_named, train_pose
     from poof.pose.files import load_pairs, run_folder
 
-    folder = run_folder(output or Path("runs") / data[0].stem, resume, force)
-    if json is not None:
-        check_output(json, force)
-    chosen = recipe_named(recipe, epochs, rate)
-    size = parse_input_size(input_size)
-    pairs = load_pairs(data, video or [], "--video")
-    judges = load_pairs(val or [], val_video or [], "--val-video")
-    try:
-        run = train_pose(
-            pairs,
-            folder,
-            judges or None,
-            init=init,
-            recipe=chosen,
-            stages=stages,
-            body=body,
-            input_size=size,
-            batch=batch,
-            hold_out=hold_out,
-            seed=seed,
-            device=device,
-            precision=precision,  # type: ignore[arg-type]  # checked inside
-            workers=workers,
-            resume=resume,
-            track=common.track(quiet),
-        )
-    except KeyboardInterrupt:
-        if (folder / "last.pt").exists():
-            raise PoofError(f"{folder}: stopped; the same command with --resume goes on from here") from None
-        raise
+    with run_folder(output or Path("runs") / data[0].stem, resume, force) as folder:
+        if json is not None:
+            check_output(json, force)
+        chosen = recipe_named(recipe, epochs, rate)
+        size = parse_input_size(input_size)
+        pairs = load_pairs(data, video or [], "--video")
+        judges = load_pairs(val or [], val_video or [], "--val-video")
+        try:
+            run = train_pose(
+                pairs,
+                folder,
+                judges or None,
+                init=init,
+                recipe=chosen,
+                stages=stages,
+                body=body,
+                input_size=size,
+                batch=batch,
+                hold_out=hold_out,
+                seed=seed,
+                device=device,
+                precision=precision,  # type: ignore[arg-type]  # checked inside
+                workers=workers,
+                resume=resume,
+                track=common.track(quiet),
+            )
+        except KeyboardInterrupt:
+            if (folder / "last.pt").exists():
+                typer.echo(f"poof: {folder}: the same command with --resume goes on from here", err=True)
+            raise
     steps = run.history["step"].tolist()
     figure = training_curves(run.curves(), steps, best=run.best_step, step_name="step", title=folder.name)
     save_figure(figure, folder / "curves.png", force=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
 from poof.labels import check_fit, load_labels
+from poof.pose.data import clear_leftovers
 from poof.pose.people import People, people_from_file, people_from_labels
 from poof.pose.splitting import Pair
 from poof.video import Video, open_video
@@ -43,8 +45,9 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> l
     return pairs
 
 
-def run_folder(folder: Path, resume: bool, force: bool) -> Path:
-    """Make the folder of a run, before any work is done.
+@contextmanager
+def run_folder(folder: Path, resume: bool, force: bool) -> Iterator[Path]:
+    """Make the folder of a run, before any work is done; one that was made for nothing goes when the run fails.
 
     Raises
     ------
@@ -56,13 +59,21 @@ def run_folder(folder: Path, resume: bool, force: bool) -> Path:
         raise PoofError(f"{folder}: holds no run to resume (no last.pt); start it without --resume")
     if last.exists() and not (resume or force):
         raise PoofError(f"{folder}: holds a run already; go on with --resume, overwrite with --force, or choose -o")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with -o") from error
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{folder}: is read-only; choose another place with -o")
-    return folder
+    try:
+        yield folder
+    except BaseException:
+        clear_leftovers(folder)
+        for path in made:
+            with suppress(OSError):  # only what is empty goes
+                path.rmdir()
+        raise
 
 
 def models_and_video(inputs: Sequence[Path], model: Path | None, ensemble: Sequence[Path]) -> tuple[Path, list[Path]]:

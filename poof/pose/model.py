@@ -167,8 +167,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise PoofError(f"{path}: holds more than weights and is not loaded, or is damaged ({reason})") from error
+        # What torch says here is to load the file without the protection; nobody should.
+        raise PoofError(
+            f"{path}: is not loaded: it is no PyTorch checkpoint, or is damaged, or holds code beside its weights; "
+            "give the .pt of a training run or a published file of weights"
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoofError(f"{path}: is no PyTorch checkpoint, or is damaged ({reason})") from error

@@ -74,6 +74,8 @@ def predict_pose(
         is not there, or no subject is in any frame.
     """
     where = resolve_device(device)
+    if stop is not None and stop <= start:
+        raise PoofError(f"there is no frame from {start} on and before {stop}; the stop must lie behind the start")
     given = [model] if isinstance(model, (PoseModel, str, Path)) else list(model)
     if not given:
         raise PoofError("no pose model to predict with; give at least one checkpoint")
@@ -106,7 +108,11 @@ def predict_pose(
             stacklevel=2,
         )
     if not labels.instances:
-        raise PoofError(f"{video.name}: has no frame from {start} on with a subject in it; check the boxes and --start")
+        last = video.count() - 1
+        if start > last:
+            raise PoofError(f"{video.name}: has no frame {start}; its frames are 0 to {last}")
+        until = last if stop is None else min(stop - 1, last)
+        raise PoofError(f"{video.name}: no subject is in frames {start} to {until}; give boxes for some of them")
     if video.frame_names is not None:
         labels.frame_names = {frame: video.frame_names[frame] for frame in labels.frames}
     return labels

@@ -29,6 +29,8 @@ class Run:
         One row per validation: step, epoch, rate, train_loss, and val_error, val_accuracy_5, ... as in `validate`.
     fresh
         Keypoints whose heat maps started from chance.
+    keypoints
+        How many there are.
     split
         How the data was divided, in words.
     train_examples, val_examples
@@ -41,6 +43,7 @@ class Run:
     last: Path
     history: pd.DataFrame
     fresh: list[str]
+    keypoints: int
     split: str
     train_examples: int
     val_examples: int
@@ -81,8 +84,10 @@ class Run:
             f"{self.train_examples} training crops, {self.val_examples} to judge by: {self.split}",
             f"{self.steps} steps of {self.batch}",
         ]
-        if self.fresh:
-            lines.append(f"keypoints that started from chance: {', '.join(self.fresh)}")
+        if len(self.fresh) == self.keypoints:
+            lines.append(f"the heat maps of all {self.keypoints} keypoints started from chance")
+        elif self.fresh:
+            lines.append(f"heat maps that started from chance: {', '.join(self.fresh)}")
         if self.val_examples:
             row = self.history.set_index("step").loc[self.best_step]
             shares = ", ".join(f"{row[f'val_accuracy_{t}']:.1%} under {t}" for t in THRESHOLDS)

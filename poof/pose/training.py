@@ -227,7 +227,7 @@ def train_pose(
             if stop:
                 raise KeyboardInterrupt
     table = pd.DataFrame(history)
-    return Run(best, last, table, fresh, divided.how, len(store), len(judged), steps, size)
+    return Run(best, last, table, fresh, len(skeleton), divided.how, len(store), len(judged), steps, size)
 
 
 def _divide(data: Sequence[Pair], validation: Sequence[Pair] | None, hold_out: bool) -> Split:

@@ -10,6 +10,7 @@ import typer
 from card import card_video
 from typer.testing import CliRunner
 
+from poof.cli.common import STOPPED
 from poof.cli.predict import predict
 from poof.cli.train import train
 from poof.errors import PoofError
@@ -56,6 +57,7 @@ def test_train_then_predict(app: typer.Typer) -> None:
     assert report["steps"] == 3
     assert report["best_step"] == report["history"][0]["step"] == 3
     shown = run(app, *TRAIN, "--force")
+    assert "all 4 keypoints started from chance" in shown
     assert "6 training crops, 3 to judge by: validated on videos of their own" in shown
     assert "3 steps of 2" in shown
     assert "px of a 256x192 crop" in shown
@@ -84,7 +86,9 @@ def test_resume_and_refusals(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) 
 
     with monkeypatch.context() as patch:
         patch.setattr("poof.pose.train_pose", interrupted)
-        assert error(*TRAIN) == "run: stopped; the same command with --resume goes on from here"
+        result = CliRunner().invoke(app, TRAIN)
+        assert result.exit_code == STOPPED
+        assert "run: the same command with --resume goes on from here\n" in result.stderr
     assert "run: holds a run already; go on with --resume, overwrite with --force" in error(*TRAIN)
     Path("run/last.pt").unlink()
     assert "1 label files and 0 videos; give one --video for each" in error("train", "--data", "a.json")
@@ -98,6 +102,23 @@ def test_resume_and_refusals(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) 
     assert "x.pt: there is no such checkpoint" in error("predict", "a.mp4", "--model", "x.pt")
     both = ("--labels", "a.json", "--boxes", "a.csv")
     assert "either --labels or --boxes" in error("predict", "a.mp4", "--model", "x.pt", *both)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--batch", "99"), ("--input-size", "big"), ("--init", "none.pt"), ("--rate", "1e30")]
+)
+def test_a_run_that_fails_leaves_no_empty_folder(app: typer.Typer, arguments: tuple[str, ...]) -> None:
+    for folder in ("deep/in/run", "there/run"):
+        Path("there").mkdir(exist_ok=True)
+        with pytest.raises(PoofError):
+            CliRunner().invoke(app, [*TRAIN, *arguments, "-o", folder], catch_exceptions=False)
+    assert not Path("deep").exists()
+    assert list(Path("there").iterdir()) == []
+    Path("kept").mkdir()
+    Path("kept/notes.txt").write_text("mine")
+    with pytest.raises(PoofError):
+        CliRunner().invoke(app, [*TRAIN, *arguments, "-o", "kept"], catch_exceptions=False)
+    assert [path.name for path in Path("kept").iterdir()] == ["notes.txt"]
 
 
 def test_a_stopped_run_goes_on(app: typer.Typer) -> None:

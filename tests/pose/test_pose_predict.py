@@ -191,8 +191,14 @@ def test_damage_is_said_and_nothing_found_is_an_error() -> None:
     video.damage = Damage(2, "truncated")
     with pytest.warns(PoofWarning, match="dots: damaged from frame 2 on .truncated.; predicted up to there"):
         predict_pose(video, dots_model(SIDES), device="cpu")
-    with pytest.raises(PoofError, match="dots: has no frame from 5 on with a subject"):
-        predict_pose(dots_video(PLACES), dots_model(SIDES), start=5, device="cpu")
+    count = dots_video(PLACES).count()
+    with pytest.raises(PoofError, match=rf"dots: has no frame 50; its frames are 0 to {count - 1}$"):
+        predict_pose(dots_video(PLACES), dots_model(SIDES), start=50, device="cpu")
+    with pytest.raises(PoofError, match="there is no frame from 1 on and before 1;"):
+        predict_pose(dots_video(PLACES), dots_model(SIDES), start=1, stop=1, device="cpu")
+    first = Boxes({(0, 0): np.array([1, 1, 9, 9])}, tracked=False)
+    with pytest.raises(PoofError, match=f"dots: no subject is in frames 1 to {count - 1}; give boxes"):
+        predict_pose(dots_video(PLACES), dots_model(SIDES), first, start=1, device="cpu")
 
 
 def test_a_model_file_holds_everything(tmp_path: Path) -> None:
@@ -219,7 +225,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(PoofError, match="holds a list, not a checkpoint"):
         load_model(path)
     torch.save({"model": Path("x")}, path)
-    with pytest.raises(PoofError, match="holds more than weights"):
+    with pytest.raises(PoofError, match="or holds code beside its weights"):
         load_model(path)
     whole = trained(SIDES, [0.1] * 3, 0).as_dict()
     torch.save(whole | {"version": 99}, path)
