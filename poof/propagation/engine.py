@@ -12,10 +12,11 @@ from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet, Visible
 from poof.propagation.chains import BACKWARD, FORWARD, Passage, State, Stepper
 from poof.propagation.following import layouts_around, whole_frame
-from poof.propagation.frames import SegmentFrames
+from poof.propagation.frames import Frame, SegmentFrames
 from poof.propagation.memo import Memo, fingerprint, key_of
 from poof.propagation.moves import Moves, pack, unpack
-from poof.propagation.segment_flow import Pair, RoughFlow, fine_flows
+from poof.propagation.rough import Rough
+from poof.propagation.segment_flow import Pair, fine_flows
 from poof.propagation.segments import Segment, plan_segments, reach
 from poof.propagation.settings import Settings
 from poof.video.base import Video
@@ -96,7 +97,6 @@ class Engine:
         self._video = video
         self._settings = settings
         self._estimators = list(estimators)
-        self._rough = RoughFlow(video.size)
         self._instances = anchors.instance_ids
         self._count = len(anchors.skeleton)
         self._labels = {key: points.xy.astype(np.float64) for key, points in anchors.instances.items()}
@@ -124,7 +124,7 @@ class Engine:
 
     def run(self) -> Iterator[int]:
         """Work through the video; gives the number of each pair's first frame once it is done."""
-        images: list[np.ndarray] = []
+        images: list[Frame] = []
         with SegmentFrames(self._video, [work.segment for work in self._work if work.needed]) as frames:
             for work in self._work:
                 segment = work.segment
@@ -233,12 +233,14 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ one segment
 
-    def _segment(self, work: _Work, images: list[np.ndarray]) -> Iterator[int]:
+    def _segment(self, work: _Work, frames: list[Frame]) -> Iterator[int]:
         """Compute the flows of a segment and run the chains through it."""
         segment = work.segment
         self._restart(segment)
-        rough = self._rough.segment([self._rough.shrink(image) for image in images])
+        images = [frame.image for frame in frames]
         pairs = len(images) - 1
+        rough = Rough.of([frame.arrival for frame in frames[1:] if frame.arrival is not None])
+        still = {index for index, frame in enumerate(frames[1:]) if frame.still}
         complete = pairs == len(segment.pairs)
         if self._settings.crop:
             stops = {i: self._start(segment.stop, i) for i in self._labelled(segment.stop)} if complete else {}
@@ -247,12 +249,12 @@ class Engine:
         else:
             layouts = [whole_frame(self._instances, self._video.size, self._settings)] * pairs
         wanted = self._forward_only, self._settings.max_size
-        flows = [fine_flows(images, layouts, rough.cuts, e, *wanted) for e in self._estimators]
+        flows = fine_flows(images, layouts, rough.cuts, still, self._estimators, *wanted)
         running = [i for i, states in self._live.items() if any(state.running.any() for state in states)]
         ahead: Moves = {(i, e): [] for i in running for e in range(len(self._estimators))}
-        for index, flow in enumerate(zip(*flows)):
+        for index, flow in enumerate(flows):
             frame = segment.start + index
-            self._kept.append(_Kept(frame, list(flow), index > 0 or segment.joined))
+            self._kept.append(_Kept(frame, flow, index > 0 or segment.joined))
             for i, e in ahead:
                 self._live[i][e] = self._stepper.step(self._live[i][e], flow[e], frame, FORWARD, i).rounded()
                 ahead[i, e].append((frame + 1, self._live[i][e]))

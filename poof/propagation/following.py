@@ -8,7 +8,8 @@ import numpy as np
 
 from poof.propagation.chains import BACKWARD, FORWARD, State, Stepper
 from poof.propagation.regions import Box, Layout, box_around, plan_layouts
-from poof.propagation.segment_flow import Pair, RegionFlow, Rough
+from poof.propagation.rough import Rough
+from poof.propagation.segment_flow import Pair, RegionFlow
 from poof.propagation.settings import Settings
 
 ALONE = 40.0

@@ -1,78 +1,81 @@
-"""The frames of the segments in order, decoded in a thread of their own a little ahead of the work."""
+"""The frames of the segments in order, each with the rough flow from the one before, made ahead of the fine flow."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 
+from poof.propagation.ahead import ahead
+from poof.propagation.rough import RoughFlow, RoughPair
 from poof.propagation.segments import Segment
 from poof.video.base import Video
 
-PREFETCH = 8
-"""Frames that are decoded ahead of the flow."""
+FEWEST, MOST_BYTES = 4, 256 * 2**20
+"""Frames read ahead: as many as the longest segment has, which is planned as a whole, in at most 256 MiB."""
+
+
+@dataclass
+class Frame:
+    """A decoded frame.
+
+    Attributes
+    ----------
+    number : int
+    image : (H, W, 3) uint8
+    arrival : RoughPair or None
+        Rough flow between the previous frame and this one; None where the previous one is not needed.
+    still : bool
+        Whether the image repeats the previous one exactly.
+    """
+
+    number: int
+    image: np.ndarray
+    arrival: RoughPair | None = None
+    still: bool = False
 
 
 class SegmentFrames:
-    """Hands out the frames of segments; to be used in a `with` block, which ends the thread."""
+    """Hands out the frames of segments; to be used in a `with` block, which ends the reading."""
 
     def __init__(self, video: Video, segments: Iterable[Segment]) -> None:
         self._video = video
-        self._wanted = {f for s in segments for f in range(s.start, s.stop + 1)}
-        self._queue: queue.Queue[tuple[int, np.ndarray] | BaseException | None] = queue.Queue(PREFETCH)
-        self._stop = threading.Event()
-        self._ended = False
+        self._rough = RoughFlow(video.size)
+        spans = [range(s.start, s.stop + 1) for s in segments]
+        self._wanted = {frame for span in spans for frame in span}
+        room = MOST_BYTES // max(1, 3 * video.size[0] * video.size[1])
+        self._frames = ahead(self._read(), max(FEWEST, min(room, max(map(len, spans), default=0))))
         self.end: int | None = None
         """Number of frames of the video, once `take` gave fewer than it was asked for."""
-        self._thread = threading.Thread(target=self._read, name="frames", daemon=True)
 
     def __enter__(self) -> SegmentFrames:
-        self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self._thread.join()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._frames.close()  # type: ignore[attr-defined]
 
-    def take(self, first: int, last: int) -> list[np.ndarray]:
+    def take(self, first: int, last: int) -> list[Frame]:
         """The frames first..last; fewer where the video ends."""
-        images: list[np.ndarray] = []
-        while len(images) <= last - first and not self._ended:
-            item = self._queue.get()
-            if item is None:
-                self._ended = True
-            elif isinstance(item, BaseException):
-                raise item
-            else:
-                images.append(item[1])
-        return images
+        frames: list[Frame] = []
+        while len(frames) <= last - first and (frame := next(self._frames, None)) is not None:
+            frames.append(frame)
+        return frames
 
-    def _read(self) -> None:
+    def _read(self) -> Iterator[Frame]:
         if not self._wanted:
             return
-        try:
-            last = None
-            for last, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
-                if last in self._wanted:
-                    self._put((last, image))
-                if self._stop.is_set():
-                    return
-            self.end = self._video.count() if last is None else last + 1
-            self._put(None)
-        except BaseException as error:
-            self._put(error)
-
-    def _put(self, item: tuple[int, np.ndarray] | BaseException | None) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=0.1)
-                return
-            except queue.Full:
+        last: int | None = None
+        before: tuple[int, np.ndarray, np.ndarray] | None = None
+        for last, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
+            if last not in self._wanted:
                 continue
+            small = self._rough.shrink(image)
+            if before is None or before[0] != last - 1:
+                yield Frame(last, image)
+            else:
+                still = np.array_equal(small, before[2]) and np.array_equal(image, before[1])
+                yield Frame(last, image, self._rough.pair(before[2], small), still)
+            before = last, image, small
+        self.end = self._video.count() if last is None else last + 1

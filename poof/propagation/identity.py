@@ -22,7 +22,6 @@ from itertools import islice, pairwise
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from poof.errors import PoofWarning
 from poof.flow.dis import DisFlow
@@ -31,7 +30,7 @@ from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Visible
 from poof.progress import Track, silent
 from poof.propagation.regions import COARSE
-from poof.propagation.segment_flow import RoughFlow
+from poof.propagation.rough import RoughFlow
 from poof.propagation.segments import reach
 from poof.propagation.subject import subject_sides
 from poof.video.base import Video
@@ -386,6 +385,8 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
         `DOUBT`. Someone not linked who was labelled longer ago than the one to be replaced raises no doubt: had it been
         there, it would have been labelled since.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and most labels have identities
+
     rows, columns = linear_sum_assignment(gain, maximize=True)
     links = {int(c): int(r) for r, c in zip(rows, columns) if gain[r, c] > 0}
     partner = {row: column for column, row in links.items()}

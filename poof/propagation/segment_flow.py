@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 
-import cv2
 import numpy as np
 
 from poof.flow.base import FlowEstimator
-from poof.flow.dis import DisFlow
 from poof.flow.field import FlowField, Region
-from poof.propagation.cuts import agreement, find_cuts
-from poof.propagation.regions import COARSE, Layout
+from poof.propagation.ahead import ahead
+from poof.propagation.regions import Layout
 
 WIDE = 960
 """Longest side of the whole frame as shown for points that left their region, pixels."""
+CUT_AHEAD = 4
+"""Frames whose regions are cut out ahead of the flow."""
 
 
 @dataclass
@@ -71,48 +72,20 @@ class Pair:
         return self.flows[index] if index is not None else self.flows[0]
 
 
-@dataclass
-class Rough:
-    """What the shrunken frames of a segment tell: rough flows of every pair and the cuts between them."""
-
-    flows: list[tuple[FlowField, FlowField]]
-    cuts: set[int]
-
-
-class RoughFlow:
-    """The cheap flow that plans regions and finds cuts: DIS on frames shrunk to `COARSE` pixels."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.region = Region.whole(size, COARSE)
-        self._dis = DisFlow("fast")
-
-    def shrink(self, image: np.ndarray) -> np.ndarray:
-        """A frame, grey and small."""
-        return cv2.cvtColor(self.region.cut(image), cv2.COLOR_RGB2GRAY)
-
-    def segment(self, small: Sequence[np.ndarray]) -> Rough:
-        """Rough flows and cuts of consecutive shrunken frames."""
-        if len(small) < 2:
-            return Rough([], set())
-        forward, backward = self._dis.both(small[:-1], small[1:])
-        agreements = [agreement(a, b, f) for a, b, f in zip(small[:-1], small[1:], forward)]
-        flows = [(FlowField(f, self.region), FlowField(b, self.region)) for f, b in zip(forward, backward)]
-        return Rough(flows, set(find_cuts(agreements)))
-
-
 def fine_flows(
     images: Sequence[np.ndarray],
     layouts: Sequence[Layout],
     cuts: set[int],
-    estimator: FlowEstimator,
+    still: set[int],
+    estimators: Sequence[FlowEstimator],
     forward_only: bool = False,
     max_size: int | None = None,
-) -> Iterator[Pair]:
-    """The flows of every pair of consecutive frames, in order.
+) -> Iterator[list[Pair]]:
+    """The flows of every pair of consecutive frames, in order, one `Pair` an estimator.
 
-    Pairs that share their regions go through the estimator together, in batches of the size it asks for, and what it
-    prepares of a frame serves both pairs the frame belongs to. Where a frame repeats the one before exactly, the flow
-    is zero without asking.
+    Pairs that share their regions go through an estimator together, in batches of the size it asks for, and what it
+    prepares of a frame serves both pairs the frame belongs to. Regions are cut out once for all estimators, in a
+    thread that is ahead of the flow.
 
     Parameters
     ----------
@@ -121,9 +94,11 @@ def fine_flows(
     layouts
         The regions of the N pairs.
     cuts
-        Positions of pairs with a scene cut: no flow is computed there.
-    estimator
-        Any flow estimator.
+        Positions of pairs with a scene cut: chains end there.
+    still
+        Positions of pairs whose frames are the same: their flow is zero.
+    estimators
+        Any flow estimators.
     forward_only
         Leave the backward flow out (the thesis' 2R flows).
     max_size
@@ -131,45 +106,52 @@ def fine_flows(
     """
     size = (images[0].shape[1], images[0].shape[0])
 
-    def wide(index: int) -> RegionFlow:
+    def wide(index: int, estimator: FlowEstimator) -> RegionFlow:
         region = Region.whole(size, min(WIDE, max_size or WIDE))
         first, second = (estimator.prepare(region.cut(images[i])[None]) for i in (index, index + 1))
         return _fields(estimator, first, second, region, forward_only)[0]
 
     for layout, group in groupby(range(len(layouts)), key=lambda i: layouts[i]):
         run = list(group)
-        flows: dict[int, list[RegionFlow]] = {i: [] for i in run}
+        flows: list[list[list[RegionFlow]]] = [[[] for _ in estimators] for _ in run]
         for region in layout.regions:
-            for index, flow in _region_run(images, run, cuts, region, estimator, forward_only):
-                flows[index].append(flow)
-        for index in run:
-            yield Pair(layout, flows[index], index in cuts, lambda index=index: wide(index))  # type: ignore[misc]
+            shown = _Shown(images[run[0] : run[-1] + 2], region)
+            nothing = _zero(region, forward_only)
+            for number, estimator in enumerate(estimators):
+                for place, flow in enumerate(_region_run(shown, len(run), region, estimator, forward_only)):
+                    flows[place][number].append(nothing if run[place] in still else flow)
+        for place, index in enumerate(run):
+            yield [
+                Pair(layout, flows[place][number], index in cuts, partial(wide, index, estimator))
+                for number, estimator in enumerate(estimators)
+            ]
+
+
+class _Shown:
+    """A region of consecutive frames as it is shown to estimators, each cut once and ahead of its use."""
+
+    def __init__(self, images: Sequence[np.ndarray], region: Region) -> None:
+        self._coming = ahead((region.cut(image) for image in images), CUT_AHEAD)
+        self._cut: list[np.ndarray] = []
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Consecutive frames, (B, h, w, 3)."""
+        while len(self._cut) < part.stop:
+            self._cut.append(next(self._coming))
+        return np.stack(self._cut[part])
 
 
 def _region_run(
-    images: Sequence[np.ndarray],
-    run: Sequence[int],
-    cuts: set[int],
-    region: Region,
-    estimator: FlowEstimator,
-    forward_only: bool,
-) -> Iterator[tuple[int, RegionFlow]]:
+    shown: _Shown, pairs: int, region: Region, estimator: FlowEstimator, forward_only: bool
+) -> Iterator[RegionFlow]:
     """The flows of a run of consecutive pairs in one region."""
     batch = max(1, estimator.batch_size(region.shown[1], region.shown[0]))
-    last: Any = None
-    last_frame = -1
-    for start in range(0, len(run), batch):
-        part = run[start : start + batch]
-        needed = range(part[0], part[-1] + 2)
-        fresh = [i for i in needed if i != last_frame]
-        prepared = estimator.prepare(np.stack([region.cut(images[i]) for i in fresh]))
-        if last_frame == needed[0]:
-            prepared = last + prepared
-        fields = _fields(estimator, prepared[:-1], prepared[1:], region, forward_only)
-        for index, flow in zip(part, fields):
-            still = index not in cuts and np.array_equal(images[index], images[index + 1])
-            yield index, _zero(region, forward_only) if still else flow
-        last, last_frame = prepared[-1:], needed[-1]
+    last: list[Any] = []
+    for start in range(0, pairs, batch):
+        stop = min(start + batch, pairs)
+        prepared = last + estimator.prepare(shown[start + len(last) : stop + 1])
+        yield from _fields(estimator, prepared[:-1], prepared[1:], region, forward_only)
+        last = prepared[-1:]
 
 
 def _fields(estimator: FlowEstimator, first: Any, second: Any, region: Region, forward_only: bool) -> list[RegionFlow]:

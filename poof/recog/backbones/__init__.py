@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from poof.recog.backbones.base import Factory
+from poof.recog.backbones.c2d import c2d_resnet
 from poof.recog.backbones.i3d import i3d_resnet
+from poof.recog.backbones.mfnet import mfnet
 from poof.recog.backbones.mobilenet import mobilenet_v2
+from poof.recog.backbones.r2plus1d import r2plus1d
 from poof.recog.backbones.resnet import resnet
 from poof.recog.backbones.thin_video_resnet import BLOCKS, thin_video_resnet
 from poof.recog.backbones.video_resnet import video_resnet
@@ -24,6 +27,10 @@ BACKBONES: dict[str, Factory] = {
     "i3d_resnet101": partial(i3d_resnet, "resnet101"),
     "r3d_18": partial(video_resnet, "r3d_18"),
     "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
+    "r2plus1d_18_exact": partial(r2plus1d, 0),
+    "r2plus1d_18_stem45": partial(r2plus1d, 45),
+    "c2d_resnet50": partial(c2d_resnet, "resnet50"),
+    "mfnet": mfnet,
     **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in BLOCKS},
     **{name: partial(x3d, name) for name in SIZES},
 }

@@ -1,0 +1,58 @@
+"""The cheap flow of shrunken frames that plans regions and finds cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from poof.flow.dis import DisFlow
+from poof.flow.field import FlowField, Region
+from poof.propagation.cuts import agreement, find_cuts
+from poof.propagation.regions import COARSE
+
+
+@dataclass
+class RoughPair:
+    """Both rough flows between two consecutive frames, and how well the frames agree along them."""
+
+    forward: FlowField
+    backward: FlowField
+    agreement: float
+
+
+@dataclass
+class Rough:
+    """What the shrunken frames of a segment tell: rough flows of every pair and the cuts between them."""
+
+    flows: list[tuple[FlowField, FlowField]]
+    cuts: set[int]
+
+    @classmethod
+    def of(cls, pairs: Sequence[RoughPair]) -> Rough:
+        """Of consecutive pairs."""
+        return cls([(p.forward, p.backward) for p in pairs], set(find_cuts([p.agreement for p in pairs])))
+
+
+class RoughFlow:
+    """DIS on frames of `size` = (width, height) shrunk to `COARSE` pixels."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.region = Region.whole(size, COARSE)
+        self._dis = DisFlow("fast", workers=1)
+
+    def shrink(self, image: np.ndarray) -> np.ndarray:
+        """A frame, grey and small."""
+        return cv2.cvtColor(self.region.cut(image), cv2.COLOR_RGB2GRAY)
+
+    def pair(self, first: np.ndarray, second: np.ndarray) -> RoughPair:
+        """Rough flows between two shrunken frames."""
+        forward, backward = (flows[0] for flows in self._dis.both([first], [second]))
+        fields = FlowField(forward, self.region), FlowField(backward, self.region)
+        return RoughPair(*fields, agreement(first, second, forward))
+
+    def segment(self, small: Sequence[np.ndarray]) -> Rough:
+        """Rough flows and cuts of consecutive shrunken frames."""
+        return Rough.of([self.pair(a, b) for a, b in zip(small, small[1:])])
