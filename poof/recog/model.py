@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
-from poof.recog.backbones.base import Host
+from poof.recog.backbones.base import Block, Host
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule
 
 
@@ -50,6 +50,8 @@ class Recognizer(nn.Module):
         Where each module went.
     left_out : list of str
         Places that were passed over, with the reason.
+    blocks : sequence of Block
+        The backbone's blocks, paths within `backbone`; none where there is more than one backbone.
     labels : list of str or None
         Class names, once known.
     """
@@ -63,6 +65,7 @@ class Recognizer(nn.Module):
     stages: Sequence[str]
     insertions: list[Insertion]
     left_out: list[str]
+    blocks: Sequence[Block] = ()
     labels: list[str] | None = None
 
     @property
@@ -202,6 +205,7 @@ class HostedRecognizer(Recognizer):
         self.dims, self.classifier = host.dims, host.classifier
         self.mean, self.std = host.mean, host.std
         self.stages = tuple(f"backbone.{path}" for path in host.stages)
+        self.blocks = host.blocks
         self.segments, self.size = config["frames"], config["size"]
         self.insertions = [placed.line for placed in plan.placed]
         self.left_out, self.per_segment = plan.left_out, plan.per_segment

@@ -18,7 +18,17 @@ def explain(
     classes: Annotated[
         list[str] | None, typer.Option("--class", "-c", help="Class to ask about, repeatable (default: its answer).")
     ] = None,
-    stage: Annotated[int, typer.Option(help="Stage whose features the maps are made of.", min=1)] = 2,
+    method: Annotated[str, typer.Option(help="gradcam, tubes or pyramids.")] = "gradcam",
+    stage: Annotated[
+        int | None, typer.Option(help="Stage whose features the maps are made of (gradcam: 2, tubes: last).", min=1)
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="tubes: channels that nowhere exceed it are left out.")] = 0.0,
+    order: Annotated[str, typer.Option(help="tubes: document (normed, squared) or classical (summed first).")] = (
+        "document"
+    ),
+    theta: Annotated[float, typer.Option(help="pyramids: lowest score of a channel.", min=0, max=1)] = 0.6,
+    depth: Annotated[int, typer.Option(help="pyramids: convolutions to go back.", min=0)] = 3,
+    mode: Annotated[str, typer.Option(help="pyramids: layers (one set a level) or features (a tree).")] = "layers",
     sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Also an overlay video.")] = True,
     device: common.Device = "auto",
@@ -27,24 +37,31 @@ def explain(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Grad-CAM: one heat map a frame as a picture and a video, and what the modules read out (attention entropy)."""
+    """Where a network looked: one map a frame as a picture and a video, and what the modules read out.
+
+    gradcam: heat of one stage. tubes: the features that speak for a class. pyramids: the features that those depend
+    on, layer by layer back, with their graph. Read-outs: attention entropy, share of open gates, ...
+    """
     del debug
     from poof.files import check_output
+    from poof.recog.explain import Way
     from poof.recog.explain import explain as look
     from poof.recog.explain.explain import mean_diagnostics
+    from poof.recog.explain.ways import SUFFIXES
     from poof.recog.predict import class_names
 
+    way = Way(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
     if json is not None:
         check_output(json, force)
     for source in videos:
         if output.is_dir():
-            check_output(output / f"{source.stem}-heat.png", force)
+            check_output(output / f"{source.stem}-{SUFFIXES[method]}.png", force)
             check_output(output / f"{source.stem}-modules.png", force)
     model = options.load(run, device)
     names = class_names(model)
     found, rows = [], []
     for source in videos:
-        one = look(model, source, output, classes or (), stage, sampling.value, video, common.track(quiet))
+        one = look(model, source, output, classes or (), way, sampling.value, video, common.track(quiet))
         found.append(one)
         for heat in one.heats:
             rows.append({"video": source.name, "class": names[heat.label], "probability": heat.probability})
@@ -56,8 +73,9 @@ def explain(
     options.show(rows, formats={"probability": "{:.3f}"})
     options.show(
         diagnostics,
-        "read-outs (entropy: 0 attends to one frame, 1 to all alike; self: weight of a frame on itself)",
-        dict.fromkeys(("attention_entropy", "attention_self"), "{:.3f}"),
+        "read-outs (entropy: 0 attends to one frame, 1 to all alike; self: weight of a frame on itself; scale: mean "
+        "factor on the features; gate_open: share of open gates)",
+        dict.fromkeys(("attention_entropy", "attention_self", "scale", "gate_open"), "{:.3f}"),
     )
     for one in found:
         typer.echo("wrote " + ", ".join(map(str, one.files)))

@@ -1,6 +1,18 @@
-"""Why a network says what it says: Grad-CAM per frame, read-outs of the modules."""
+"""Why a network says what it says: Grad-CAM, saliency tubes, class feature pyramids, read-outs of the modules."""
 
 from poof.recog.explain.explain import Explanation, explain
 from poof.recog.explain.gradcam import Heat, grad_cam
+from poof.recog.explain.pyramids import Pyramid, class_feature_pyramid
+from poof.recog.explain.tubes import saliency_tube
+from poof.recog.explain.ways import Way
 
-__all__ = ["Explanation", "Heat", "explain", "grad_cam"]
+__all__ = [
+    "Explanation",
+    "Heat",
+    "Pyramid",
+    "Way",
+    "class_feature_pyramid",
+    "explain",
+    "grad_cam",
+    "saliency_tube",
+]

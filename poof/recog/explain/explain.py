@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
 from poof.recog.data.sampling import WINDOW, Rule, fixed_frames
 from poof.recog.data.transform import fixed_crops, normalise, to_tensor
-from poof.recog.explain.gradcam import Heat, grad_cam
+from poof.recog.explain.gradcam import Heat
+from poof.recog.explain.graph import write_graph
 from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
+from poof.recog.explain.ways import SUFFIXES, Way
 from poof.recog.model import Recognizer
 from poof.recog.predict import class_names
 
@@ -30,7 +32,7 @@ class Explanation:
     Attributes
     ----------
     heats
-        One per class asked for.
+        One per class asked for; of pyramids, one per class and level.
     diagnostics
         Read-outs of the modules (attention entropy ...) on this clip, by module.
     files
@@ -47,24 +49,28 @@ def explain(
     source: Path,
     folder: Path,
     classes: Sequence[str] = (),
-    stage: int = 2,
+    way: Way | None = None,
     rule: Rule = "uniform",
     video: bool = True,
     track: Track = silent,
 ) -> Explanation:
     """Heat maps of one clip of a video, the centre crop, as `name-heat.png` and `name-heat.mp4` in `folder`.
 
-    What modules have to show of their own (squeezed images, attention maps) is `name-modules.png`.
+    The files of tubes and pyramids are called `name-tube` and `name-pyramid`; a pyramid has an overlay video a level
+    and the graph of its channels as `name-pyramid-graph.png` and `.json`. What modules have to show of their own
+    (squeezed images, attention maps) is `name-modules.png`.
 
     Parameters
     ----------
     classes
-        Names of classes to ask about, a row each; none for the one the network prefers. The video shows the first.
-    stage
-        Whose features the maps are made of, from 1.
+        Names of classes to ask about, a row each; none for the one the network prefers. Videos and graph show the
+        first.
+    way
+        How to explain; Grad-CAM by default.
     video
         Whether the overlay video is wanted.
     """
+    way = way or Way()
     names = class_names(model)
     for name in classes:
         if name not in names:
@@ -78,22 +84,29 @@ def explain(
     device = next(model.parameters()).device
     inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
     wanted: list[int | None] = [names.index(name) for name in classes] or [None]
-    heats = [grad_cam(model, inputs, label, stage) for label in wanted]
+    looks = [way.look(model, inputs, label) for label in wanted]
+    heats = [heat for some, _ in looks for heat in some]
     with model.watching(), torch.inference_mode():
         model.eval()(inputs[None])
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{source.stem}-heat.png"]
+    stem = f"{source.stem}-{SUFFIXES[way.name]}"
+    files = [folder / f"{stem}.png"]
     seen = numbers[:: model.per_segment]
     save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])
     pictures = model.pictures()
     if pictures:
         files.append(folder / f"{source.stem}-modules.png")
         save_picture(module_sheet(clip, numbers.tolist(), model.per_segment, pictures, source.name), files[-1])
+    first, pyramid = looks[0]
+    if pyramid is not None:
+        files += [folder / f"{stem}-graph.png", folder / f"{stem}-graph.json"]
+        write_graph(pyramid, names, files[-2], files[-1], source.name)
     if video and source.suffix != ".npy":
-        files.append(folder / f"{source.stem}-heat.mp4")
         order = np.argsort(seen, kind="stable")
-        ordered = Heat(heats[0].maps[order], heats[0].label, heats[0].probability, heats[0].layer)
-        overlay_video(source, files[1], ordered, seen[order], _seen_part(width, height, model.size), track)
+        part = _seen_part(width, height, model.size)
+        for level, heat in enumerate(first):
+            files.append(folder / (f"{stem}.mp4" if pyramid is None else f"{stem}-{level}.mp4"))
+            overlay_video(source, files[-1], replace(heat, maps=heat.maps[order]), seen[order], part, track)
     return Explanation(heats, model.diagnostics(), files)
 
 

@@ -29,12 +29,15 @@ class Heat:
         What the network gives that class.
     layer
         The layer the maps are of.
+    method
+        How they were made, to be followed by the layer's name.
     """
 
     maps: np.ndarray
     label: int
     probability: float
     layer: str
+    method: str = "Grad-CAM of"
 
 
 def grad_cam(model: Recognizer, clip: Tensor, label: int | None = None, stage: int = 2) -> Heat:

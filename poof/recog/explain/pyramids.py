@@ -1,0 +1,320 @@
+"""Class Feature Pyramids: from a class back through the layers to the features it depends on.
+
+Document: Stergiou, Efficient Modelling Across Time (Utrecht 2021), Section 7.5.
+
+Level 0 are the channels of the last features. Each further level is the input of one convolution of the blocks' main
+paths, from the last one backwards; where a block begins, the channels that its skip connection hands on unchanged join
+those that its convolutions depend on. The forward pass is only listened to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from poof.errors import PoofError
+from poof.recog.explain.gradcam import Heat
+from poof.recog.explain.tubes import channels_first, evidence, tube
+from poof.recog.model import Recognizer
+
+Mode = Literal["layers", "features"]
+BESIDE = ("downsample", "branch1", "se")
+"""Parts of blocks that are no convolution of the main path: projections of the skip connection, excitation."""
+THETA = 0.6
+"""The document takes 0.55 to 0.67, by network (Table 7.1)."""
+
+
+@dataclass
+class Node:
+    """A channel that a class depends on.
+
+    Attributes
+    ----------
+    level, channel
+        Where it is.
+    score
+        In [0, 1] among the channels of its level as seen from the nodes it was reached from; the highest of them.
+    parents
+        Index in `Pyramid.nodes` of the nodes that depend on it, with the score seen from each; none on level 0.
+    """
+
+    level: int
+    channel: int
+    score: float
+    parents: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The features a class depends on.
+
+    Attributes
+    ----------
+    label, probability
+        The class.
+    layers
+        Name of each level.
+    widths
+        Channels of each level.
+    nodes
+        By level; in mode 'features' a channel may occur several times, once a branch of the tree.
+    heats
+        Maps of the chosen channels of each level, in the clip's own size.
+    """
+
+    label: int
+    probability: float
+    layers: list[str]
+    widths: list[int]
+    nodes: list[Node]
+    heats: list[Heat]
+
+    def channels(self, level: int) -> list[int]:
+        """The chosen channels of a level, ascending, each once."""
+        return sorted({node.channel for node in self.nodes if node.level == level})
+
+    def as_json(self, names: Sequence[str]) -> dict[str, Any]:
+        """Plain values: class, levels, nodes with their parents."""
+        return {
+            "class": names[self.label],
+            "probability": self.probability,
+            "levels": [{"layer": layer, "channels": width} for layer, width in zip(self.layers, self.widths)],
+            "nodes": [
+                {"level": n.level, "channel": n.channel, "score": n.score, "parents": [list(p) for p in n.parents]}
+                for n in self.nodes
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer on the way back: from its output channels to its input channels.
+
+    Attributes
+    ----------
+    name
+        Of the layer.
+    kernel : (out, in)
+        Means of the kernel's taps, zeros outside a channel's group.
+    activation : (in, T, h, w)
+        What went in.
+    skip
+        Where this is the first layer of a block: the projection (kernel, mean activation) of the skip connection, or
+        None for an identity.
+    begins, ends
+        Whether this is the first, the last convolution of its block.
+    """
+
+    name: str
+    kernel: Tensor
+    activation: Tensor
+    skip: tuple[Tensor, Tensor] | None
+    begins: bool
+    ends: bool
+
+
+def class_feature_pyramid(
+    model: Recognizer,
+    clip: Tensor,
+    label: int | None = None,
+    theta: float = THETA,
+    depth: int = 3,
+    mode: Mode = "layers",
+) -> Pyramid:
+    """The pyramid of one clip (T, 3, H, W), `depth` layers below the last features.
+
+    Parameters
+    ----------
+    label
+        A class; None for the one the network prefers.
+    theta
+        A channel is chosen where its score, from 0 for the lowest to 1 for the highest of the level, is at least this.
+        (Eq. 7.3 prints a logistic function above 0, which is always so.)
+    depth
+        Convolutions to go back.
+    mode : layers | features
+        One set of channels a level, from the mean score over the chosen ones of the level above; or a branch for each.
+
+    Raises
+    ------
+    PoofError
+        If an option makes no sense, or the network has no map of its blocks.
+    """
+    if not 0 <= theta <= 1 or depth < 0:
+        raise PoofError(f"theta={theta}, depth={depth}: the first must be in [0, 1], the second at least 0")
+    if mode not in ("layers", "features"):
+        raise PoofError(f"mode={mode}: choose one of layers, features")
+    found = evidence(model, clip, label)
+    steps = _listen(model, clip, depth)
+    size = (len(clip) // model.per_segment, *clip.shape[-2:])
+    layers, widths = [found.layer.removeprefix("backbone.")], [len(found.features)]
+    means = found.features.mean((1, 2, 3))
+    scores = normalise(found.weights * means)
+    nodes = [Node(0, int(i), float(scores[i])) for i in torch.nonzero(scores >= theta).flatten()]
+    maps = [found.features]
+    block_end = list(range(len(nodes)))
+    for level, step in enumerate(steps[:depth], 1):
+        above = [number for number, node in enumerate(nodes) if node.level == level - 1]
+        if not above or step.kernel.shape[0] != widths[-1]:
+            break
+        if step.ends:
+            block_end = above
+        pooled = step.activation.mean((1, 2, 3))
+        links = _links([(n, nodes[n].channel) for n in above], pooled, step.kernel, theta, mode)
+        if step.begins:
+            ends = [(n, nodes[n].channel) for n in block_end]
+            if step.skip is None:
+                links += [(n, channel, nodes[n].score) for n, channel in ends if channel < len(pooled)]
+            else:
+                links += _links(ends, step.skip[1], step.skip[0], theta, mode)
+        _add(nodes, level, links, mode)
+        layers.append(f"input of {step.name}")
+        widths.append(len(pooled))
+        maps.append(step.activation)
+    heats = []
+    for level, (layer, features) in enumerate(zip(layers, maps)):
+        chosen = sorted({node.channel for node in nodes if node.level == level})
+        heat = tube(features[chosen], torch.ones(len(chosen)), size)
+        top = float(heat.max())
+        heat = heat / top if top > 0 else heat
+        method = f"level {level}: {len(chosen)} of {widths[level]} channels,"
+        heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
+    return Pyramid(found.label, found.probability, layers, widths, nodes, heats)
+
+
+def back_step(channels: Sequence[int], pooled: Tensor, kernel: Tensor) -> Tensor:
+    """Scores of the input channels for each output channel (eq. 7.4): mean activation times mean kernel.
+
+    Parameters
+    ----------
+    channels
+        J output channels.
+    pooled : (in,)
+        Mean activations.
+    kernel : (out, in)
+        Mean kernels.
+
+    Returns
+    -------
+    (J, in)
+    """
+    return pooled * kernel[list(channels)]
+
+
+def normalise(scores: Tensor) -> Tensor:
+    """From 0 for the lowest to 1 for the highest along the last axis; equal ones are all 1, or all 0 where they are 0.
+
+    (Pooled first: a map scaled by itself, as eq. 7.2 prints it, has the maximum 1 in every channel.)
+    """
+    low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
+    flat = high == low
+    scaled = (scores - low) / torch.where(flat, 1.0, high - low)
+    return torch.where(flat, (scores != 0).to(scores.dtype), scaled)
+
+
+def pooled_kernel(layer: nn.Conv2d | nn.Conv3d) -> Tensor:
+    """(out, in) means over the taps of a kernel (eq. 7.5); channels of other groups have zeros."""
+    means = layer.weight.detach().flatten(2).mean(2)
+    if layer.groups == 1:
+        return means
+    out, inside = means.shape
+    wide = means.new_zeros(out, layer.in_channels)
+    rows = torch.arange(out, device=means.device)
+    columns = (rows // (out // layer.groups) * inside)[:, None] + torch.arange(inside, device=means.device)
+    wide[rows[:, None], columns] = means
+    return wide
+
+
+def _links(
+    above: list[tuple[int, int]], pooled: Tensor, kernel: Tensor, theta: float, mode: Mode
+) -> list[tuple[int, int, float]]:
+    """(node above, channel here, score of that link) for what is chosen here."""
+    products = back_step([channel for _, channel in above], pooled, kernel)
+    own = normalise(products)
+    if mode == "features":
+        return [(above[j][0], int(i), float(own[j, i])) for j, i in torch.nonzero(own >= theta).tolist()]
+    together = normalise(products.mean(0))
+    chosen = torch.nonzero(together >= theta).flatten().tolist()
+    links = []
+    for i in chosen:
+        # A link is drawn from those that would have chosen the channel by themselves, else from the keenest.
+        keen = torch.nonzero(own[:, i] >= theta).flatten().tolist() or [int(own[:, i].argmax())]
+        links += [(above[j][0], i, float(own[j, i])) for j in keen]
+    return links
+
+
+def _add(nodes: list[Node], level: int, links: list[tuple[int, int, float]], mode: Mode) -> None:
+    known: dict[tuple[int, int], int] = {}
+    for parent, channel, score in links:
+        key = (channel, parent if mode == "features" else -1)
+        if key not in known:
+            known[key] = len(nodes)
+            nodes.append(Node(level, channel, score))
+        node = nodes[known[key]]
+        node.score = max(node.score, score)
+        node.parents.append((parent, score))
+
+
+def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
+    """The convolutions of the last `depth` blocks' main paths, the last one first, with what went into them."""
+    if not model.blocks:
+        raise PoofError(f"{model.config['name']}: has no map of its blocks, so there is no way back through them")
+    blocks = model.blocks[-max(depth, 1) :]
+    end = model.stages[-1].removeprefix("backbone.")
+    heard: list[tuple[str, nn.Module, Tensor]] = []
+    handles = []
+    for path, layer in _layers(model.get_submodule("backbone")):
+        if path.startswith((f"{end}.", *(f"{block.path}." for block in blocks))):
+            handles.append(
+                layer.register_forward_hook(lambda own, x, _, path=path: heard.append((path, own, x[0].detach())))
+            )
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(clip[None])
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train(training)
+    steps: list[Step] = []
+    for block in blocks:
+        inside = [entry for entry in heard if entry[0].startswith(f"{block.path}.")]
+        parts = {path: path.removeprefix(f"{block.path}.").split(".") for path, _, _ in inside}
+        main = [entry for entry in inside if not set(parts[entry[0]]) & set(BESIDE)]
+        beside = [entry for entry in inside if set(parts[entry[0]]) & set(BESIDE[:2])]
+        skip = None
+        if beside:
+            path, layer, x = beside[0]
+            skip = kernel_of(layer).cpu(), channels_first(x, path).mean((1, 2, 3)).cpu()
+        for number, (path, layer, x) in enumerate(main):
+            begins = number == 0 and (block.skip or bool(beside))
+            activation = channels_first(x, path).cpu()
+            steps.append(Step(path, kernel_of(layer).cpu(), activation, skip, begins, number == len(main) - 1))
+    within = tuple(f"{block.path}." for block in model.blocks)
+    for path, layer, x in heard:
+        if not path.startswith(within):  # MobileNet's last stage ends with a convolution behind its blocks
+            steps.append(Step(path, kernel_of(layer).cpu(), channels_first(x, path).cpu(), None, False, True))
+    return steps[::-1]
+
+
+def kernel_of(layer: nn.Module) -> Tensor:
+    """(out, in) of a convolution, or of a layer made of several that says itself how they come together."""
+    own: Any = getattr(layer, "pooled_kernel", None)
+    if own is not None:
+        return own()
+    assert isinstance(layer, (nn.Conv2d, nn.Conv3d))
+    return pooled_kernel(layer)
+
+
+def _layers(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
+    if isinstance(net, (nn.Conv2d, nn.Conv3d)) or hasattr(net, "pooled_kernel"):
+        return [(prefix, net)]
+    found = []
+    for name, child in net.named_children():
+        found += _layers(child, f"{prefix}.{name}" if prefix else name)
+    return found
