@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.classreg import ClassRegularisation
+from poof.recog.modules.cpa import PyramidAttention
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
+from poof.recog.modules.nonlocal_ import NonLocal
+from poof.recog.modules.rnl import RegionNonLocal
+from poof.recog.modules.se import SqueezeAddition
 from poof.recog.modules.selection import FrameSelection
 from poof.recog.modules.sr import SqueezeRecursion
 from poof.recog.modules.srtg import RecursionGate
@@ -25,4 +29,8 @@ MODULES: dict[str, type[TemporalModule]] = {
     "select": FrameSelection,
     "classreg": ClassRegularisation,
     "mbpm": MotionBandPass,
+    "rnl": RegionNonLocal,
+    "nonlocal": NonLocal,
+    "cpa": PyramidAttention,
+    "se": SqueezeAddition,
 }

@@ -13,8 +13,8 @@ from typing import Any
 from poof.recog.networks.base import Network, Published
 from poof.recog.networks.bqn import busy_quiet
 
-SSV1 = "Something-Something V1"
-CHAPTER_5 = "Huang (2022), Chapter 5"
+SSV1, KINETICS = "Something-Something V1", "Kinetics-400"
+CHAPTER_4, CHAPTER_5 = "Huang (2022), Chapter 4", "Huang (2022), Chapter 5"
 
 
 def published(data: str, top1: float, top5: float | None = None, **more: Any) -> tuple[Published, ...]:
@@ -32,7 +32,25 @@ def design(lateral: str, top1: float, top5: float, gmacs: float = 65.9) -> Netwo
     return bqn("resnet50", published(SSV1, top1, top5, gmacs=gmacs), lateral=lateral, ratio=1.0)
 
 
+def attention(
+    modules: tuple[str, ...], kinetics: float, ssv1: float | None = None, gmacs: float | None = None, mparams: float = 0
+) -> Network:
+    """A row of Table 4.6: five blocks in TSM ResNet-50; its parameters are those of 400 classes."""
+    rows = published(KINETICS, kinetics, gmacs=gmacs, mparams=mparams or None, classes=400)
+    if ssv1 is not None:
+        rows = published(SSV1, ssv1, gmacs=gmacs) + rows
+    return Network(CHAPTER_4, "resnet50", ("tsm", *modules), rows)
+
+
 HUANG: dict[str, Network] = {
+    "nl-resnet50": attention(("nonlocal",), 74.41, 48.25, 49.38, 31.69),
+    "rnl-resnet50": attention(("rnl",), 74.68, 49.24, 41.15, 35.48),
+    "rnl1-resnet50": attention(("rnl:blocks=1",), 73.66),
+    "se-resnet50": attention(("se",), 73.70, None, 32.89, 24.79),
+    "cpa-resnet50": attention(("cpa",), 74.27),
+    "se+cpa-resnet50": attention(("se", "cpa"), 74.33),
+    "se+rnl-resnet50": attention(("se", "rnl"), 74.97, 49.47, 41.16, 35.95),
+    "se+rnl-resnet101": Network(CHAPTER_4, "resnet101", ("tsm", "se", "rnl"), published(SSV1, 50.8, 79.8)),
     "quiet-resnet50": Network(CHAPTER_5, "resnet50", ("tsm",), published(SSV1, 46.5, 75.3, gmacs=32.8)),
     "busy-resnet50": Network(CHAPTER_5, "resnet50", ("mbpm", "tsm"), published(SSV1, 48.0, 76.8, gmacs=32.8)),
     "busy-mobilenet_v2": Network(CHAPTER_5, "mobilenet_v2", ("mbpm", "tsm"), published(SSV1, 39.8)),

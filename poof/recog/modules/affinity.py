@@ -1,0 +1,147 @@
+"""Attention between all cells of a clip: the affinities of non-local operations, never all pairs at once in memory.
+
+Queries, keys and values are (N, L, C) with L = T * H * W cells. A clip of 8 frames has 6,272 cells behind the second
+stage of a ResNet at 224 x 224: 150 MB for one map of single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
+
+from poof.errors import PoofError
+from poof.recog.backbones.base import Host
+from poof.recog.modules.base import Picture, Place, full_precision
+
+ROWS = 1024
+"""Rows of the map of pairs that are worked on at a time."""
+
+
+def softmax_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Values averaged with weights exp(q k) that sum to 1 in each row; the scores are not divided by anything."""
+    with full_precision(queries):
+        q, k, v = (x.float().unsqueeze(1) for x in (queries, keys, values))
+        return scaled_dot_product_attention(q, k, v, scale=1.0).squeeze(1).to(values.dtype)
+
+
+def dot_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Values summed with weights q k / L. Being linear it needs no pairs: (Q K') V = Q (K' V)."""
+    with full_precision(queries):
+        mixed = keys.float().transpose(1, 2) @ values.float() / keys.shape[1]
+        return (queries.float() @ mixed).to(values.dtype)
+
+
+def pairwise_attention(weigh: Callable[[Tensor], Tensor], queries: Tensor, values: Tensor) -> Tensor:
+    """Values summed with the weights that `weigh` gives for some rows of `queries` (N, R, ...), as (N, R, L).
+
+    Worked on by rows; in training the weights are computed again for the backward pass rather than kept.
+    """
+
+    def rows_of(part: Tensor) -> Tensor:
+        return weigh(part) @ values
+
+    done = []
+    for part in queries.split(ROWS, 1):
+        again = torch.is_grad_enabled() and not part.is_meta and queries.shape[1] > ROWS
+        done.append(checkpoint(rows_of, part, use_reentrant=False) if again else rows_of(part))
+    return torch.cat(done, 1)
+
+
+def cells(x: Tensor) -> Tensor:
+    """Features (N, T, C, H, W) as (N, T * H * W, C)."""
+    return x.transpose(1, 2).flatten(2).transpose(1, 2)
+
+
+def grid(y: Tensor, like: Tensor) -> Tensor:
+    """(N, T * H * W, C) back to (N, T, C, H, W), with the frames and cells of `like`."""
+    frames, (height, width) = like.shape[1], like.shape[-2:]
+    return y.transpose(1, 2).unflatten(2, (frames, height, width)).transpose(1, 2)
+
+
+class Looking:
+    """What is kept of the first clip while a block is watched: its weights row by row, to be read out and drawn.
+
+    Parameters
+    ----------
+    weigh
+        Rows of queries (1, R, C) to rows of weights (1, R, L).
+    queries
+        (1, L, C).
+    features
+        The clip's features (T, C, H, W).
+    """
+
+    def __init__(self, weigh: Callable[[Tensor], Tensor], queries: Tensor, features: Tensor) -> None:
+        self.weigh, self.queries, self.features = weigh, queries, features
+
+    def received(self) -> Tensor:
+        """How much each cell is attended to by all cells, (T, H, W); 1 is its equal share."""
+        total: Tensor | float = 0.0
+        for part in self.queries.split(ROWS, 1):
+            weights = self.weigh(part)[0]
+            total = total + (weights / weights.sum(1, keepdim=True).clamp_min(1e-12)).sum(0)
+        assert isinstance(total, Tensor)
+        frames, _, height, width = self.features.shape
+        return total.view(frames, height, width)
+
+    def liveliest(self) -> tuple[int, int, int]:
+        """(t, y, x) in the middle frame of the cell whose features change most over time."""
+        frames, _, _, width = self.features.shape
+        change = (
+            self.features.float().var(0, unbiased=False).sum(0) if frames > 1 else self.features[0].float().norm(dim=0)
+        )
+        best = int(change.argmax())
+        return frames // 2, best // width, best % width
+
+    def of_cell(self, cell: tuple[int, int, int]) -> Tensor:
+        """What one cell attends to, (T, H, W)."""
+        frames, _, height, width = self.features.shape
+        row = (cell[0] * height + cell[1]) * width + cell[2]
+        return self.weigh(self.queries[:, row : row + 1])[0, 0].view(frames, height, width)
+
+    def pictures(self) -> list[Picture]:
+        """What the liveliest cell attends to, and what all cells do."""
+        cell = self.liveliest()
+        return [
+            Picture("attention of the marked cell", self.of_cell(cell), "heat", cell),
+            Picture("attention of all cells", self.received(), "heat"),
+        ]
+
+    def diagnostics(self) -> dict[str, float]:
+        """Mean entropy of the rows (0: one cell, 1: all alike) and weight of a cell on itself, of 512 cells at most."""
+        length = self.queries.shape[1]
+        chosen = torch.arange(0, length, max(length // 512, 1), device=self.queries.device)
+        weights = self.weigh(self.queries[:, chosen])[0].float()
+        weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
+        entropy = -(weights * weights.clamp_min(1e-12).log()).sum(1) / torch.tensor(float(max(length, 2))).log()
+        own = weights[torch.arange(len(chosen)), chosen]
+        return {"attention_entropy": float(entropy.mean()), "attention_self": float(own.mean())}
+
+
+def middle_places(host: Host, blocks: int, knobs: Sequence[str] = ("", "")) -> list[Place]:
+    """Behind residual blocks of stages 2 and 3, where the document puts its attention.
+
+    5: behind blocks 0 and 2 of stage 2 and 0, 2 and 4 of stage 3 (fewer in backbones with fewer blocks); 1: behind
+    block 0 of stage 2. The document says how many go where, its released code behind which blocks. `knobs` are the
+    kernels in either stage.
+    """
+    if blocks not in (1, 5):
+        raise PoofError(f"blocks={blocks}: the document has 1 or 5")
+    wanted: dict[int, tuple[int, ...]] = {2: (0,)} if blocks == 1 else {2: (0, 2), 3: (0, 2, 4)}
+    places = []
+    for block in host.blocks:
+        if block.index in wanted.get(block.stage, ()):
+            kernel = knobs[block.stage - 2]
+            places.append(Place(block.path, "after", (("kernel", kernel),) if kernel else ()))
+    return places
+
+
+def closed_norm(channels: int) -> nn.BatchNorm2d:
+    """A batch norm that lets nothing through at first."""
+    norm = nn.BatchNorm2d(channels)
+    nn.init.zeros_(norm.weight)
+    return norm
