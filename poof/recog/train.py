@@ -33,6 +33,7 @@ from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.freeze import only, training_mode
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
+from poof.recog.multigrid import Grid, MultigridSampler, shrink
 from poof.recog.recipes import Recipe
 
 Backward = Callable[[Recognizer, Tensor, dict[str, Tensor], Callable[[Tensor], None]], None]
@@ -139,7 +140,12 @@ def train(
             },
         )
 
-    sampler = EpochSampler(len(dataset), recipe.batch, settings.seed)
+    sampler: EpochSampler
+    if recipe.multigrid:
+        sampler = MultigridSampler(len(dataset), recipe.batch, settings.seed, model.segments, model.size)
+        grids = sampler.grids
+    else:
+        sampler, grids = EpochSampler(len(dataset), recipe.batch, settings.seed), None
     batches = loader(dataset, sampler, settings.workers)
     judging = replace(view, flip="none")
     judged_batches = None
@@ -153,15 +159,17 @@ def train(
             meter = Meter(device)
             for batch in track(_timed(batches, meter), f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
                 _count_broken(batch, clips, state, settings)
+                shape = grids[state.batches] if grids else None
                 state.batches += 1
                 group_ends = state.batches % recipe.accumulate == 0 or state.batches == total
                 if len(batch.labels):
                     first = (state.batches - 1) // recipe.accumulate * recipe.accumulate
                     share = 1 / (min(first + recipe.accumulate, total) - first)
-                    _learn(model, batch, criterion, scaler, share, settings, meter, state, backward)
+                    _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
                 if group_ends:
                     for group in optimizer.param_groups:
-                        group["lr"] = recipe.rate(state.epoch + state.batches / total)
+                        rate = recipe.rate(state.epoch + state.batches / total)
+                        group["lr"] = rate * (shape.rate if shape else 1)
                     with meter.part("backward"):
                         _update(model, optimizer, scaler, recipe.clip_norm)
                     if stopped.is_set():
@@ -210,10 +218,13 @@ def _learn(
     meter: Meter,
     state: State,
     backward: Backward | None,
+    shape: Grid | None,
 ) -> None:
     device = torch.device(settings.device)
     with meter.part("move"):
         inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
+        if shape is not None:
+            inputs = shrink(inputs, shape, model.per_segment)
         labels = batch.labels.to(device, non_blocking=True)
     kind = torch.float16 if device.type == "cuda" else torch.bfloat16
     with meter.part("forward"), torch.autocast(device.type, kind) if settings.amp else nullcontext():

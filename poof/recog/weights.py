@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -10,7 +11,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.recog.backbones.base import Host
 from poof.recog.backbones.i3d import inflate
 from poof.torchvision_ops import ensure
@@ -60,11 +61,19 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file; under 'model', 'state_dict' or 'model_state' and behind 'module.' it is found, too."""
+    """A state dict from a file; under 'model', 'state_dict' or 'model_state' and behind 'module.' it is found, too.
+
+    Of a checkpoint of `poof recog train` it is that of the backbone.
+    """
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise PoofError(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from error
+    if isinstance(content, dict) and "poof_recog" in content:
+        state = content["state"]
+        if any(key.startswith("inserted.") for key in state):
+            warnings.warn(f"{path}: its modules' weights are left out, the backbone's are taken", PoofWarning, 2)
+        content = {key.removeprefix("backbone."): v for key, v in state.items() if key.startswith("backbone.")}
     for key in ("state_dict", "model", "model_state"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

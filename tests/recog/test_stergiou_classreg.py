@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from poof import recog
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.evaluation.significance import mcnemar
+from poof.recog.checkpoint import save_model
 from poof.recog.counting import count_forward, parameters
 from poof.recog.data import read_list
 from poof.recog.data.motion_task import render_task
@@ -146,6 +147,18 @@ def test_the_rest_stays_as_it_is(part: str, tmp_path: Path) -> None:
     wanted = {key for key in before if key.startswith("inserted" if part == "modules" else "backbone.fc")}
     assert changed == wanted
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_run_gives_the_backbone_for_modules_to_be_trained_on(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trained = recog.build_model("resnet18", [], 4, 8, size=32)
+    save_model(tmp_path / "best.pt", trained)
+    model = recog.build_model("resnet18", ["classreg"], 4, 8, size=32, weights=tmp_path / "best.pt")
+    for key, value in trained.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[key], value)
+    save_model(tmp_path / "more.pt", model)
+    with pytest.warns(PoofWarning, match=r"more\.pt: its modules' weights are left out"):
+        recog.build_model("resnet18", ["tsm"], 4, 8, size=32, weights=tmp_path / "more.pt")
 
 
 def test_parts_that_are_not_there(tmp_path: Path) -> None:

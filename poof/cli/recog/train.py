@@ -23,7 +23,7 @@ def train(
     labels: options.Labels = None,
     format: options.Format = "auto",
     split: options.Split = 1,
-    recipe: Annotated[str, typer.Option(help="Preset of the options below: small, m2a, tsm.")] = "small",
+    recipe: Annotated[str, typer.Option(help="Preset of the options below; see `poof recog list`.")] = "small",
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Clips a batch.", min=1)] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches an update of the weights.", min=1)] = None,
@@ -33,6 +33,9 @@ def train(
     sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
     flip: Annotated[str | None, typer.Option(help="Mirror half of the clips: swap (labels too), plain, none.")] = None,
     only: Annotated[str | None, typer.Option(help="What learns: all, modules or classifier.")] = None,
+    multigrid: Annotated[
+        bool | None, typer.Option("--multigrid/--no-multigrid", help="More, smaller clips a batch at first.")
+    ] = None,
     frames: options.Frames = 8,
     size: options.Size = 224,
     dropout: Annotated[float, typer.Option(help="Before the classifier.", min=0, max=0.99)] = 0.5,
@@ -78,6 +81,7 @@ def train(
         rule=sampling.value if sampling else None,
         flip=flip,
         only=only,
+        multigrid=multigrid,
     )
     clips = options.clip_list(data, root, labels, format, split, "train")
     parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())
