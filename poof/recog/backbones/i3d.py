@@ -38,11 +38,11 @@ def i3d_resnet(name: str, classes: int) -> Host:
     )
 
 
-def inflate_layers(net: nn.Module) -> None:
-    """Exchange the 2D layers of `net` for 3D ones, in place."""
+def inflate_layers(net: nn.Module, time: int = TIME) -> None:
+    """Exchange the 2D layers of `net` for 3D ones, in place; with `time` 1 no layer mixes or drops frames."""
     for path, child in list(net.named_children()):
         if isinstance(child, nn.Conv2d):
-            setattr(net, path, _convolution(child))
+            setattr(net, path, _convolution(child, time))
         elif isinstance(child, nn.BatchNorm2d):
             setattr(net, path, nn.BatchNorm3d(child.num_features))
         elif isinstance(child, nn.MaxPool2d):
@@ -51,18 +51,18 @@ def inflate_layers(net: nn.Module) -> None:
         elif isinstance(child, nn.AdaptiveAvgPool2d):
             setattr(net, path, nn.AdaptiveAvgPool3d(1))
         else:
-            inflate_layers(child)
+            inflate_layers(child, time)
 
 
-def _convolution(flat: nn.Conv2d) -> nn.Conv3d:
+def _convolution(flat: nn.Conv2d, time: int) -> nn.Conv3d:
     k, s, p = flat.kernel_size[0], flat.stride[0], int(flat.padding[0])
-    time = TIME if k > 1 else 1
-    stem = k == 7
+    keep = k == 7 or time == 1
+    time = time if k > 1 else 1
     deep = nn.Conv3d(
         flat.in_channels,
         flat.out_channels,
         (time, k, k),
-        (1 if stem else s, s, s),
+        (1 if keep else s, s, s),
         (time // 2, p, p),
         groups=flat.groups,
         bias=flat.bias is not None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.classreg import ClassRegularisation
 from poof.recog.modules.cpa import PyramidAttention
+from poof.recog.modules.dem import DynamicEquilibrium
+from poof.recog.modules.kpsem import KeyPointShifts
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.modules.nonlocal_ import NonLocal
@@ -24,6 +26,8 @@ MODULES: dict[str, type[TemporalModule]] = {
     "tea": MotionExcitation,
     "tdn": LongTermDifference,
     "tam": AdaptiveModule,
+    "kpsem": KeyPointShifts,
+    "dem": DynamicEquilibrium,
     "sr": SqueezeRecursion,
     "srtg": RecursionGate,
     "select": FrameSelection,
