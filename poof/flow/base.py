@@ -29,10 +29,14 @@ class FlowEstimator(ABC):
         The name in the registry.
     reason : str
         One line for the user: which estimator was taken and why.
+    grey : bool
+        Whether it looks at brightness only; `prepare` then takes grey images (B, H, W) as well, which are a third of
+        the work to cut out and to keep.
     """
 
     name: str
     reason: str = ""
+    grey: bool = False
 
     @abstractmethod
     def prepare(self, images: np.ndarray) -> list[Any]:
@@ -41,7 +45,7 @@ class FlowEstimator(ABC):
         Parameters
         ----------
         images
-            RGB uint8 (B, H, W, 3).
+            RGB uint8 (B, H, W, 3); of a `grey` estimator also (B, H, W), as OpenCV makes it of RGB.
 
         Returns
         -------

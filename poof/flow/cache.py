@@ -181,6 +181,7 @@ class CachedFlow(FlowEstimator):
         self.estimator = estimator
         self.store = FlowStore(folder, limit_bytes)
         self.name = estimator.name
+        self.grey = estimator.grey
         self.reason = estimator.reason
         self.hits = 0
         self.misses = 0

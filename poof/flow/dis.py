@@ -50,6 +50,7 @@ class DisFlow(FlowEstimator):
     """
 
     name = "dis"
+    grey = True
 
     def __init__(self, preset: str = "medium", workers: int | None = None, finest_scale: int | None = None) -> None:
         if preset not in PRESETS:
@@ -62,7 +63,7 @@ class DisFlow(FlowEstimator):
 
     def prepare(self, images: np.ndarray) -> list[np.ndarray]:
         """See `FlowEstimator.prepare`; grey images (H, W) uint8."""
-        return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+        return [image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
 
     def between(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
         """See `FlowEstimator.between`."""

@@ -40,9 +40,14 @@ class Region:
         """(2,) shown pixels per frame pixel in x and y."""
         return np.array([self.shown[0] / self.width, self.shown[1] / self.height], np.float32)
 
-    def cut(self, image: np.ndarray) -> np.ndarray:
-        """The region of a frame (H, W, 3) in its shown size; shrinking averages areas, enlarging is bicubic."""
+    def cut(self, image: np.ndarray, grey: bool = False) -> np.ndarray:
+        """The region of a frame (H, W, 3) or (H, W) in its shown size, on demand in grey.
+
+        Shrinking averages areas, enlarging is bicubic; grey is made before, at full resolution.
+        """
         part = image[self.y : self.y + self.height, self.x : self.x + self.width]
+        if grey and part.ndim == 3:
+            part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
         if self.shown == (self.width, self.height):
             return np.ascontiguousarray(part)
         smaller = self.shown[0] < self.width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,7 +125,8 @@ class Engine:
     def run(self) -> Iterator[int]:
         """Work through the video; gives the number of each pair's first frame once it is done."""
         images: list[Frame] = []
-        with SegmentFrames(self._video, [work.segment for work in self._work if work.needed]) as frames:
+        segments = [work.segment for work in self._work if work.needed]
+        with SegmentFrames(self._video, segments, all(e.grey for e in self._estimators)) as frames:
             for work in self._work:
                 segment = work.segment
                 if not segment.joined:
@@ -137,6 +138,7 @@ class Engine:
                     self._replay(segment, work.known)
                 else:
                     held = images[-1:] if segment.joined else []
+                    images = []  # lets go of the segment before, while the next one is waited for
                     images = held + frames.take(segment.start + len(held), segment.stop)
                     if images:
                         yield from self._segment(work, images)
@@ -189,7 +191,7 @@ class Engine:
                 if frame in (segment.start, segment.stop)
                 for part in (frame, i, xy, self._hidden[frame, i])
             ]
-            carried = segment.joined and self._crossed(segment.start, -1)
+            carried = segment.joined and self._crossed(segment.start, range(segment.start - self._reach, segment.start))
             flow_keys.append(
                 key_of(common, segment.start, segment.stop, segment.joined, *ends, flow_keys[-1] if carried else "")
             )
@@ -205,7 +207,7 @@ class Engine:
     def _behind(self, segments: Sequence[Segment], index: int) -> list[int]:
         """The earlier segments that backward chains from the end of a segment run into."""
         behind: list[int] = []
-        if not segments[index].stops_at_anchor or not self._crossed(segments[index].start, 1, segments[index].stop):
+        if not segments[index].stops_at_anchor or not self._crossed(segments[index].start, [segments[index].stop]):
             return behind
         while segments[index].joined and segments[index].start > segments[index].stop - reach(self._settings.radius):
             index -= 1
@@ -214,16 +216,12 @@ class Engine:
                 break
         return behind
 
-    def _crossed(self, frame: int, side: int, label: int | None = None) -> bool:
-        """Whether chains run on through a labelled frame, because it lacks keypoints that are labelled beside it.
-
-        `side` -1 looks at the labels of the reach before the frame, 1 at those of the frame `label` behind it.
-        """
+    def _crossed(self, frame: int, sources: Iterable[int]) -> bool:
+        """Whether chains from the labels of `sources` run on through `frame`: it lacks keypoints that they have."""
         for i in self._instances:
             here = np.isfinite(self._labels.get((frame, i), np.full((self._count, 2), np.nan))).all(axis=1)
-            near = range(frame - self._reach, frame) if side < 0 else (label,)
-            for other in near:
-                there = self._labels.get((other, i)) if other is not None else None
+            for other in sources:
+                there = self._labels.get((other, i))
                 if there is not None and (np.isfinite(there).all(axis=1) & ~here).any():
                     return True
         return False
@@ -237,6 +235,8 @@ class Engine:
         """Compute the flows of a segment and run the chains through it."""
         segment = work.segment
         self._restart(segment)
+        if not self._crossed(segment.start, range(segment.start + 1, segment.start + 1 + reach(self._settings.radius))):
+            self._kept.clear()  # no chain from a later label will go back beyond this one
         images = [frame.image for frame in frames]
         pairs = len(images) - 1
         rough = Rough.of([frame.arrival for frame in frames[1:] if frame.arrival is not None])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
+import cv2
 import numpy as np
 
 from poof.propagation.ahead import ahead
@@ -24,7 +25,8 @@ class Frame:
     Attributes
     ----------
     number : int
-    image : (H, W, 3) uint8
+    image : (H, W, 3) or (H, W) uint8
+        RGB, or grey where no flow estimator looks at colour.
     arrival : RoughPair or None
         Rough flow between the previous frame and this one; None where the previous one is not needed.
     still : bool
@@ -40,8 +42,9 @@ class Frame:
 class SegmentFrames:
     """Hands out the frames of segments; to be used in a `with` block, which ends the reading."""
 
-    def __init__(self, video: Video, segments: Iterable[Segment]) -> None:
+    def __init__(self, video: Video, segments: Iterable[Segment], grey: bool = False) -> None:
         self._video = video
+        self._grey = grey
         self._rough = RoughFlow(video.size)
         spans = [range(s.start, s.stop + 1) for s in segments]
         self._wanted = {frame for span in spans for frame in span}
@@ -72,6 +75,8 @@ class SegmentFrames:
             if last not in self._wanted:
                 continue
             small = self._rough.shrink(image)
+            if self._grey:
+                image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             if before is None or before[0] != last - 1:
                 yield Frame(last, image)
             else:

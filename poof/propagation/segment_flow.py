@@ -90,7 +90,7 @@ def fine_flows(
     Parameters
     ----------
     images
-        N+1 frames, RGB uint8 (H, W, 3).
+        N+1 frames, RGB uint8 (H, W, 3), or grey (H, W) where all estimators are.
     layouts
         The regions of the N pairs.
     cuts
@@ -108,17 +108,18 @@ def fine_flows(
 
     def wide(index: int, estimator: FlowEstimator) -> RegionFlow:
         region = Region.whole(size, min(WIDE, max_size or WIDE))
-        first, second = (estimator.prepare(region.cut(images[i])[None]) for i in (index, index + 1))
+        first, second = (estimator.prepare(_view(images[i], region, estimator)[None]) for i in (index, index + 1))
         return _fields(estimator, first, second, region, forward_only)[0]
 
     for layout, group in groupby(range(len(layouts)), key=lambda i: layouts[i]):
         run = list(group)
         flows: list[list[list[RegionFlow]]] = [[[] for _ in estimators] for _ in run]
         for region in layout.regions:
-            shown = _Shown(images[run[0] : run[-1] + 2], region)
+            seen = {e.grey: _Shown(images[run[0] : run[-1] + 2], region, e) for e in estimators}
             nothing = _zero(region, forward_only)
             for number, estimator in enumerate(estimators):
-                for place, flow in enumerate(_region_run(shown, len(run), region, estimator, forward_only)):
+                found = _region_run(seen[estimator.grey], len(run), region, estimator, forward_only)
+                for place, flow in enumerate(found):
                     flows[place][number].append(nothing if run[place] in still else flow)
         for place, index in enumerate(run):
             yield [
@@ -127,15 +128,20 @@ def fine_flows(
             ]
 
 
+def _view(image: np.ndarray, region: Region, estimator: FlowEstimator) -> np.ndarray:
+    """What an estimator is shown of a frame: (h, w, 3), or (h, w) if it looks at brightness only."""
+    return region.cut(image, estimator.grey)
+
+
 class _Shown:
     """A region of consecutive frames as it is shown to estimators, each cut once and ahead of its use."""
 
-    def __init__(self, images: Sequence[np.ndarray], region: Region) -> None:
-        self._coming = ahead((region.cut(image) for image in images), CUT_AHEAD)
+    def __init__(self, images: Sequence[np.ndarray], region: Region, estimator: FlowEstimator) -> None:
+        self._coming = ahead((_view(image, region, estimator) for image in images), CUT_AHEAD)
         self._cut: list[np.ndarray] = []
 
     def __getitem__(self, part: slice) -> np.ndarray:
-        """Consecutive frames, (B, h, w, 3)."""
+        """Consecutive frames, (B, h, w, 3) or (B, h, w)."""
         while len(self._cut) < part.stop:
             self._cut.append(next(self._coming))
         return np.stack(self._cut[part])
