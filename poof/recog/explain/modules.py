@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from poof.recog.explain.marks import draw_marks
 from poof.recog.explain.pictures import LINE, MARGIN, Array, overlay, shorten, write
-from poof.recog.modules.base import Picture
+from poof.recog.modules.base import Marks, Picture
 
 LABEL_WIDTH = 230
 WHITE, RED = (255, 255, 255), (230, 30, 30)
@@ -63,6 +64,8 @@ def module_sheet(
 
 def draw(picture: Picture, frames: Array) -> Array:
     """A picture's rows in the size of `frames` (T, H, W, 3), all on one scale."""
+    if isinstance(picture, Marks):
+        return draw_marks(picture, frames)
     values = picture.values.detach().float().cpu().numpy()
     count, (height, width) = len(frames), frames.shape[1:3]
     values = values[np.arange(count) * len(values) // count]

@@ -81,6 +81,27 @@ class Picture:
     mark: tuple[int, int, int] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Marks(Picture):
+    """Points that a module found in the frames of a clip (`values`, (T, P, 2)), and where it thinks they go.
+
+    Positions are (x, y) as fractions of width and height from the upper left corner.
+
+    Attributes
+    ----------
+    lines
+        (T, 2, L): x of upright and y of level lines across each frame.
+    shifts
+        (T - 1, P, 2): from each frame to the next.
+    weights
+        (T - 1, P): how much each shift counts, at most 1.
+    """
+
+    lines: Tensor
+    shifts: Tensor
+    weights: Tensor
+
+
 class TemporalModule(nn.Module):
     """Base of the modules that can be put into a host.
 

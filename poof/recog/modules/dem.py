@@ -11,7 +11,7 @@ from torch.nn.functional import conv3d, pad
 from poof.errors import PoofError
 from poof.recog.backbones.base import Block, Host
 from poof.recog.backbones.midplanes import factorised, midplanes_within, set_midplanes
-from poof.recog.modules.base import Place, Shape, TemporalModule, choose, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
 
 ACTIVATIONS = {"relu6": nn.ReLU6, "relu": nn.ReLU}
 
@@ -132,6 +132,7 @@ class DynamicEquilibrium(TemporalModule):
         change = self.spatial(signal)
         if self.signal == "variation":
             change = change * y
+        self.seen, self._read = None, {}
         if self.watching and variation is not None:
             self._watch(y, variation, signal, change)
         if self.out == "replace":
@@ -150,6 +151,10 @@ class DynamicEquilibrium(TemporalModule):
         """`variation`: mean |D| over mean |x|; `saturated`: share of cells at ReLU-6's upper end; `change`: mean |c|
         over mean |x|."""
         return dict(self._read)
+
+    def pictures(self) -> list[Picture]:
+        """Where and when motion is uneven: the mean of |D| over the channels."""
+        return [] if self.seen is None else [Picture("temporal variation |D|", self.seen[0], "heat")]
 
     def _watch(self, x: Tensor, variation: Tensor, signal: Tensor, change: Tensor) -> None:
         self.seen = variation.detach().abs().mean(1)

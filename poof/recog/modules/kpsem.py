@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
 from poof.recog.modules.arese import CENTRES, RegionalShifts, Shifts
-from poof.recog.modules.base import Place, Shape, TemporalModule, choose
+from poof.recog.modules.base import Marks, Picture, Place, Shape, TemporalModule, choose
 
 
 class KeyPointShifts(TemporalModule):
@@ -99,6 +99,7 @@ class KeyPointShifts(TemporalModule):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
         self.seen: list[Shifts] = []
+        self._clear: Tensor | None = None
 
     @classmethod
     def places(cls, host: Host, stage: int = 3) -> Sequence[Place]:
@@ -115,6 +116,7 @@ class KeyPointShifts(TemporalModule):
                 f"KPSEM was built for {self.shape.frames} frames and cannot take {frames}: build the model anew"
             )
         self.seen = []
+        self._clear = x[0].detach().float() if self.watching else None
         total = torch.zeros((), device=x.device)
         heights = None
         for one, embedding in zip(self.sets, self.embeddings):
@@ -157,6 +159,29 @@ class KeyPointShifts(TemporalModule):
                 "centre_spread": lines.flatten(1, 2).std(1, unbiased=False).mean(),
             }
         return {key: float(value) for key, value in read.items()}
+
+    def pictures(self, channels: int = 4) -> list[Picture]:
+        """The first set's regions, with the key points and weighted shifts of the channels whose maxima are clearest:
+        those that stand out most, in standard deviations, from the frames of the first clip."""
+        if not self.seen or self._clear is None:
+            return []
+        one = self.seen[0]
+        height, width = self._clear.shape[2:]
+        size = torch.tensor([width, height], device=one.points.device)
+        spread = self._clear.std((2, 3)).clamp_min(1e-6)
+        clear = ((self._clear.amax((2, 3)) - self._clear.mean((2, 3))) / spread).mean(0)
+        rows: list[Picture] = []
+        for channel in clear.topk(min(channels, len(clear))).indices.tolist():
+            rows.append(
+                Marks(
+                    f"key points, channel {channel}",
+                    (one.points[0, :, channel] + 0.5) / size,
+                    lines=torch.floor(one.lines[0] + 0.5) / size[:, None],
+                    shifts=one.shifts[0, :, channel] / size,
+                    weights=one.weights[0, :, channel],
+                )
+            )
+        return rows
 
 
 def _halve(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
