@@ -1,13 +1,15 @@
 """Each temporal module in the same small budget: a task that only order solves, and three classes of UCF101.
 
-    python benchmarks/recog.py                       rows for every module, about two hours of one core
-    python benchmarks/recog.py --quick               the program runs, the numbers mean nothing
+    python benchmarks/recog.py                       every row; one to four minutes of one core each
     python benchmarks/recog.py --only none,tsm,m2a   some rows
+    python benchmarks/recog.py --show                the table of the rows that are there
+    python benchmarks/recog.py --quick               the program runs, the numbers mean nothing
 
-A row: accuracy on the motion task (top-1 of 8 classes, at most 50 % without a sense of order; and order accuracy,
-chance 50 %), top-1 on ucf101-mini, parameters, GMACs of one clip, and the forward speed against the bare backbone next
-to what the GMACs alone would explain. All rows share backbone, initial seed, clips, order and recipe; nothing is
-pretrained. Speeds are processor time of one thread, medians of interleaved runs: only their ratios mean something.
+Rows of one backbone start from the same weights, as the documents' start from the same ImageNet weights: the bare
+backbone, trained to name the scene of the motion task (four kinds, either order). Then each row learns the eight
+classes with the same clips, order and recipe. The accuracies belong to a narrow backbone that a core trains in a
+minute; parameters, GMACs (224 px) and speed (112 px) to the full one that it stands for. Speeds are processor time of
+one thread in turn with the row's bare backbone: only the ratios mean something.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,149 +31,238 @@ from poof.recog.data.dataset import View
 from poof.recog.data.extract import extract
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.motion_task import order_accuracy, render_task
-from poof.recog.evaluate import evaluate
+from poof.recog.evaluate import Evaluation, evaluate
 from poof.recog.model import Recognizer
 from poof.recog.recipes import recipe
 from poof.recog.train import Settings, train
 
 UCF = Path(__file__).resolve().parents[2] / "shared" / "data" / "ucf101-mini"
-ROWS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "tsm": ("tsm",),
-    "m2a": ("m2a",),
-    "m2a, motion only": ("m2a:attention=none",),
-    "m2a, attention only": ("m2a:motion=none",),
-    "m2a + tsm": ("m2a", "tsm"),
-    "tea": ("tea",),
-    "tdn": ("tdn",),
-    "tam": ("tam",),
+PAIRS = ("right/left", "open/close", "faster/slower", "before/after")
+TEST_CLIPS = 240
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes
+    ----------
+    modules
+        For the narrow backbone. Reductions count channels: a quarter of the usual one leaves as many squeezed channels.
+    full
+        Modules for the full backbone; the same ones unless given.
+    backbone, costs
+        What is trained, and the full network whose parameters, GMACs and speed are printed.
+    bare
+        Row of the same backbone without modules: its start and its speed are what this row is compared with. A network
+        that cannot take a backbone's weights has `start=False` and gets the epochs of the start on top.
+    ceiling
+        Highest order accuracy that the module's own symmetry allows (tests/recog/test_order.py).
+    """
+
+    modules: tuple[str, ...] = ()
+    full: tuple[str, ...] | None = None
+    backbone: str = "resnet18_quarter"
+    costs: str = "resnet18"
+    bare: str = "none"
+    start: bool = True
+    ceiling: float = 1.0
+
+
+R2 = "m2a:reduction=2"
+ROWS: dict[str, Row] = {
+    "none": Row(ceiling=0.5),
+    "tsm": Row(("tsm",)),
+    "m2a": Row((R2,), ("m2a",), ceiling=0.875),
+    "m2a (shift=zero)": Row((f"{R2},shift=zero",), ("m2a:shift=zero",)),
+    "m2a (motion only)": Row((f"{R2},attention=none",), ("m2a:attention=none",), ceiling=0.875),
+    "m2a (attention only)": Row((f"{R2},motion=none",), ("m2a:motion=none",), ceiling=0.5),
+    "m2a + tsm": Row((R2, "tsm"), ("m2a", "tsm")),
+    "tea": Row(("tea:reduction=4",), ("tea",)),
+    "tdn": Row(("tdn:reduction=4",), ("tdn",), ceiling=0.5),
+    "tdn (with its shift)": Row(("tdn:reduction=4,shift=true",), ("tdn:shift=true",)),
+    "tam": Row(("tam",)),
 }
 
 
 def main() -> None:
     """Run the rows asked for and print the table after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few clips, one epoch")
-    parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--only", help="row names, comma between them")
-    parser.add_argument("--clips", type=int, default=800, help="training clips of the motion task")
-    parser.add_argument("--epochs", type=int, default=10, help="on the motion task; ucf101-mini gets twice as many")
+    parser.add_argument("--show", action="store_true", help="run nothing")
+    parser.add_argument("--quick", action="store_true", help="a few clips, one epoch")
+    parser.add_argument("--out", type=Path, default=Path("runs/recog-benchmark"), help="clips, starts and rows (JSON)")
+    parser.add_argument("--clips", type=int, default=1600, help="training clips of the motion task")
+    parser.add_argument("--epochs", type=int, default=5, help="on the motion task, after the start")
+    parser.add_argument("--start-epochs", type=int, default=3)
+    parser.add_argument("--ucf-epochs", type=int, default=20)
     parser.add_argument("--size", type=int, default=48)
-    parser.add_argument("--lr", type=float, default=0.01)
-    parser.add_argument("--weights", help="backbone weights: imagenet or a file; none by default")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the rows here, after each")
+    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--seeds", type=int, default=3, help="runs on ucf101-mini, averaged")
     args = parser.parse_args()
     if args.quick:
-        args.clips, args.epochs, args.size = 16, 1, 40
+        args.clips, args.epochs, args.start_epochs, args.ucf_epochs, args.seeds = 16, 1, 1, 1, 1
+        args.out = args.out / "quick"
     torch.set_num_threads(1)
-    rows = ROWS if args.only is None else {name: ROWS[name] for name in args.only.split(",")}
-    table: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        test_clips = 16 if args.quick else 240
-        motion = tuple(read_list(p) for p in render_task(folder / "task", args.clips, test_clips, 16, args.size))
-        ucf = ucf_mini(folder / "ucf", args) if UCF.is_dir() else None
-        for row, modules in rows.items():
-            table.append(one_row(row, modules, motion, ucf, folder, args))
-            print_table(table)
-            if args.json:
-                args.json.write_text(json.dumps({"options": vars(args), "rows": table}, indent=1, default=str))
-        add_speeds(table, rows, args)
-    print_table(table)
-    if args.json:
-        args.json.write_text(json.dumps({"options": vars(args), "rows": table}, indent=1, default=str))
+    args.out.mkdir(parents=True, exist_ok=True)
+    names = list(ROWS) if args.only is None else args.only.split(",")
+    for name in [] if args.show else names:
+        row = {"row": name, **costs(ROWS[name], args), **learn(ROWS[name], args.out / f"run-{name}", args)}
+        (args.out / f"{name}.json").write_text(json.dumps(row, indent=1))
+        print_table(args.out)
+    if args.show:
+        print_table(args.out)
 
 
-def ucf_mini(folder: Path, args: argparse.Namespace) -> tuple[ClipList, ClipList]:
+def learn(row: Row, run: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Train and judge one row on both tasks."""
+    training, test = motion_task(args)
+    view = View(size=args.size, flip="none", short=args.size)
+    model = build(row, 8, args, start(row, args) if row.start else None)
+    epochs = args.epochs + (0 if row.start else args.start_epochs)
+    begin = time.process_time()
+    history = train(model, training, run, motion_recipe(args, epochs), Settings())
+    seconds = time.process_time() - begin
+    judged = evaluate(model, test, view)
+    found = {
+        "motion_top1": judged.video_top1,
+        "order": order(judged),
+        **{pair: order(judged, number) for number, pair in enumerate(PAIRS)},
+        "ceiling": row.ceiling,
+        "training_accuracy": [round(epoch["accuracy"], 3) for epoch in history],
+        "motion_seconds": seconds,
+        "attention": attention(model, test),
+    }
+    if UCF.is_dir():
+        lists = ucf_mini(args)
+        scores = []
+        for seed in range(args.seeds):
+            model = build(row, len(lists[0].labels), args, None, seed)
+            options = recipe("small", epochs=args.ucf_epochs, lr=args.lr)
+            train(model, lists[0], run, options, Settings(seed=seed))
+            scores.append(evaluate(model, lists[1], view).video_top1)
+        found |= {"ucf_top1": statistics.mean(scores), "ucf_spread": max(scores) - min(scores)}
+    return found
+
+
+def motion_task(args: argparse.Namespace) -> tuple[ClipList, ClipList]:
+    """Training and test clips, rendered once."""
+    folder = args.out / f"task-{args.clips}-{args.size}"
+    if not (folder / "test.txt").is_file():
+        render_task(folder, args.clips, 16 if args.quick else TEST_CLIPS, 24, args.size)
+    return read_list(folder / "train.txt"), read_list(folder / "test.txt")
+
+
+def motion_recipe(args: argparse.Namespace, epochs: int) -> Any:
+    """No mirroring (it turns right into left) and no crops: the rendered scenes are as many as one likes."""
+    return recipe("small", epochs=epochs, lr=args.lr, flip="none", scales=(1.0,))
+
+
+def start(row: Row, args: argparse.Namespace) -> Path:
+    """Weights of the bare backbone once it tells the four kinds of scenes apart; made once and kept."""
+    path = args.out / f"start-{row.backbone}-{args.size}.pt"
+    if not path.is_file():
+        training, _ = motion_task(args)
+        kinds = replace(
+            training,
+            records=tuple(replace(record, label=record.label // 2) for record in training.records),
+            labels=PAIRS,
+        )
+        model = build(replace(row, modules=()), 4, args, None)
+        train(model, kinds, args.out / f"run-start-{row.backbone}", motion_recipe(args, args.start_epochs), Settings())
+        torch.save(model.backbone.state_dict(), path)
+    return path
+
+
+def build(row: Row, classes: int, args: argparse.Namespace, weights: Path | None, seed: int = 0) -> Recognizer:
+    """The same first weights for every row of a backbone."""
+    torch.manual_seed(seed)
+    return recog.build_model(row.backbone, row.modules, 8, classes, size=args.size, dropout=0.2, weights=weights)
+
+
+def order(judged: Evaluation, pair: int | None = None) -> float:
+    """Order accuracy of all clips or those of one pair."""
+    mask = np.ones(len(judged.labels), bool) if pair is None else judged.labels // 2 == pair
+    return order_accuracy(np.log(judged.video_scores[mask] + 1e-12), judged.labels[mask])
+
+
+def attention(model: Recognizer, test: ClipList) -> list[float]:
+    """Weight of a frame on itself in every attention of the trained network, for eight test clips; 1 is saturated."""
+    few = replace(test, records=test.records[:8])
+    with model.watching():
+        evaluate(model, few, View(size=model.size, flip="none", short=model.size))
+        return [round(read["attention_self"], 3) for read in model.diagnostics().values() if "attention_self" in read]
+
+
+def ucf_mini(args: argparse.Namespace) -> tuple[ClipList, ClipList]:
     """The real clips, decoded once at the size that is needed."""
     lists = []
     for part in ("train", "test"):
-        clips = read_list(UCF / "ucfTrainTestlist", part=part)
-        if args.quick:
-            clips = ClipList(clips.records[::9], clips.labels, clips.name)
-        lists.append(extract(clips, folder / part, "npy", short=round(args.size * 8 / 7)).clips)
+        folder = args.out / f"ucf-{part}-{args.size}"
+        if not (folder / "list.txt").is_file():
+            clips = read_list(UCF / "ucfTrainTestlist", part=part)
+            if args.quick:
+                clips = ClipList(clips.records[::9], clips.labels, clips.name)
+            extract(clips, folder, "npy", short=round(args.size * 8 / 7))
+        lists.append(read_list(folder / "list.txt"))
     return lists[0], lists[1]
 
 
-def build(modules: tuple[str, ...], classes: int, args: argparse.Namespace) -> Recognizer:
-    """The same initial backbone for every row."""
-    torch.manual_seed(args.seed)
-    return recog.build_model(args.backbone, modules, 8, classes, size=args.size, dropout=0.2, weights=args.weights)
-
-
-def one_row(
-    name: str,
-    modules: tuple[str, ...],
-    motion: tuple[ClipList, ...],
-    ucf: tuple[ClipList, ClipList] | None,
-    folder: Path,
-    args: argparse.Namespace,
-) -> dict[str, object]:
-    """Train and judge one combination on both tasks."""
-    cost = recog.profile(build(modules, 174, args))
-    view = View(size=args.size, flip="none", short=args.size)
-    row: dict[str, object] = {"row": name, "mparams": cost.parameters / 1e6, "gmacs": cost.gmacs}
-    for task, lists in (("motion", motion), ("ucf", ucf)):
-        if lists is None:
-            continue
-        model = build(modules, len(lists[0].labels), args)
-        # Mirroring would turn right into left with its label; both tasks see each clip as it is.
-        epochs = args.epochs * (2 if task == "ucf" and not args.quick else 1)
-        options = recipe("small", epochs=epochs, lr=args.lr, flip="none" if task == "motion" else "swap")
-        start = time.process_time()
-        train(model, lists[0], folder / f"run-{name}-{task}", options, Settings(seed=args.seed))
-        row[f"{task}_seconds"] = time.process_time() - start
-        judged = evaluate(model, lists[1], view)
-        row[f"{task}_top1"] = judged.video_top1
-        if task == "motion":
-            row["order"] = order_accuracy(np.log(judged.video_scores + 1e-12), judged.labels)
-    return row
-
-
-def add_speeds(table: list[dict[str, object]], rows: dict[str, tuple[str, ...]], args: argparse.Namespace) -> None:
-    """Forward time of one clip at 8 x 112 x 112 in turn for all rows, so that a busy machine is busy for all."""
-    size, rounds = (40, 2) if args.quick else (112, 9)
-    models = {}
-    for name, modules in rows.items():
-        models[name] = recog.build_model(args.backbone, modules, 8, 174, size=size).eval()
-    clip = torch.randn(1, 8, 3, size, size)
-    times: dict[str, list[float]] = {name: [] for name in models}
-    macs = {name: recog.profile(model).gmacs for name, model in models.items()}
+def costs(row: Row, args: argparse.Namespace) -> dict[str, Any]:
+    """Parameters and GMACs of the full network at 224 px; time and GMACs over those of the bare one at 112 px."""
+    full = row.modules if row.full is None else row.full
+    other = ROWS[row.bare]
+    bare_modules = other.modules if other.full is None else other.full
+    with torch.device("meta"):
+        cost = recog.profile(recog.build_model(row.costs, full, 8, 174))
+    size, rounds = (64, 2) if args.quick else (112, 9)
+    pair = [
+        recog.build_model(name, modules, 8, 174, size=size).eval()
+        for name, modules in ((row.costs, full), (other.costs, bare_modules))
+    ]
+    ratios, fastest = [], np.inf
     with torch.inference_mode():
-        for _ in range(rounds):
-            for name, model in models.items():
-                # Processor time of the one thread: what others do on the machine hardly shows in it.
-                start = time.process_time()
+        for _ in range(rounds + 1):
+            times = []
+            for model in pair:
+                clip = torch.randn(model.clip_shape)
+                begin = time.process_time()
                 model(clip)
-                times[name].append(time.process_time() - start)
-    for row in table:
-        name = str(row["row"])
-        row["clips_per_second"] = 1 / min(times[name])
-        if "none" in models:
-            ratios = [a / b for a, b in zip(times[name][1:], times["none"][1:])]
-            row["time_ratio"] = statistics.median(ratios)
-            row["gmac_ratio"] = macs[name] / macs["none"]
+                times.append(time.process_time() - begin)
+            ratios.append(times[0] / times[1])
+            fastest = min(fastest, times[0])
+    gmacs = [recog.profile(model).gmacs for model in pair]
+    return {
+        "mparams": cost.parameters / 1e6,
+        "gmacs": cost.gmacs,
+        "clips_per_second": 1 / fastest,
+        "time_ratio": statistics.median(ratios[1:]),
+        "gmac_ratio": gmacs[0] / gmacs[1],
+    }
 
 
-def print_table(table: list[dict[str, object]]) -> None:
-    """Markdown, one row a module."""
+def print_table(folder: Path) -> None:
+    """Markdown, one row a module, in the order of `ROWS`."""
     columns = {
         "row": ("module", "{}"),
-        "motion_top1": ("motion top-1", "{:.1%}"),
+        "motion_top1": ("motion task, top-1", "{:.1%}"),
         "order": ("order", "{:.1%}"),
-        "ucf_top1": ("ucf101-mini top-1", "{:.1%}"),
+        "ceiling": ("order, possible", "{:.1%}"),
+        **{pair: (pair, "{:.0%}") for pair in PAIRS},
+        "ucf_top1": ("ucf101-mini, top-1", "{:.1%}"),
         "mparams": ("params, M", "{:.3f}"),
         "gmacs": ("GMACs", "{:.3f}"),
-        "clips_per_second": ("clips/s (112 px)", "{:.2f}"),
-        "time_ratio": ("time / none", "{:.2f}"),
-        "gmac_ratio": ("GMACs / none", "{:.2f}"),
+        "clips_per_second": ("clips/s", "{:.1f}"),
+        "time_ratio": ("time / bare", "{:.2f}"),
+        "gmac_ratio": ("GMACs / bare", "{:.2f}"),
     }
     print("\n| " + " | ".join(title for title, _ in columns.values()) + " |")
     print("|" + "---|" * len(columns))
-    for row in table:
-        cells = [form.format(row[key]) if key in row else "" for key, (_, form) in columns.items()]
-        print("| " + " | ".join(cells) + " |", flush=True)
+    for name in ROWS:
+        if (folder / f"{name}.json").is_file():
+            row = json.loads((folder / f"{name}.json").read_text())
+            cells = [form.format(row[key]) if key in row else "" for key, (_, form) in columns.items()]
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

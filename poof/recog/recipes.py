@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from poof.errors import PoofError
 from poof.recog.data.sampling import Rule
+from poof.recog.data.transform import SCALES
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Recipe:
         Gradients are scaled down to this norm, 0 for never.
     smoothing
         Of the labels.
-    rule, window, flip
+    rule, window, flip, scales
         See `poof.recog.data.dataset.View`.
     only
         What learns: 'all', the temporal 'modules' or the 'classifier'; see `poof.recog.freeze`.
@@ -53,6 +54,7 @@ class Recipe:
     rule: Rule = "uniform"
     window: int = 64
     flip: str = "swap"
+    scales: tuple[float, ...] = SCALES
     only: str = "all"
     multigrid: bool = False
     document: str = ""

@@ -112,7 +112,7 @@ def train(
     model.labels = list(clips.labels)
     counts = FrameCounts(folder / "frame-counts.json")
     clips = _readable(clips, counts, settings, track)
-    view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip)
+    view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip, recipe.scales)
     dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
     model.to(device)
     optimizer = torch.optim.SGD(

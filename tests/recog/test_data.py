@@ -436,7 +436,7 @@ def test_check_names_each_broken_file(clips: Path) -> None:
 @pytest.mark.parametrize("label", [0, 2, 4, 6])
 def test_partners_show_the_same_frames_backwards(label: int) -> None:
     clip = render_clip(label, seed=3)
-    assert clip.shape == (16, 64, 64, 3)
+    assert clip.shape == (24, 64, 64, 3)
     assert (render_clip(label + 1, seed=3) == clip[::-1]).all()
     assert not (clip == clip[::-1]).all()
     assert not (render_clip(label, seed=4) == clip).all()
@@ -472,3 +472,14 @@ def test_rendered_task_is_a_list_like_any_other(tmp_path: Path) -> None:
     assert mirror_labels(CLASSES).tolist() == [1, 0, 2, 3, 4, 5, 6, 7]
     with pytest.raises(PoofError, match="8 classes need one each"):
         render_task(tmp_path, train=4, test=8)
+
+
+def test_both_clips_of_a_pair_are_in_the_set_and_the_same_frames_are_chosen(tmp_path: Path) -> None:
+    # Otherwise the frames themselves would tell a clip from its partner, and a network without order might score.
+    _, test = render_task(tmp_path / "task", train=8, test=16, size=16)
+    clips = [np.load(record.path) for record in read_list(test).records]
+    chosen = rules.fixed_frames("uniform", len(clips[0]), 8)[0]
+    for first, second in zip(clips[::2], clips[1::2]):
+        assert (first == second[::-1]).all()
+        assert (first[chosen] == second[chosen][::-1]).all()
+    assert not (clips[0] == clips[8]).all()

@@ -14,7 +14,7 @@ def motion_task(
     output: Annotated[Path, typer.Argument(help="Folder for the clips.", show_default=False)],
     train: Annotated[int, typer.Option(help="Training clips.", min=8)] = 400,
     test: Annotated[int, typer.Option(help="Test clips.", min=8)] = 160,
-    frames: Annotated[int, typer.Option(help="Frames a clip.", min=2)] = 16,
+    frames: Annotated[int, typer.Option(help="Frames a clip.", min=2)] = 24,
     size: Annotated[int, typer.Option(help="Side in pixels.", min=16)] = 64,
     seed: Annotated[int, typer.Option(help="Of the scenes.", min=0)] = 0,
     force: common.Force = False,

@@ -21,7 +21,7 @@ from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.sampling import WINDOW, Rule, fixed_frames, train_frames
-from poof.recog.data.transform import Crops, fixed_crops, mirror, random_crop, to_tensor
+from poof.recog.data.transform import SCALES, Crops, fixed_crops, mirror, random_crop, to_tensor
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class View:
     flip
         'none', 'swap' (mirror half of the clips and their labels where names tell left from right) or 'plain'
         (mirror and keep the label).
+    scales
+        Sides of training crops in parts of the shorter side; (1.0,) for clips that no crop may cut.
     clips, crops
         Of a test, per video.
     short
@@ -53,6 +55,7 @@ class View:
     rule: Rule = "uniform"
     window: int = WINDOW
     flip: str = "swap"
+    scales: tuple[float, ...] = SCALES
     clips: int = 1
     crops: Crops = "center"
     short: int | None = None
@@ -144,7 +147,7 @@ class ClipDataset(Dataset[Sample]):
         clips = [frames[row] for row in places.reshape(rows.shape)]
         middle = time.perf_counter()
         if self.training:
-            cut = random_crop(clips[0], view.size, rng)
+            cut = random_crop(clips[0], view.size, rng, view.scales)
             if view.flip != "none" and self.mirrored[label] >= 0 and rng.random() < 0.5:
                 cut, label = mirror(cut), int(self.mirrored[label])
             views = [cut]

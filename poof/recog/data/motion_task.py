@@ -9,10 +9,14 @@ pair    first                second               shows
 3       disc before square   square before disc   two lamps light up one after the other
 ======  ===================  ===================  =========================================
 
-A clip of the second class of a pair has the very frames of one of the first, in reverse. A network that sees frames
-one by one can tell the pairs apart, and nothing else: at best half of its answers are right (`CEILING`), and given the
-pair it is at chance. What is told by order alone is the `order accuracy`: how often the right one of the two is
-preferred.
+A clip of the second class of a pair has the very frames of one of the first, in reverse, and both of them are in the
+set. A network that sees frames one by one can tell the pairs apart, and nothing else: at best half of its answers are
+right (`CEILING`), and of a clip and its partner it is right on one. What is told by order alone is the order accuracy:
+how often the right one of the two is preferred; exactly one half for whatever cannot tell a clip from its reversal.
+
+That is exact where the frames chosen from a reversed clip are those chosen from the clip: with S segments, for clips of
+an odd multiple of S frames. With 16 frames, 8 segments are frames 1, 3, ... 15 of a clip and 14, 12, ... 0 of its
+partner, and how far the motion got tells the two apart; hence 24 frames.
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ CEILING = 0.5
 """Accuracy that the best network without any sense of order reaches."""
 
 
-def render_clip(label: int, seed: int, frames: int = 16, size: int = 64) -> np.ndarray:
+def render_clip(label: int, seed: int, frames: int = 24, size: int = 64) -> np.ndarray:
     """One clip (frames, size, size, 3) RGB uint8; equal arguments give equal clips.
 
     Clips of a class and of its partner come from the same scenes: `render_clip(2k + 1, seed)` is
@@ -67,14 +71,14 @@ def render_task(
     folder: Path,
     train: int = 400,
     test: int = 160,
-    frames: int = 16,
+    frames: int = 24,
     size: int = 64,
     seed: int = 0,
     track: Track = silent,
 ) -> tuple[Path, Path]:
     """Write the clips as arrays with the lists train.txt and test.txt; gives the two lists' paths.
 
-    Classes are equally frequent; scenes of training and test differ.
+    Classes are equally frequent; scenes of training and test differ. Clip 2n + 1 is clip 2n backwards.
     """
     if train < len(CLASSES) or test < len(CLASSES):
         raise PoofError(f"{train} and {test} clips: the {len(CLASSES)} classes need one each at least")
@@ -86,7 +90,7 @@ def render_task(
         for number in track(range(count), f"rendering {part}", count):
             label = number % len(CLASSES)
             target = folder / part / f"{number:05d}.npy"
-            scene = number if part == "train" else number + 1_000_000
+            scene = number // 2 + (0 if part == "train" else 1_000_000)
             with atomic(target) as temporary:
                 np.save(temporary, render_clip(label, seed * 10_000_000 + scene, frames, size))
             records.append(Record(target, label))
