@@ -95,10 +95,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1600, help="training clips of the motion task")
     parser.add_argument("--epochs", type=int, default=5, help="on the motion task, after the start")
     parser.add_argument("--start-epochs", type=int, default=3)
-    parser.add_argument("--ucf-epochs", type=int, default=20)
+    parser.add_argument("--ucf-epochs", type=int, default=12)
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.02)
-    parser.add_argument("--seeds", type=int, default=3, help="runs on ucf101-mini, averaged")
+    parser.add_argument("--seeds", type=int, default=2, help="runs on ucf101-mini, averaged")
     args = parser.parse_args()
     if args.quick:
         args.clips, args.epochs, args.start_epochs, args.ucf_epochs, args.seeds = 16, 1, 1, 1, 1
