@@ -9,9 +9,9 @@ from typing import Literal, get_args
 from torch import nn
 
 from poof.errors import PoofError
-from poof.recog.model import Recognizer
+from poof.recog.model import HostedRecognizer, Recognizer
 
-Parts = Literal["all", "modules", "classifier"]
+Parts = Literal["all", "modules", "last", "classifier"]
 PARTS: tuple[str, ...] = get_args(Parts)
 
 
@@ -21,9 +21,10 @@ def only(model: Recognizer, parts: str) -> Iterator[None]:
 
     Parameters
     ----------
-    parts : all | modules | classifier
-        Everything; the temporal modules (as Class Regularisation on a trained network is learned); the last linear
-        layer (as features are carried to a small data set).
+    parts : all | modules | last | classifier
+        Everything; the temporal modules (as Class Regularisation on a trained network is learned); the last stage with
+        what is inserted there, all that follows it and side branches (as Zeng (2020) carries conv5_x to small data
+        sets); the last linear layer (as features are carried to a small data set).
 
     Raises
     ------
@@ -59,6 +60,26 @@ def training_mode(model: Recognizer, parts: str) -> None:
 def _wanted(model: Recognizer, parts: str) -> list[nn.Module]:
     if parts == "modules":
         return [module for _, module in model.temporal_modules()]
+    if parts == "last" and isinstance(model, HostedRecognizer):
+        return _last_stage(model)
     if parts == "classifier" and hasattr(model, "classifier"):
         return [model.get_submodule(f"backbone.{model.classifier}")]
     raise PoofError(f"only={parts}: choose one of {', '.join(PARTS)}; not every network has a classifier of its own")
+
+
+def _last_stage(model: HostedRecognizer) -> list[nn.Module]:
+    """Layers behind the end of the last stage but one (backbones register theirs in the order they run), and modules
+    that sit in them or give features to the classifier."""
+    layers = [(name, layer) for name, layer in model.backbone.named_modules() if not any(layer.children())]
+    end = model.stages[-2].removeprefix("backbone.")
+    first = max(number for number, (name, _) in enumerate(layers) if _inside(name, end)) + 1
+    frozen = [name for name, _ in layers[:first]]
+    behind = [layer for _, layer in layers[first:]]
+    for (_, module), line in zip(model.temporal_modules(), model.insertions):
+        if module.features or not any(_inside(name, line.place.path) for name in frozen):
+            behind.append(module)
+    return behind
+
+
+def _inside(name: str, path: str) -> bool:
+    return name == path or not path or name.startswith(f"{path}.")

@@ -9,10 +9,14 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.recog.rates import show_rates
 
 
 def evaluate(
-    run: options.Run,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folder of a training, or one of its .pt files; several with --rates."),
+    ],
     data: options.Data,
     root: options.Root = None,
     labels: options.Labels = None,
@@ -24,6 +28,9 @@ def evaluate(
     sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
     size: Annotated[int | None, typer.Option(help="Side of the crops (default: as trained).", min=16)] = None,
     short: Annotated[int | None, typer.Option(help="Shorter side before cropping (default: size * 256/224).")] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Judge on every n-th frame for each n, as in 1,2,4; several RUNs make a grid.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Answers of another network (its -o) to compare with: McNemar, per class.")
     ] = None,
@@ -58,8 +65,16 @@ def evaluate(
         raise PoofError("--against compares two files of answers: also write this network's with -o")
     if plot is not None and against is None:
         raise PoofError("--plot draws a difference: say --against which answers")
-    model = options.load(run, device)
     names = options.clip_list(data, root, labels, format, split, part)
+    if rates is not None:
+        if output is not None or against is not None or per_class:
+            raise PoofError("--rates prints a grid of accuracies: leave out --output, --against and --per-class")
+        shared = {"clips": clips, "crops": crops.value, "size": size, "short": short}
+        show_rates(runs, names, rates, shared, device, workers, batch, max_broken, json, quiet)
+        return
+    if len(runs) > 1:
+        raise PoofError("several runs make a grid with --rates; to compare two, write the first one's answers with -o")
+    model = options.load(runs[0], device)
     view = View(
         model.segments,
         model.per_segment,

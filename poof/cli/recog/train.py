@@ -32,7 +32,14 @@ def train(
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient; 0: any.", min=0)] = None,
     sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
     flip: Annotated[str | None, typer.Option(help="Mirror half of the clips: swap (labels too), plain, none.")] = None,
-    only: Annotated[str | None, typer.Option(help="What learns: all, modules or classifier.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Clips of every n-th frame (sampling dense, window frames * n).", min=1)
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="What learns: all, modules, last (stage) or classifier.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Start from a run of the same network, modules included; classes may differ."),
+    ] = None,
     multigrid: Annotated[
         bool | None, typer.Option("--multigrid/--no-multigrid", help="More, smaller clips a batch at first.")
     ] = None,
@@ -65,9 +72,12 @@ def train(
     from poof.recog.recipes import recipe as make_recipe
     from poof.recog.train import Settings
     from poof.recog.train import train as run
+    from poof.recog.transfer import start_from
 
     if json is not None:
         check_output(json, force)
+    if rate and sampling == options.Rule.UNIFORM:
+        raise PoofError(f"--rate {rate} takes frames in a row: leave out --sampling uniform")
     if (output / "last.pt").exists() and not (resume or force):
         raise PoofError(f"{output}: holds a run; go on with --resume, or begin anew with --force")
     options_ = make_recipe(
@@ -78,7 +88,8 @@ def train(
         lr=lr,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
-        rule=sampling.value if sampling else None,
+        rule="dense" if rate else sampling.value if sampling else None,
+        window=frames * rate if rate else None,
         flip=flip,
         only=only,
         multigrid=multigrid,
@@ -92,6 +103,8 @@ def train(
     model = recog.build_model(
         network, module or [], frames, len(clips.labels), size=size, dropout=dropout, weights=weights
     )
+    if start is not None and not resume:
+        start_from(model, start)
     if not quiet:
         judging = f", {len(validation)} to judge by" if validation else ""
         typer.echo(f"{len(clips)} clips of {len(clips.labels)} classes{judging}; {options_.document}")
