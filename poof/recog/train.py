@@ -31,13 +31,11 @@ from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.freeze import only, training_mode
+from poof.recog.joint import Backward, joint_backward
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.multigrid import Grid, MultigridSampler, shrink
 from poof.recog.recipes import Recipe
-
-Backward = Callable[[Recognizer, Tensor, dict[str, Tensor], Callable[[Tensor], None]], None]
-"""(model, classification loss, losses of modules, differentiate): how losses become gradients."""
 
 
 @dataclass
@@ -88,8 +86,8 @@ def train(
     track, report
         Show progress inside an epoch; called with each epoch's row.
     backward
-        How losses become gradients; by default their sum is differentiated. For methods that weigh the gradients of
-        several losses against each other.
+        How losses become gradients; by default their sum is differentiated, or what `poof.recog.joint` makes of them
+        for networks that need it. For methods that weigh the gradients of several losses against each other.
 
     Returns
     -------
@@ -146,6 +144,7 @@ def train(
         grids = sampler.grids
     else:
         sampler, grids = EpochSampler(len(dataset), recipe.batch, settings.seed), None
+    backward = backward or joint_backward(model, recipe.epochs * len(sampler))
     batches = loader(dataset, sampler, settings.workers)
     judging = replace(view, flip="none")
     judged_batches = None
@@ -232,8 +231,8 @@ def _learn(
         loss = criterion(logits, labels)
         extra = model.losses()
 
-    def differentiate(value: Tensor) -> None:
-        scaler.scale(value * share).backward()
+    def differentiate(value: Tensor, retain_graph: bool = False) -> None:
+        scaler.scale(value * share).backward(retain_graph=retain_graph)
 
     with meter.part("backward"):
         if backward is None:

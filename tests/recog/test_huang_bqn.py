@@ -202,7 +202,7 @@ def test_heat_maps_and_pictures_of_both_pathways() -> None:
         model(clip[None])
     rows = model.pictures()
     assert rows["mbpm"][0].values.shape == (2, 3, 64, 64)
-    assert rows["quiet pathway"][0].values.shape == (2, 3, 40, 40)
+    assert rows["quiet"][0].values.shape == (2, 3, 40, 40)
     assert model.diagnostics()["lateral behind layer1.0"] == {"openness": 0.0}
 
 

@@ -10,6 +10,7 @@ from poof.recog.modules.kpsem import KeyPointShifts
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.modules.nonlocal_ import NonLocal
+from poof.recog.modules.pwtp import DynamicAppearance
 from poof.recog.modules.rnl import RegionNonLocal
 from poof.recog.modules.se import SqueezeAddition
 from poof.recog.modules.selection import FrameSelection
@@ -19,6 +20,7 @@ from poof.recog.modules.tam import AdaptiveModule
 from poof.recog.modules.tdn import LongTermDifference
 from poof.recog.modules.tea import MotionExcitation
 from poof.recog.modules.tsm import TemporalShift
+from poof.recog.modules.tsp import TemporalSqueeze
 
 MODULES: dict[str, type[TemporalModule]] = {
     "m2a": MotionAwareAttention,
@@ -37,4 +39,6 @@ MODULES: dict[str, type[TemporalModule]] = {
     "nonlocal": NonLocal,
     "cpa": PyramidAttention,
     "se": SqueezeAddition,
+    "tsp": TemporalSqueeze,
+    "pwtp": DynamicAppearance,
 }

@@ -209,7 +209,7 @@ class BusyQuietNet(Recognizer):
         """Also what the quiet pathway saw."""
         rows = super().pictures()
         if self._pictured is not None:
-            rows["quiet pathway"] = [Picture("its input", self._pictured)]
+            rows["quiet"] = [Picture("input of the quiet pathway", self._pictured)]
         return rows
 
 

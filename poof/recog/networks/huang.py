@@ -12,8 +12,10 @@ from typing import Any
 
 from poof.recog.networks.base import Network, Published
 from poof.recog.networks.bqn import busy_quiet
+from poof.recog.networks.two_stream import rgb_and_busy, tesnet
 
-SSV1, KINETICS = "Something-Something V1", "Kinetics-400"
+SSV1, KINETICS, UCF = "Something-Something V1", "Kinetics-400", "UCF101"
+CHAPTER_3 = "Huang (2022), Chapter 3"
 CHAPTER_4, CHAPTER_5 = "Huang (2022), Chapter 4", "Huang (2022), Chapter 5"
 
 
@@ -43,6 +45,20 @@ def attention(
 
 
 HUANG: dict[str, Network] = {
+    # Figures of Inception-ResNet-v2 at 299 pixels, the backbone of the document: split 1, K = 10 and 64, both streams.
+    "tesnet-resnet50": Network(CHAPTER_3, "resnet50", ("tsp",), published(UCF, 85.4)),
+    "tesnet64-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:layers=stem:16+stage3:4,k=64",), published(UCF, 87.8)),
+    "tesnet2-resnet50": Network(CHAPTER_3, tesnet, (), published(UCF, 95.2)),
+    "squeezed-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:k=6,d=1", "tsm"), published(SSV1, 42.7)),
+    "dan-resnet50": Network(
+        CHAPTER_3, "resnet50", ("pwtp:t=4", "tsm"), published(SSV1, 50.1, 78.6, gmacs=43.1, mparams=23.8)
+    ),
+    "dan-x3d_xs": Network(
+        CHAPTER_3, "x3d_xs", ("pwtp",), published(SSV1, 43.1, 73.4, gmacs=0.8, mparams=3.34, frames=4)
+    ),
+    "dan-x3d_m": Network(
+        CHAPTER_3, "x3d_m", ("pwtp:t=3",), published(SSV1, 53.7, 82.1, gmacs=7.0, mparams=3.34, frames=16)
+    ),
     "nl-resnet50": attention(("nonlocal",), 74.41, 48.25, 49.38, 31.69),
     "rnl-resnet50": attention(("rnl",), 74.68, 49.24, 41.15, 35.48),
     "rnl1-resnet50": attention(("rnl:blocks=1",), 73.66),
@@ -55,6 +71,7 @@ HUANG: dict[str, Network] = {
     "busy-resnet50": Network(CHAPTER_5, "resnet50", ("mbpm", "tsm"), published(SSV1, 48.0, 76.8, gmacs=32.8)),
     "busy-mobilenet_v2": Network(CHAPTER_5, "mobilenet_v2", ("mbpm", "tsm"), published(SSV1, 39.8)),
     "busy-x3d_m": Network(CHAPTER_5, "x3d_m", ("mbpm",), published(SSV1, 46.9, frames=16)),
+    "rgb+busy-resnet50": Network(CHAPTER_5, rgb_and_busy, (), published(SSV1, 50.3)),
     "bqn-resnet50": bqn("resnet50", published(SSV1, 51.7, 80.5, gmacs=60.0, mparams=47.4)),
     "bqn-resnet101": bqn("resnet101", published(SSV1, 54.9, 81.7, gmacs=231.0, mparams=85.4, frames=16)),
     "bqn-x3d_m": bqn("x3d_m", published(SSV1, 50.6, 79.2, gmacs=9.7, mparams=6.6, frames=16)),

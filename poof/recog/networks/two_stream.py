@@ -1,0 +1,221 @@
+"""Two streams of the same backbone whose scores are averaged: RGB beside squeezed optical flow, or beside MBPM.
+
+Documents: Huang (2022), Section 3.2.3 (two-stream TeSNet) and Table 5.2 (RGB + MBPM).
+
+The documents train the streams one by one. Here they learn together, from the mean of their scores; a stream trained
+alone is the network of the same backbone and modules without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poof.errors import PoofError
+from poof.flow import FlowEstimator, create_flow
+from poof.recog.backbones import BACKBONES
+from poof.recog.model import HostedRecognizer, Insertion, Recognizer
+from poof.recog.modules.base import Picture
+from poof.recog.modules.kept import Kept
+from poof.recog.weights import load_weights
+
+LIMIT = 20.0
+"""Displacement in pixels per frame, at 224 pixels, that flow images show; what is faster looks like this."""
+
+
+def tesnet(
+    *,
+    name: str,
+    frames: int,
+    num_classes: int,
+    size: int,
+    dropout: float,
+    weights: str | Path | None,
+    backbone: str = "resnet50",
+    k: int = 10,
+    d: int = 3,
+    layers: str = "input",
+    flow: str = "dis",
+) -> Recognizer:
+    """Two-stream TeSNet: temporal squeeze pooling on RGB and on optical flow; `frames` are segments of K raw frames.
+
+    The document has Inception-ResNet-v2 with 299 pixels; here any backbone serves. Its flow is TV-L1 as JPEG, ours is
+    computed by this package while the clip is read through the network: DIS by default, from each frame to the next,
+    the last of a segment repeated.
+
+    Knobs
+    -----
+    backbone : resnet50
+    k, d, layers : 10, 3, input
+        See `poof.recog.modules.tsp.TemporalSqueeze`.
+    flow : dis
+        Estimator, see `poof.flow.available`.
+    """
+    squeeze = ("tsp", {"k": k, "d": d, "layers": layers})
+    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    streams = {key: _stream(backbone, [squeeze], config, weights) for key in ("rgb", "flow")}
+    images = FlowImages(create_flow(flow), k, size)
+    return TwoStream(streams, {"flow": images}, config, k)
+
+
+def rgb_and_busy(
+    *,
+    name: str,
+    frames: int,
+    num_classes: int,
+    size: int,
+    dropout: float,
+    weights: str | Path | None,
+    backbone: str = "resnet50",
+    scale: str = "peak",
+) -> Recognizer:
+    """RGB + MBPM: the middle frame of each triple in one stream, the band-pass of the triple in the other.
+
+    Knobs
+    -----
+    backbone : resnet50
+        2D backbones get TSM.
+    scale : peak
+        See `poof.recog.modules.mbpm.MotionBandPass`.
+    """
+    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    if backbone not in BACKBONES:
+        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+    with torch.device("meta"):
+        shift: list[tuple[str, dict[str, Any]]] = [("tsm", {})] if BACKBONES[backbone](2).dims == 2 else []
+    streams = {
+        "rgb": _stream(backbone, shift, config, weights),
+        "busy": _stream(backbone, [("mbpm", {"scale": scale}), *shift], config, weights),
+    }
+    return TwoStream(streams, {"rgb": middle_frames}, config, 3)
+
+
+def _stream(
+    backbone: str, modules: Sequence[tuple[str, Mapping[str, Any]]], config: dict[str, Any], weights: str | Path | None
+) -> HostedRecognizer:
+    from poof.recog.build import make_plan  # which knows the networks, and so this file
+
+    if backbone not in BACKBONES:
+        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+    factory = BACKBONES[backbone]
+    host = factory(config["num_classes"])
+    plan = make_plan(factory, backbone, modules, config["frames"], config["num_classes"], config["size"])
+    if weights is not None:
+        load_weights(host, weights)
+    return HostedRecognizer(host, plan, config)
+
+
+class TwoStream(Recognizer):
+    """The mean of two streams' scores, as its logarithm.
+
+    Parameters
+    ----------
+    streams
+        By name; the heat maps have the stages of the first, then those of the second.
+    prepare
+        What a stream sees of the clip (N, T, 3, H, W), where that is not the clip itself.
+    config
+        Arguments of `build_model`.
+    per_segment
+        Raw frames of a segment.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, HostedRecognizer],
+        prepare: Mapping[str, Callable[[Tensor], Tensor]],
+        config: dict[str, Any],
+        per_segment: int,
+    ) -> None:
+        super().__init__()
+        self.config, self.per_segment = config, per_segment
+        self.segments, self.size = config["frames"], config["size"]
+        first = next(iter(streams.values()))
+        self.mean, self.std = first.mean, first.std
+        self._names, self._prepare = tuple(streams), dict(prepare)
+        for name, stream in streams.items():
+            self.add_module(name, stream)
+        self.stages = tuple(f"{name}.{path}" for name, stream in streams.items() for path in stream.stages)
+        self.insertions = [_moved(line, name) for name, stream in streams.items() for line in stream.insertions]
+        self.left_out = [text for stream in streams.values() for text in stream.left_out]
+        self._seen: Kept[Tensor] = Kept()
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (N, T, 3, H, W), normalised, to log scores (N, classes)."""
+        self.check(clips)
+        scores = []
+        for name in self._names:
+            seen = self._prepare[name](clips) if name in self._prepare else clips
+            if isinstance(self._prepare.get(name), FlowImages):
+                self._seen.value = seen[0].detach()
+            scores.append(self.get_submodule(name)(seen).log_softmax(1))
+        return torch.logsumexp(torch.stack(scores), 0) - float(np.log(len(scores)))
+
+    def pictures(self) -> dict[str, list[Picture]]:
+        """Also the flow, one image a segment."""
+        rows = super().pictures()
+        if self._seen.value is not None:
+            rows = {
+                "flow": [Picture("dx, dy, speed as colours", self._seen.value[:: self.per_segment], "signed")],
+                **rows,
+            }
+        return rows
+
+
+class FlowImages:
+    """Clips to images of their optical flow: dx, dy and speed in place of red, green and blue, 0 where nothing moves.
+
+    Displacements of `LIMIT` pixels (at 224 pixels' width) and beyond become 2.5 and -2.5, about the range of
+    normalised pictures. Cost: the estimator's, on the CPU and outside the count of multiply-accumulates.
+
+    Parameters
+    ----------
+    estimator
+        Of `poof.flow`.
+    k
+        Frames of a segment, neighbours in time.
+    size
+        Width of the clips in pixels, by which the limit is scaled.
+    """
+
+    def __init__(self, estimator: FlowEstimator, k: int, size: int) -> None:
+        if k < 2:
+            raise PoofError(f"k={k}: there is no flow within segments of one frame")
+        self.estimator, self.k = estimator, k
+        self.limit = LIMIT * size / 224
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FlowImages:
+        return self  # estimators hold threads and caches, and nothing that is trained
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """Clips (N, S * K, 3, H, W) in any range to images of the same shape."""
+        if clips.is_meta:
+            return torch.empty_like(clips)
+        segments = clips.detach().float().unflatten(1, (-1, self.k))
+        low = segments.amin((1, 2, 3, 4, 5), keepdim=True)
+        spread = (segments.amax((1, 2, 3, 4, 5), keepdim=True) - low).clamp_min(1e-6)
+        pictures = ((segments - low) / spread * 255).round().byte().permute(0, 1, 2, 4, 5, 3).cpu().numpy()
+        flat = pictures.reshape(-1, self.k, *pictures.shape[3:])
+        flows = []
+        for segment in flat:
+            prepared = self.estimator.prepare(segment)
+            between = self.estimator.between(prepared[:-1], prepared[1:])
+            flows.append(np.concatenate([between, between[-1:]]))
+        flow = torch.from_numpy(np.stack(flows)).to(clips)
+        flow = torch.cat([flow, flow.norm(dim=2, keepdim=True)], 2) * (2.5 / self.limit)
+        return flow.clamp(-2.5, 2.5).view(clips.shape)
+
+
+def middle_frames(clips: Tensor) -> Tensor:
+    """The second frame of each triple."""
+    return clips[:, 1::3]
+
+
+def _moved(line: Insertion, stream: str) -> Insertion:
+    return replace(line, place=replace(line.place, path=".".join(filter(None, (stream, line.place.path)))))
