@@ -82,6 +82,23 @@ ROWS: dict[str, Row] = {
     "tdn": Row(("tdn:reduction=4",), ("tdn",), ceiling=0.5),
     "tdn (with its shift)": Row(("tdn:reduction=4,shift=true",), ("tdn:shift=true",)),
     "tam": Row(("tam",)),
+    "mbpm": Row(("mbpm",)),
+    "mbpm + tsm": Row(("mbpm", "tsm")),
+    "bqn": Row(backbone="bqn-resnet50:backbone=resnet18_quarter", costs="bqn-resnet50:backbone=resnet18", start=False),
+    "nonlocal": Row(("nonlocal",), ceiling=0.5),
+    "nonlocal + tsm": Row(("nonlocal", "tsm")),
+    "rnl + tsm": Row(("rnl", "tsm")),
+    "cpa + tsm": Row(("cpa", "tsm")),
+    "se + rnl + tsm": Row(("se:reduction=4", "rnl", "tsm"), ("se", "rnl", "tsm")),
+    "tsp": Row(("tsp:k=6,d=1",)),
+    "tsp + tsm": Row(("tsp:k=6,d=1", "tsm")),
+    "tesnet (two streams)": Row(
+        backbone="tesnet2-resnet50:backbone=resnet18_quarter,k=6,d=1",
+        costs="tesnet2-resnet50:backbone=resnet18,k=6,d=1",
+        start=False,
+    ),
+    "pwtp": Row(("pwtp:t=4",)),
+    "pwtp + tsm": Row(("pwtp:t=4", "tsm")),
 }
 
 
@@ -117,8 +134,8 @@ def main() -> None:
 def learn(row: Row, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Train and judge one row on both tasks."""
     training, test = motion_task(args)
-    view = View(size=args.size, flip="none", short=args.size)
     model = build(row, 8, args, start(row, args) if row.start else None)
+    view = View(model.segments, model.per_segment, args.size, flip="none", short=args.size)
     epochs = args.epochs + (0 if row.start else args.start_epochs)
     begin = time.process_time()
     history = train(model, training, run, motion_recipe(args, epochs), Settings())
@@ -190,7 +207,7 @@ def attention(model: Recognizer, test: ClipList) -> list[float]:
     """Weight of a frame on itself in every attention of the trained network, for eight test clips; 1 is saturated."""
     few = replace(test, records=test.records[:8])
     with model.watching():
-        evaluate(model, few, View(size=model.size, flip="none", short=model.size))
+        evaluate(model, few, View(model.segments, model.per_segment, model.size, flip="none", short=model.size))
         return [round(read["attention_self"], 3) for read in model.diagnostics().values() if "attention_self" in read]
 
 
