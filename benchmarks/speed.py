@@ -1,0 +1,540 @@
+#!/usr/bin/env python3
+"""How close `poof propagate` is to what the flow alone costs, in one run, as ratios.
+
+    python benchmarks/speed.py --quick                under ten minutes on two cores
+    python benchmarks/speed.py --json speed.json      all frames, and the straightforward loop's accuracy: an hour
+
+Times of different runs, and of different machines, mean nothing beside each other; every ratio is of times of one run.
+The clips, labels and weights are those of ../shared; the long clips of the memory part are one of them to and fro.
+
+- overhead: the whole command, start-up and writing included, over the bare calls of the estimator on the same crops.
+- gain: the straightforward loop (whole frame, one pair at a time, torchvision's RAFT twice) over the whole command.
+- memory: peak of the command on 300 and on 3000 frames.
+- stages: where the time goes, each stage run alone; RAFT's arithmetic over the measured rate of a matrix product.
+- exactness: both flows of a sequence over two plain calls of torchvision's network, and their largest difference.
+- engines: RAFT through OpenVINO, if it is installed, over eager PyTorch, and how far the flows differ.
+- GPU: pairs a second, if there is one, beside the floor that arithmetic and memory allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from propagation import WEIGHTS, anchor_labels, load_scorer
+
+from poof.flow.base import FlowEstimator
+from poof.flow.dis import DisFlow
+from poof.flow.field import FlowField, Region
+from poof.flow.registry import create_flow, create_flows
+from poof.labels import LabelSet, Points, load_labels, save_labels
+from poof.propagation import Settings, propagate
+from poof.propagation.rough import RoughFlow
+from poof.propagation.steps import forward_step
+from poof.video import open_video
+from poof.video.base import ArrayVideo
+from poof.video.writer import VideoWriter
+
+
+class Recorder(FlowEstimator):
+    """Stands in for an estimator: takes the images and pairs it would get, and answers with a fast flow."""
+
+    def __init__(self, estimator: FlowEstimator) -> None:
+        self.name, self.grey, self.estimator = estimator.name, estimator.grey, estimator
+        self.calls: list[tuple[str, Any]] = []
+        self._quick = DisFlow("ultrafast")
+
+    def prepare(self, images: np.ndarray) -> list[np.ndarray]:
+        """See `FlowEstimator.prepare`."""
+        self.calls.append(("prepare", images))
+        return self._quick.prepare(images)
+
+    def between(self, first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
+        """See `FlowEstimator.between`."""
+        return self._quick.between(first, second)
+
+    def both(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """See `FlowEstimator.both`."""
+        self.calls.append(("both", len(first)))
+        return self._quick.both(first, second)
+
+    def batch_size(self, height: int, width: int) -> int:
+        """See `FlowEstimator.batch_size`."""
+        return self.estimator.batch_size(height, width)
+
+    def describe(self) -> dict[str, Any]:
+        """See `FlowEstimator.describe`."""
+        return self.estimator.describe()
+
+    def replay(self) -> None:
+        """The same calls to the estimator itself."""
+        prepared: list[Any] = []
+        for kind, what in self.calls:
+            if kind == "prepare":
+                prepared = prepared[-1:] + self.estimator.prepare(what)
+            else:
+                part = prepared[-(what + 1) :]
+                self.estimator.both(part[:-1], part[1:])
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that were asked for."""
+        return sum(what for kind, what in self.calls if kind == "both")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of the first image."""
+        return self.calls[0][1].shape[1:3]
+
+
+class Bench:
+    """Runs and collects."""
+
+    def __init__(self, quick: bool, folder: Path) -> None:
+        self.quick, self.folder = quick, folder
+        self.scorer = load_scorer()
+        self.clips = self.scorer.registered()
+        self.results: dict[str, Any] = {}
+
+    def clip(self, name: str, frames: int) -> tuple[Path, Path, LabelSet]:
+        """The first frames of a clip and its anchors in them, as files."""
+        clip = self.clips[name]
+        labels = anchor_labels(self.scorer, self.scorer.split(clip))
+        if frames >= clip.frames:
+            video = Path(clip.video)
+        else:
+            video = self.folder / f"{name}-{frames}.mp4"
+            labels = labels.replace(instances={k: p for k, p in labels.instances.items() if k[0] < frames})
+            if not video.is_file():
+                with VideoWriter(video, 25, (clip.width, clip.height)) as writer:
+                    for _, image in open_video(clip.video).frames(0, frames):
+                        writer.write(image)
+        path = self.folder / f"{name}-{frames}.json"
+        save_labels(labels, path, force=True)
+        return video, path, labels
+
+    def long(self, name: str, count: int) -> tuple[Path, Path, LabelSet]:
+        """A clip played to and fro until it has `count` frames, with a label every 21 frames."""
+        clip = self.clips[name]
+        labels = anchor_labels(self.scorer, self.scorer.split(clip))
+        given = sorted(labels.frames)
+        images = [image for _, image in open_video(clip.video).frames()]
+        there = [*range(len(images)), *range(len(images) - 2, 0, -1)]
+        video, path = self.folder / f"{name}-{count}.mp4", self.folder / f"{name}-{count}.json"
+        with VideoWriter(video, 25, (clip.width, clip.height)) as writer:
+            for frame in range(count):
+                writer.write(images[there[frame % len(there)]])
+        long = labels.replace(instances={})
+        for frame in range(10, count, 21):
+            # Which label stands where does not matter for time and memory: the nearest one.
+            near = min(given, key=lambda a: abs(a - there[frame % len(there)]))
+            long.add(frame, 0, Points.human(frame, labels.instances[near, 0].xy))
+        save_labels(long, path, force=True)
+        return video, path, long
+
+    def command(self, video: Path, labels: Path, flow: str) -> tuple[float, float, Path]:
+        """Seconds and peak MiB of `poof propagate` on a clip, and its result."""
+        out = self.folder / "out.json"
+        line = [sys.executable, "-m", "poof", "propagate", str(video), "--labels", str(labels), "--flow", flow]
+        line += ["--no-cache", "--force", "--quiet", "-o", str(out)] + (
+            ["--weights", str(WEIGHTS)] if "raft" in flow else []
+        )
+        begin = time.perf_counter()
+        process = subprocess.Popen(line)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"failed: {' '.join(line)}")
+        return time.perf_counter() - begin, usage.ru_maxrss / 1024, out
+
+    # ------------------------------------------------------------------------------------------------ the parts
+
+    def overhead(self) -> None:
+        """The whole command over the bare calls."""
+        few = 53 if self.quick else 10**6
+        cases = [("cam01", 10**6, "dis"), ("bear", 10**6, "dis"), ("cam01", 400, "dis")]
+        cases += [("cam01", few, "raft-small"), ("bear", few, "raft-small")]
+        for name, count, flow in cases:
+            repeats = 3 if flow == "dis" else 1
+            frames = self.clips[name].frames
+            video, path, labels = (
+                self.long(name, count) if frames < count < 10**6 else self.clip(name, min(frames, count))
+            )
+            recorders = [Recorder(e) for e in create_flows(flow, WEIGHTS if "raft" in flow else None)]
+            propagate(open_video(video), labels, recorders, Settings())
+            for recorder in recorders:
+                recorder.estimator.both(*[recorder.estimator.prepare(recorder.calls[0][1][:1])] * 2)  # loads, warms up
+            times = [(clock(partial(replay, recorders)), self.command(video, path, flow)[0]) for _ in range(repeats)]
+            bare, whole = min(t for t, _ in times), min(t for _, t in times)
+            self.results.setdefault("overhead", []).append(
+                {
+                    "clip": name,
+                    "flow": flow,
+                    "crop": f"{recorders[0].shape[1]}x{recorders[0].shape[0]}",
+                    "pairs": recorders[0].pairs,
+                    "bare s": bare,
+                    "command s": whole,
+                    "ratio": whole / bare,
+                }
+            )
+            self.show("overhead", last=True)
+
+    def gain(self) -> None:
+        """The straightforward loop over the whole command, RAFT-small, with what both are worth."""
+        for name in ("cam01", "bear"):
+            clip = self.clips[name]
+            split = self.scorer.split(clip)
+            first, second = split.anchors[:2]
+            video, path, labels = self.clip(name, second + 11)
+            seconds, _, out = self.command(video, path, "raft-small")
+            images = [image for _, image in open_video(video).frames()]
+            sample = range(first, first + 2) if self.quick else range(first, second)
+            loop = Straightforward()
+            loop.flows(images[0][:128, :128], images[1][:128, :128])
+            begin = time.perf_counter()
+            flows = {t: loop.flows(images[t], images[t + 1]) for t in sample}
+            each = (time.perf_counter() - begin) / len(flows)
+            pairs = len(images) - 1 - max(0, first - 10)
+            row = {
+                "clip": name,
+                "frame": f"{clip.width}x{clip.height}",
+                "loop s/pair": each,
+                "command s/pair": seconds / pairs,
+            }
+            row["gain"] = row["loop s/pair"] / row["command s/pair"]
+            if not self.quick:
+                chains = propagate(
+                    open_video(video), labels, create_flow("raft-small", WEIGHTS), Settings(method="chain")
+                )
+                row["loop, mean px"] = self.error(split, self.chained(flows, labels, first, second), first, second)
+                row["chain in crops, mean px"] = self.error(split, chains, first, second)
+                row["command, mean px"] = self.error(split, load_labels(out), first, second)
+            self.results.setdefault("gain", []).append(row)
+            self.show("gain", last=True)
+
+    def chained(self, flows: dict[int, Any], labels: LabelSet, first: int, second: int) -> LabelSet:
+        """What the loop makes of its flows: a chain from the nearer label."""
+        result = labels.replace(instances=dict(labels.instances))
+        for anchor, way in ((first, 1), (second, -1)):
+            points = labels.instances[anchor, 0].xy.astype(np.float64)
+            for steps in range(1, (second - first) // 2 + 1):
+                frame = anchor + way * steps
+                forward, backward = flows[frame - 1 if way > 0 else frame]
+                points = forward_step(points, forward if way > 0 else backward)
+                result.instances[frame, 0] = Points.human(frame, points)
+        return result
+
+    def error(self, split: Any, result: LabelSet, first: int, second: int) -> float:
+        """Mean error of the hidden labels between two anchors, pixels."""
+        errors = []
+        for row in split.hidden.itertuples():
+            if first < row.frame < second:
+                points = result.instances[row.frame, 0]
+                errors.append(
+                    float(np.hypot(*(points.xy[result.skeleton.keypoints.index(row.keypoint)] - [row.x, row.y])))
+                )
+        return float(np.nanmean(errors))
+
+    def memory(self) -> None:
+        """Peak of 300 and of 3000 frames."""
+        clip = self.clips["bear"]
+        row: dict[str, Any] = {"flow": "dis", "frame": f"{clip.width}x{clip.height}"}
+        for count in (300, 3000):
+            video, path, _ = self.long("bear", count)
+            row[f"{count} frames, s"], row[f"{count} frames, MiB"], _ = self.command(video, path, "dis")
+        row["ratio"] = row["3000 frames, MiB"] / row["300 frames, MiB"]
+        self.results["memory"] = [row]
+        self.show("memory")
+
+    def stages(self) -> None:
+        """Each stage alone, CPU milliseconds a pair, on cam01."""
+        video, _, labels = self.clip("cam01", 53)
+        footage = open_video(video)
+        images = [image for _, image in footage.frames()]
+        rough = RoughFlow(footage.size)
+        small = [rough.shrink(image) for image in images]
+        still = ArrayVideo([np.full((8, 8, 3), n, np.uint8) for n in range(len(images))])
+        given = labels.replace(instances={}, image_size=(8, 8))
+        for key, points in labels.instances.items():
+            given.instances[key] = Points.human(key[0], points.xy * 0 + 4)
+        for flow in ("dis", "raft-small"):
+            recorders = [Recorder(e) for e in create_flows(flow, WEIGHTS if "raft" in flow else None)]
+            propagate(footage, labels, recorders, Settings())
+            height, width = recorders[0].shape
+            region = Region(90, 400, 900, 1200, (width, height))
+            stage: dict[str, Callable[[], Any]] = {
+                "decoding": lambda: list(map(id, footage.frames())),
+                "shrinking": lambda: [rough.shrink(image) for image in images],
+                "rough flow, cuts": lambda: rough.segment(small),
+                "cutting out": partial(cut_all, images, region, recorders[0].grey),
+                "flow": partial(replay, recorders),
+                "chains, merging": lambda: propagate(still, given, Nothing(), Settings(crop=False)),
+            }
+            pairs = len(images) - 1
+            cost = {name: 1000 * cpu(work) / pairs for name, work in stage.items()}
+            row: dict[str, Any] = {"flow": flow} | {f"{name}, ms": value for name, value in cost.items()}
+            row["flow's share"] = cost["flow"] / sum(cost.values())
+            if flow != "dis":
+                row |= self.rate(recorders[0].estimator, recorders[0].calls[0][1][:1], cost["flow"])
+            self.results.setdefault("stages", []).append(row)
+        self.show("stages")
+
+    def rate(self, estimator: FlowEstimator, image: np.ndarray, milliseconds: float) -> dict[str, Any]:
+        """Arithmetic of a pair's two flows over what a matrix product reaches on this machine."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            prepared = estimator.prepare(image)
+            alone = counter.get_total_flops()
+            estimator.both(prepared, prepared)
+        pair = counter.get_total_flops()
+        a = torch.randn(1536, 1536)
+        a @ a
+        product = min(cpu(lambda: a @ a) for _ in range(5))
+        peak = 2 * 1536**3 / product
+        assert pair > alone
+        reached = pair / (milliseconds / 1000)
+        return {"GFLOP a pair": pair / 1e9, "of the matrix rate": reached / peak}
+
+    def exactness(self) -> None:
+        """Both flows of a sequence against two plain calls."""
+        video, _, _ = self.clip("bear", 53)
+        images = [image for _, image in open_video(video).frames(0, 6)]
+        shown = [Region.whole((i.shape[1], i.shape[0]), 480).cut(i) for i in images]
+        estimator, loop = create_flow("raft-small", WEIGHTS), Straightforward()
+        warm = estimator.prepare(np.stack(shown[:1]))
+        estimator.both(warm, warm)
+        loop.flows(shown[0], shown[1])
+
+        def ours() -> list[tuple[np.ndarray, np.ndarray]]:
+            last, found = estimator.prepare(shown[0][None]), []
+            for image in shown[1:]:
+                here = estimator.prepare(image[None])
+                there, back = estimator.both(last, here)
+                found.append((there[0], back[0]))
+                last = here
+            return found
+
+        mine = ours()
+        plain = [loop.flows(a, b) for a, b in zip(shown, shown[1:])]
+        apart = max(float(np.abs(m - p.data).max()) for pair, other in zip(mine, plain) for m, p in zip(pair, other))
+        times = [(cpu(ours), cpu(lambda: [loop.flows(a, b) for a, b in zip(shown, shown[1:])])) for _ in range(3)]
+        ratio = min(a for a, _ in times) / min(b for _, b in times)
+        self.results["exactness"] = [
+            {"network": "raft-small", "both / two calls": ratio, "largest difference, px": apart}
+        ]
+        self.show("exactness")
+
+    def engines(self) -> None:
+        """OpenVINO against eager PyTorch, real weights."""
+        if importlib.util.find_spec("openvino") is None:
+            print("\n## engines\n\nopenvino is not installed: pip install 'poof[openvino]'")
+            return
+        video, _, _ = self.clip("bear", 53)
+        images = np.stack([Region.whole((854, 480), 480).cut(i) for _, i in open_video(video).frames(0, 2)])
+        eager = create_flow("raft-small", WEIGHTS)
+        for precision in ("fp32", "bf16"):
+            other = create_flow("raft-small-openvino", WEIGHTS, precision=precision)
+            flows = [np.stack(e.both(*[[p] for p in e.prepare(images)])) for e in (eager, other)]
+            times = [
+                [cpu(lambda e=e: e.both(*[[p] for p in e.prepare(images)])) for _ in range(4)] for e in (eager, other)
+            ]
+            apart = np.hypot(*np.moveaxis(flows[0] - flows[1], 2, 0))
+            row = {"engine": f"openvino, {precision}", "time / eager": min(times[1]) / min(times[0])}
+            row |= {"mean difference, px": float(apart.mean()), "99th percentile, px": float(np.percentile(apart, 99))}
+            self.results.setdefault("engines", []).append(row)
+        self.show("engines")
+
+    def startup(self) -> None:
+        """`poof --help`."""
+        line = [sys.executable, "-m", "poof", "--help"]
+        seconds = min(clock(lambda: subprocess.run(line, capture_output=True, check=True)) for _ in range(5))
+        self.results["startup"] = [{"poof --help, s": seconds}]
+        self.show("startup")
+
+    def gpu(self) -> None:
+        """Pairs a second on a GPU beside the floor."""
+        import torch
+
+        if not torch.cuda.is_available():
+            print("\n## gpu\n\nthere is no CUDA device")
+            return
+        for height, width in ((256, 192), (512, 384), (720, 1280)):
+            for precision in ("fp32", "bf16"):
+                estimator = create_flow("raft-small", WEIGHTS, "cuda", precision=precision)
+                batch = estimator.batch_size(height, width)
+                images = np.random.default_rng(0).integers(0, 255, (batch + 1, height, width, 3), np.uint8)
+                self.results.setdefault("gpu", []).append(self.on_gpu(estimator, images, precision))
+        self.show("gpu")
+
+    def on_gpu(self, estimator: FlowEstimator, images: np.ndarray, precision: str) -> dict[str, Any]:
+        """One size and precision: pairs a second and the share of what arithmetic and bandwidth allow."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        def work() -> None:
+            prepared = estimator.prepare(images)
+            estimator.both(prepared[:-1], prepared[1:])
+
+        with FlopCounterMode(display=False) as counter:
+            work()
+        seconds = min(clock(work) for _ in range(5))
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        a = torch.randn(8192, 8192, device="cuda", dtype=kind)
+        big = torch.empty(2**28, device="cuda")
+
+        def timed(run: Callable[[], Any]) -> float:
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            run()
+            torch.cuda.synchronize()
+            return time.perf_counter() - begin
+
+        rate = 2 * 8192**3 / min(timed(lambda: a @ a) for _ in range(5))
+        band = 2 * big.nbytes / min(timed(lambda: big.clone()) for _ in range(5))
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        moved = torch.cuda.max_memory_allocated()
+        pairs = len(images) - 1
+        floor = counter.get_total_flops() / rate + moved / band
+        return {
+            "size": f"{images.shape[2]}x{images.shape[1]}",
+            "precision": precision,
+            "batch": pairs,
+            "pairs/s": pairs / seconds,
+            "floor pairs/s": pairs / floor,
+            "share": floor / seconds,
+        }
+
+    def show(self, part: str, last: bool = False) -> None:
+        """Print a part as Markdown."""
+        rows = self.results[part][-1:] if last else self.results[part]
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        if not last or len(self.results[part]) == 1:
+            print(f"\n## {part}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        for row in rows:
+            print(f"| {' | '.join(shown(row.get(column, '')) for column in columns)} |", flush=True)
+
+
+class Straightforward:
+    """What one writes first: torchvision's network on whole frames, one pair and one direction at a time."""
+
+    def __init__(self) -> None:
+        import torch
+
+        from poof.flow.raft_weights import new_network, read_weights
+
+        self.network = new_network("raft-small").eval()
+        self.network.load_state_dict(read_weights(WEIGHTS, "raft-small").state)
+        self._torch = torch
+
+    def flows(self, first: np.ndarray, second: np.ndarray) -> tuple[FlowField, FlowField]:
+        """Both flows of a pair of images (H, W, 3)."""
+        height, width = first.shape[:2]
+        region = Region.whole((width, height))
+        pad = (-height % 8, -width % 8)
+        a, b = (
+            self._torch.from_numpy(
+                np.pad(i, ((pad[0] // 2, pad[0] - pad[0] // 2), (pad[1] // 2, pad[1] - pad[1] // 2), (0, 0)), "edge")
+            )
+            .permute(2, 0, 1)[None]
+            .float()
+            / 127.5
+            - 1
+            for i in (first, second)
+        )
+        top, left = pad[0] // 2, pad[1] // 2
+        with self._torch.inference_mode():
+            fields = [self.network(*pair, num_flow_updates=12)[-1][0].numpy() for pair in ((a, b), (b, a))]
+        there, back = (f[:, top : top + height, left : left + width] for f in fields)
+        return FlowField(there, region), FlowField(back, region)
+
+
+class Nothing(FlowEstimator):
+    """No motion, at no cost."""
+
+    name = "nothing"
+
+    def prepare(self, images: np.ndarray) -> list[np.ndarray]:
+        """See `FlowEstimator.prepare`."""
+        return list(images)
+
+    def between(self, first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
+        """See `FlowEstimator.between`."""
+        return np.zeros((len(first), 2, *first[0].shape[:2]), np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """See `FlowEstimator.describe`."""
+        return {"name": self.name}
+
+
+def replay(recorders: Sequence[Recorder]) -> None:
+    """The calls of all of them."""
+    for recorder in recorders:
+        recorder.replay()
+
+
+def cut_all(images: Sequence[np.ndarray], region: Region, grey: bool) -> None:
+    """A region of every image."""
+    for image in images:
+        region.cut(image, grey)
+
+
+def clock(work: Callable[[], Any]) -> float:
+    """Seconds of wall time."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def cpu(work: Callable[[], Any]) -> float:
+    """Seconds of processor time of all threads: other programs hardly show in it."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def shown(value: Any) -> str:
+    """A cell."""
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and abs(value) < 1000
+        else f"{value:.0f}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+PARTS = ("startup", "exactness", "overhead", "gain", "memory", "stages", "engines", "gpu")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer frames, no accuracy of the straightforward loop")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--json", type=Path, help="also write every number")
+    options = parser.parse_args()
+    if not WEIGHTS.is_file():
+        sys.exit(f"{WEIGHTS} is not here: the benchmark needs the shared clips and weights")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options.quick, Path(folder))
+        for part in options.parts.split(","):
+            getattr(bench, part)()
+            if options.json:
+                options.json.write_text(json.dumps(bench.results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
