@@ -293,19 +293,20 @@ class Study:
             self.cell(f"target {init} none 0", "test", init, None, recipe)
             rendered(init, size.base, None)
             rendered(init, size.base, middle)
-        for count in sorted(size.curve, reverse=True):
-            rendered("pretrained", count, None)
-        for radius in size.radii:
+        rendered("pretrained", max(size.curve), None)
+        for radius in reversed(size.radii):
             rendered("pretrained", size.base, radius)
-        for count in size.curve:
-            rendered("pretrained", count, middle)
         for init in ("random", "pretrained"):
             self.cell(f"camera {init} none 0", "cam02", init, None, recipe)
             filmed(init, size.camera_labels, None)
             filmed(init, size.camera_labels, middle)
+        # From the middle outwards, so that a study that is cut short has the curve where it bends.
+        for count in sorted(size.curve, key=lambda n: abs(n - 2 * size.base)):
+            rendered("pretrained", count, None)
+            rendered("pretrained", count, middle)
         for radius in size.radii:
             rendered("random", size.base, radius)
-        for count in sorted(size.curve, reverse=True):
+        for count in sorted(size.curve, key=lambda n: abs(n - 2 * size.base)):
             rendered("random", count, None)
             rendered("random", count, middle)
 

@@ -64,7 +64,8 @@ def split(pairs: Sequence[Pair], share: float = VALIDATION_SHARE) -> Split:
         return Split(list(pairs), [], "nothing held out: a single labelled frame")
     held = held_out_anchors(anchors, share)
     train, validation = split_anchors(pair.labels, held)
-    how = f"{len(held)} of {len(anchors)} labelled frames held out ({held[0]} to {held[-1]})"
+    which = f"frame {held[0]}" if len(held) == 1 else f"frames {held[0]} to {held[-1]}"
+    how = f"{len(held)} of {len(anchors)} labelled frames held out ({which})"
     return Split([pair._replace(labels=train)], [pair._replace(labels=validation)], how)
 
 

@@ -260,7 +260,9 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=recipe.learning_rate)
+    # One pass over the parameters in place of one for every operation: half the time, a tenth of a small step.
+    fused = all(p.device.type in ("cpu", "cuda") for p in weights)
+    return kind(groups, lr=recipe.learning_rate, fused=fused)
 
 
 def _copy(network: Any) -> Any:

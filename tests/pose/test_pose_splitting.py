@@ -100,7 +100,7 @@ def test_a_single_video_gives_its_last_anchors() -> None:
     result = split([Pair(video("v"), with_anchors(*range(0, 100, 10)))])
     assert result.train[0].labels.frames == [0, 10, 20, 30, 40, 50, 60, 70]
     assert result.validation[0].labels.frames == [80, 90]
-    assert result.how == "2 of 10 labelled frames held out (80 to 90)"
+    assert result.how == "2 of 10 labelled frames held out (frames 80 to 90)"
     assert split([Pair(video("v"), with_anchors(3, 9))]).validation[0].labels.frames == [9]
 
 

@@ -122,7 +122,7 @@ def test_control_c_stops_between_steps_and_loses_nothing(tmp_path: Path, card: P
 
 def test_what_a_run_leaves(tmp_path: Path, card: Pair, quick: Recipe) -> None:
     run = train_pose([card], tmp_path / "deep/run", recipe=quick, **SMALL)
-    assert run.split == "2 of 8 labelled frames held out (6 to 7)"
+    assert run.split == "2 of 8 labelled frames held out (frames 6 to 7)"
     assert (run.train_examples, run.val_examples, run.batch) == (6, 2, 2)
     assert sorted(p.name for p in (tmp_path / "deep/run").iterdir()) == ["best.pt", "curves.csv", "last.pt"]
     assert run.fresh == list(card.labels.skeleton.keypoints)
@@ -246,7 +246,7 @@ def test_pseudo_labels_of_a_held_out_frame_are_not_among_the_examples(
         points.confidence[:] = 0.5
     run = train_pose([card], tmp_path, recipe=replace(quick, least_steps=1), **SMALL)
     # Anchors 0, 3, 6; the last judges, and takes 4, 5 and 7 with it.
-    assert run.split == "1 of 3 labelled frames held out (6 to 6)"
+    assert run.split == "1 of 3 labelled frames held out (frame 6)"
     assert (run.train_examples, run.val_examples) == (4, 1)
 
 
