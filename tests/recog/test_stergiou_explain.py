@@ -95,7 +95,7 @@ def test_weights_are_the_classifiers_and_equal_the_gradients(name: str) -> None:
 
 
 def test_stages_with_class_regularisation_have_weights_of_their_own() -> None:
-    model = network(modules=("classreg",))
+    model = network(modules=("m2a:attention=tam", "classreg"))
     found = evidence(model, clip(), 1, stage=2)
     assert found.source == "class regularisation"
     assert (found.weights >= 0).all()
@@ -246,6 +246,8 @@ def test_options_that_make_no_sense() -> None:
     ):
         with pytest.raises(PoofError, match=reason):
             class_feature_pyramid(model, clip(), **arguments)  # type: ignore[arg-type]
+    with pytest.raises(PoofError, match="more than 100000 branches at level 1"):
+        class_feature_pyramid(model, clip(), theta=0, depth=3, mode="features")
     model.blocks = ()
     with pytest.raises(PoofError, match="has no map of its blocks"):
         class_feature_pyramid(model, clip())
@@ -275,7 +277,7 @@ def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
     done = explain(model, video, tmp_path / "out", ["kind 1"], Way("pyramids", depth=2))
     expected = ["pyramid.png", "pyramid-graph.png", "pyramid-graph.json", *(f"pyramid-{k}.mp4" for k in range(3))]
     assert [path.name for path in done.files] == [f"walk-{name}" for name in expected]
-    assert [heat.method.split(":")[0] for heat in done.heats] == ["level 0", "level 1", "level 2"]
+    assert [heat.method.split(":")[0] for heat in done.heats] == ["0", "1", "2"]
     graph = json.loads(done.files[2].read_text())
     assert graph["class"] == "kind 1"
     assert len(graph["levels"]) == 3

@@ -13,7 +13,7 @@ from poof import recog
 from poof.errors import PoofError
 from poof.recog.modules.base import Shape
 from poof.recog.modules.selection import FrameSelection, select_frames, take_frames, triplet_scores
-from poof.recog.modules.softpool import POOLINGS, pool_space, soft_pool, stochastic_pool, windows
+from poof.recog.modules.softpool import POOLINGS, pool_cells, pool_space, pool_volume, windows
 
 LOGS = torch.tensor([[math.log(1), math.log(2)], [math.log(3), math.log(4)]], dtype=torch.float64)
 ANGLES = torch.tensor([0, 10, 30, 35, 80, 87, 90, 150], dtype=torch.float64).deg2rad()
@@ -39,7 +39,7 @@ def test_windows_hold_their_own_cells() -> None:
 def test_soft_pool_of_four_logarithms() -> None:
     x = LOGS.clone().requires_grad_(True)
     assert windows(x, 2).softmax(-1).flatten().tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
-    y = soft_pool(x)
+    y = pool_space(x)
     y.backward()
     assert float(y.detach()) == pytest.approx(1.0227308671603783, abs=1e-12)
     expected = [-0.0022730868, 0.1340832626, 0.3227644263, 0.5454253976]
@@ -53,35 +53,35 @@ def test_soft_pool_of_four_logarithms() -> None:
 @settings(max_examples=40, deadline=None)
 def test_soft_pool_lies_between_mean_and_maximum_and_moves_along(seed: int, scale: float, shift: float) -> None:
     x = cells(seed, scale)
-    y = soft_pool(x)
+    y = pool_space(x)
     assert (y >= pool_space(x, "average") - 1e-9).all()
     assert (y <= pool_space(x, "max") + 1e-9).all()
-    assert torch.allclose(soft_pool(x + shift), y + shift)
-    assert torch.allclose(soft_pool(x.flip(-1).transpose(-1, -2)), y)
+    assert torch.allclose(pool_space(x + shift), y + shift)
+    assert torch.allclose(pool_space(x.flip(-1).transpose(-1, -2)), y)
 
 
 def test_soft_pool_goes_from_mean_to_maximum_and_never_overflows() -> None:
     x = cells(0)
-    assert torch.allclose(soft_pool(1e-6 * x) * 1e6, pool_space(x, "average"), atol=1e-5)
-    assert torch.allclose(soft_pool(1e4 * x) / 1e4, pool_space(x, "max"))
-    assert torch.equal(soft_pool(torch.full((1, 2, 2), 7.5)), torch.full((1, 1, 1), 7.5))
-    assert soft_pool(torch.full((1, 2, 2), 60000.0, dtype=torch.float16)).item() == 60000
-    assert not torch.allclose(soft_pool(2 * x), 2 * soft_pool(x))  # not homogeneous
+    assert torch.allclose(pool_space(1e-6 * x) * 1e6, pool_space(x, "average"), atol=1e-5)
+    assert torch.allclose(pool_space(1e4 * x) / 1e4, pool_space(x, "max"))
+    assert torch.equal(pool_space(torch.full((1, 2, 2), 7.5)), torch.full((1, 1, 1), 7.5))
+    assert pool_space(torch.full((1, 2, 2), 60000.0, dtype=torch.float16)).item() == 60000
+    assert not torch.allclose(pool_space(2 * x), 2 * pool_space(x))  # not homogeneous
 
 
 def test_soft_pool_is_per_channel_and_keeps_negatives() -> None:
     x = cells(1)
-    y = soft_pool(x)
+    y = pool_space(x)
     for n in range(2):
         for c in range(3):
-            assert torch.equal(y[n, c], soft_pool(x[n, c]))
-    assert float(soft_pool(-5 - LOGS)) < -5
+            assert torch.equal(y[n, c], pool_space(x[n, c]))
+    assert float(pool_space(-5 - LOGS)) < -5
 
 
 def test_gradient_of_soft_pool_is_its_derivative() -> None:
     x = torch.randn(2, 2, 4, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(soft_pool, (x,))
-    y = soft_pool(x)
+    assert torch.autograd.gradcheck(pool_space, (x,))
+    y = pool_space(x)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     a = windows(x.detach(), 2)
     expected = a.softmax(-1) * (1 + a - y.detach()[..., None])
@@ -91,12 +91,12 @@ def test_gradient_of_soft_pool_is_its_derivative() -> None:
 def test_stochastic_pool_draws_by_size() -> None:
     x = torch.tensor([[1.0, 3.0], [-5.0, 0.0]]).expand(4000, 2, 2)
     torch.manual_seed(0)
-    drawn = stochastic_pool(x, training=True)
+    drawn = pool_space(x, "stochastic", training=True)
     assert set(drawn.flatten().tolist()) == {1.0, 3.0}
     assert float((drawn == 3).float().mean()) == pytest.approx(0.75, abs=0.03)
-    assert float(stochastic_pool(x[0])) == pytest.approx(0.25 * 1 + 0.75 * 3)
-    assert float(stochastic_pool(-torch.ones(2, 2))) == -1
-    assert stochastic_pool(-torch.ones(2, 2), training=True).item() == -1
+    assert float(pool_space(x[0], "stochastic")) == pytest.approx(0.25 * 1 + 0.75 * 3)
+    assert float(pool_space(-torch.ones(2, 2), "stochastic")) == -1
+    assert pool_space(-torch.ones(2, 2), "stochastic", training=True).item() == -1
 
 
 @pytest.mark.parametrize("kind", POOLINGS)
@@ -104,6 +104,18 @@ def test_every_pooling_halves_and_refuses_what_is_too_small(kind: str) -> None:
     assert pool_space(torch.randn(2, 3, 4, 5, 7), kind).shape == (2, 3, 4, 2, 3)
     with pytest.raises(PoofError, match="1x4 cells are fewer than a pooling window of 2x2"):
         pool_space(torch.randn(2, 1, 4), kind)
+
+
+def test_symmetric_pooling_takes_eight_cells() -> None:
+    x = torch.arange(2 * 5 * 4 * 3.0).view(2, 5, 4, 3)
+    assert pool_volume(x, "max").shape == (2, 2, 2, 1)
+    assert pool_volume(x, "max")[0].flatten().tolist() == [12 + 4, 12 + 10, 36 + 4, 36 + 10]
+    assert torch.allclose(pool_volume(x, "average"), torch.nn.functional.avg_pool3d(x[None], 2)[0])
+    eight = torch.tensor([1.0, 2, 3, 4, 5, 6, 7, 8]).log()
+    assert float(pool_volume(eight.view(1, 2, 2, 2))) == pytest.approx(float(pool_cells(eight, "soft")))
+    one = torch.tensor([[[[2.0, 4.0]]]])
+    assert float(pool_volume(one, "average")) == 3
+    assert float(pool_volume(one, "soft")) == pytest.approx(float(pool_cells(torch.tensor([2.0, 4.0]), "soft")))
 
 
 # ------------------------------------------------------------------------------------------------------ selection

@@ -10,6 +10,15 @@ import typer
 from poof.cli import common
 from poof.cli.recog import options
 
+READ_OUTS = {
+    "attention_entropy": "0 attends to one frame, 1 to all alike",
+    "attention_self": "weight of a frame on itself",
+    "scale": "mean factor on the features",
+    "gate_open": "share of open gates",
+    "kept_0": "the frames that were kept, counted from 0",
+}
+"""What the modules' numbers mean."""
+
 
 def explain(
     run: options.Run,
@@ -64,7 +73,8 @@ def explain(
         one = look(model, source, output, classes or (), way, sampling.value, video, common.track(quiet))
         found.append(one)
         for heat in one.heats:
-            rows.append({"video": source.name, "class": names[heat.label], "probability": heat.probability})
+            row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}
+            rows.append(row | {"map": f"{heat.method} {heat.layer.removeprefix('backbone.')}"})
     diagnostics = mean_diagnostics([one.diagnostics for one in found])
     if json is not None:
         common.write_json(json, {"answers": rows, "diagnostics": diagnostics})
@@ -73,9 +83,11 @@ def explain(
     options.show(rows, formats={"probability": "{:.3f}"})
     options.show(
         diagnostics,
-        "read-outs (entropy: 0 attends to one frame, 1 to all alike; self: weight of a frame on itself; scale: mean "
-        "factor on the features; gate_open: share of open gates)",
+        "read-outs",
         dict.fromkeys(("attention_entropy", "attention_self", "scale", "gate_open"), "{:.3f}"),
     )
+    for name, meaning in READ_OUTS.items():
+        if any(name in row for row in diagnostics):
+            typer.echo(f"{name}: {meaning}")
     for one in found:
         typer.echo("wrote " + ", ".join(map(str, one.files)))

@@ -41,9 +41,12 @@ def draw(pyramid: Pyramid, names: Sequence[str], path: Path, title: str) -> None
     at: dict[int, tuple[float, float]] = {}
     for level in range(levels):
         here = [number for number, node in enumerate(pyramid.nodes) if node.level == level]
-        best = sorted(here, key=lambda number: -pyramid.nodes[number].score)[:SHOWN]
-        for row, number in enumerate(sorted(best, key=lambda n: (-pyramid.nodes[n].score, pyramid.nodes[n].channel))):
-            at[number] = (level + 1.0, (row + 0.5) / max(len(best), 1))
+        shown = [n for n in here if level == 0 or any(parent in at for parent, _ in pyramid.nodes[n].parents)]
+        best = sorted(shown, key=lambda n: (-pyramid.nodes[n].score, pyramid.nodes[n].channel))[:SHOWN]
+        if level and all(len(pyramid.nodes[number].parents) == 1 for number in here):  # a tree: beside their parents
+            best.sort(key=lambda number: -at[pyramid.nodes[number].parents[0][0]][1])
+        for row, number in enumerate(best):
+            at[number] = (level + 1.0, 1 - (row + 0.5) / max(len(best), 1))
         chosen, width = len(pyramid.channels(level)), pyramid.widths[level]
         more = f"\n(best {len(best)} shown)" if len(here) > len(best) else ""
         axes.text(
@@ -58,12 +61,16 @@ def draw(pyramid: Pyramid, names: Sequence[str], path: Path, title: str) -> None
                 [left, x], [up, y], color="0.45", linewidth=0.3 + 1.3 * score**2, alpha=0.55, zorder=1,
                 linestyle=":" if far and node.level else "-",
             )  # fmt: skip
-        axes.scatter([x], [y], s=330, color=colours(0.15 + 0.65 * node.score), edgecolor="0.3", linewidth=0.8, zorder=2)
+        axes.scatter([x], [y], s=330, color=colours(0.05 + 0.55 * node.score), edgecolor="0.3", linewidth=0.8, zorder=2)
         axes.text(x, y, str(node.channel), ha="center", va="center", fontsize=7, zorder=3)
     axes.scatter([0], [0.5], s=900, color="tab:blue", zorder=2)
     axes.text(0, 0.43, f"{names[pyramid.label]}\n{pyramid.probability:.2f}", ha="center", va="top", fontsize=9)
     axes.set(xlim=(-0.45, levels + 0.5), ylim=(-0.02, 1.16))
     axes.axis("off")
     axes.set_title(title, fontsize=10)
+    axes.text(
+        levels + 0.4, -0.03, "number: channel; darker: higher score; dotted: handed on by a skip connection",
+        ha="right", va="top", fontsize=8, color="0.35",
+    )  # fmt: skip
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=110)

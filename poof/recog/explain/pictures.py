@@ -61,7 +61,7 @@ def sheet(
         else:
             heat = heats[row - 1]
             layer = heat.layer.removeprefix("backbone.")
-            lines = [names[heat.label], f"probability {heat.probability:.2f}", f"{heat.method} {layer}"]
+            lines = [names[heat.label], f"probability {heat.probability:.2f}", heat.method, layer]
         for number, text in enumerate(lines):
             write(picture, shorten(text, label_width - 8), 4, top + 18 + 18 * number)
         for t, frame in enumerate(frames):

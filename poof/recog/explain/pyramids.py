@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from poof.errors import PoofError
 from poof.recog.explain.gradcam import Heat
-from poof.recog.explain.tubes import channels_first, evidence, tube
+from poof.recog.explain.tubes import channels_first, evidence, for_eyes, tube
 from poof.recog.model import Recognizer
 
 Mode = Literal["layers", "features"]
@@ -26,6 +26,8 @@ BESIDE = ("downsample", "branch1", "se")
 """Parts of blocks that are no convolution of the main path: projections of the skip connection, excitation."""
 THETA = 0.6
 """The document takes 0.55 to 0.67, by network (Table 7.1)."""
+LARGEST = 100_000
+"""Links beyond which a pyramid is refused: a tree grows by the same factor with every level."""
 
 
 @dataclass
@@ -137,12 +139,13 @@ def class_feature_pyramid(
     depth
         Convolutions to go back.
     mode : layers | features
-        One set of channels a level, from the mean score over the chosen ones of the level above; or a branch for each.
+        One set of channels a level, from the mean score over the chosen ones of the level above; or a branch for each,
+        which is for small depths and high thetas.
 
     Raises
     ------
     PoofError
-        If an option makes no sense, or the network has no map of its blocks.
+        If an option makes no sense, the tree grows too large, or the network has no map of its blocks.
     """
     if not 0 <= theta <= 1 or depth < 0:
         raise PoofError(f"theta={theta}, depth={depth}: the first must be in [0, 1], the second at least 0")
@@ -171,6 +174,11 @@ def class_feature_pyramid(
                 links += [(n, channel, nodes[n].score) for n, channel in ends if channel < len(pooled)]
             else:
                 links += _links(ends, step.skip[1], step.skip[0], theta, mode)
+        if len(nodes) + len(links) > LARGEST:
+            raise PoofError(
+                f"theta={theta}, depth={depth}: more than {LARGEST} branches at level {level}; raise theta (0.85) or "
+                "take fewer levels, or one set of channels a level (mode layers)"
+            )
         _add(nodes, level, links, mode)
         layers.append(f"input of {step.name}")
         widths.append(len(pooled))
@@ -178,10 +186,8 @@ def class_feature_pyramid(
     heats = []
     for level, (layer, features) in enumerate(zip(layers, maps)):
         chosen = sorted({node.channel for node in nodes if node.level == level})
-        heat = tube(features[chosen], torch.ones(len(chosen)), size)
-        top = float(heat.max())
-        heat = heat / top if top > 0 else heat
-        method = f"level {level}: {len(chosen)} of {widths[level]} channels,"
+        heat = for_eyes(tube(features[chosen], torch.ones(len(chosen)), size))
+        method = f"{level}: {len(chosen)} of {widths[level]} channels"
         heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
     return Pyramid(found.label, found.probability, layers, widths, nodes, heats)
 

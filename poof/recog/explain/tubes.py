@@ -58,7 +58,7 @@ def saliency_tube(
     threshold: float = 0.0,
     order: Order = "document",
 ) -> Heat:
-    """The tube of one clip (T, 3, H, W), as maps of the clip's frames in full size; 1 is the hottest voxel.
+    """The tube of one clip (T, 3, H, W), as maps of the clip's frames in full size, from 0 to 1 over the clip.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ def saliency_tube(
     found = evidence(model, clip, label, stage)
     frames = len(clip) // model.per_segment
     maps = tube(found.features, found.weights, (frames, *clip.shape[-2:]), threshold, order)
-    if maps.max() <= 0:
+    if maps.max() <= 0:  # every channel was left out
         raise PoofError(
             f"{found.layer}: no channel speaks for class {found.label} above the threshold {threshold}; lower it"
         )
     method = "tube of" if found.source == "classifier" else f"tube ({found.source}) of"
-    return Heat((maps / maps.max()).numpy(), found.label, found.probability, found.layer, method)
+    return Heat(for_eyes(maps).numpy(), found.label, found.probability, found.layer, method)
 
 
 def tube(
@@ -128,6 +128,12 @@ def tube(
         bottom, top = low[part, None, None, None], high[part, None, None, None]
         maps += interpolate((scaled[part] - bottom) / (top - bottom), size).square().sum(0)
     return maps
+
+
+def for_eyes(maps: Tensor) -> Tensor:
+    """From 0 for the coldest voxel to 1 for the hottest: sums of many channels' maps are high everywhere."""
+    spread = maps.max() - maps.min()
+    return (maps - maps.min()) / spread if spread > 0 else torch.zeros_like(maps)
 
 
 def interpolate(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
@@ -213,9 +219,10 @@ def _is_pooled(maps: Tensor, features: Tensor, pooled: Tensor | None) -> bool:
 
 
 def _regularised(model: Recognizer, path: str) -> ClassRegularisation | None:
-    for line, (_, module) in zip(model.insertions, model.temporal_modules()):
-        if isinstance(module, ClassRegularisation) and f"backbone.{line.place.path}" == path:
-            return module
+    inserted = getattr(model, "inserted", None)
+    for line, point in zip(model.insertions, inserted.values() if inserted else ()):
+        if isinstance(point.module, ClassRegularisation) and f"backbone.{line.place.path}" == path:
+            return point.module
     return None
 
 
