@@ -34,6 +34,8 @@ class Recipe:
         What learns: 'all', the temporal 'modules' or the 'classifier'; see `poof.recog.freeze`.
     multigrid
         Whether batches go through the shapes of `poof.recog.multigrid`; `batch` is that of the full shape.
+    groups
+        'one' learning rate for all parameters or those of 'tsm'; see `poof.recog.groups`.
     document
         Where the recipe is from.
     """
@@ -57,6 +59,7 @@ class Recipe:
     scales: tuple[float, ...] = SCALES
     only: str = "all"
     multigrid: bool = False
+    groups: str = "one"
     document: str = ""
 
     def __post_init__(self) -> None:
@@ -84,7 +87,16 @@ RECIPES: dict[str, Recipe] = {
         30, 32, 4, 0.02, "steps", (20,), warmup=0, flip="none", document="Gebotys (2022), Chapter 4, and released code"
     ),
     "tsm": Recipe(
-        50, 64, 1, 0.01, "steps", (20, 40), warmup=0, flip="none", document="Lin et al. (2019), Something-Something"
+        50,
+        64,
+        1,
+        0.01,
+        "steps",
+        (20, 40),
+        warmup=0,
+        flip="none",
+        groups="tsm",
+        document="Lin et al. (2019), Something-Something, and released code",
     ),
     # Stergiou's frames lie 2 apart in HACS (5 in Kinetics, 3 in Moments in Time): 16 of them in a window of 32.
     "srtg": Recipe(

@@ -31,6 +31,7 @@ from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.freeze import only, training_mode
+from poof.recog.groups import parameter_groups
 from poof.recog.joint import Backward, joint_backward
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
@@ -113,9 +114,8 @@ def train(
     view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip, recipe.scales)
     dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
     model.to(device)
-    optimizer = torch.optim.SGD(
-        model.parameters(), recipe.lr, recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
-    )
+    groups = parameter_groups(model, recipe.groups, recipe.lr, recipe.weight_decay)
+    optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.amp and device.type == "cuda")
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
     state = State()
@@ -168,7 +168,7 @@ def train(
                 if group_ends:
                     for group in optimizer.param_groups:
                         rate = recipe.rate(state.epoch + state.batches / total)
-                        group["lr"] = rate * (shape.rate if shape else 1)
+                        group["lr"] = rate * group.get("scale", 1.0) * (shape.rate if shape else 1)
                     with meter.part("backward"):
                         _update(model, optimizer, scaler, recipe.clip_norm)
                     if stopped.is_set():

@@ -24,6 +24,7 @@ from poof.recog.data.motion_task import render_task
 from poof.recog.evaluate import Evaluation, evaluate, top
 from poof.recog.explain import explain, grad_cam
 from poof.recog.explain.pictures import overlay
+from poof.recog.groups import parameter_groups
 from poof.recog.predict import predict
 from poof.recog.recipes import RECIPES, Recipe, recipe
 from poof.recog.train import Settings, train
@@ -62,6 +63,37 @@ def test_rates_of_the_presets() -> None:
         recipe("x")
     with pytest.raises(PoofError, match="lr=0"):
         recipe("small", lr=0)
+
+
+def test_groups_of_the_recipe_of_tsm() -> None:
+    # ResNet-18 with M2A: 20 norms, convolutions without bias in the host and with bias in the module.
+    model = recog.build_model("resnet18", ["m2a"], 4, 8, size=32)
+    groups = parameter_groups(model, "tsm", 0.01, 5e-4)
+    found = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
+    assert found == {(1.0, 5e-4): 20 + 2 * 8, (1.0, 0.0): 2 * 20, (2.0, 0.0): 2 * 8, (5.0, 5e-4): 1, (10.0, 0.0): 1}
+    assert {id(p) for group in groups for p in group["params"]} == {id(p) for p in model.parameters()}
+    assert sum(found.values()) == len(list(model.parameters()))
+    assert [len(group["params"]) for group in parameter_groups(model, "one", 0.01, 5e-4)] == [sum(found.values())]
+    with pytest.raises(PoofError, match="groups=two: choose one of one, tsm"):
+        parameter_groups(model, "two", 0.01, 5e-4)
+
+
+def test_the_classifier_learns_five_times_as_fast_with_tsms_groups(
+    task: tuple[ClipList, ClipList], tmp_path: Path
+) -> None:
+    # One step from the same weights on the same batch, without decay: the classifier's change is five times as large.
+    def step(groups: str) -> tuple[Tensor, Tensor]:
+        model = network(dropout=0)
+        before = [v.clone() for v in (model.backbone.classifier[1].weight, model.backbone.features[0][0].weight)]
+        options = replace(FAST, epochs=1, batch=16, schedule="steps", weight_decay=0, clip_norm=0, groups=groups)
+        train(model, task[0], tmp_path / groups, options)
+        after = (model.backbone.classifier[1].weight, model.backbone.features[0][0].weight)
+        return tuple((a - b).detach() for a, b in zip(after, before))  # type: ignore[return-value]
+
+    (classifier, stem), (faster, same) = step("one"), step("tsm")
+    assert classifier.abs().max() > 1e-5
+    assert torch.allclose(faster, 5 * classifier, rtol=1e-3, atol=1e-7)
+    assert torch.allclose(same, stem, rtol=1e-3, atol=1e-7)
 
 
 # ----------------------------------------------------------------------------------------------------- training
