@@ -99,6 +99,11 @@ ROWS: dict[str, Row] = {
     ),
     "pwtp": Row(("pwtp:t=4",)),
     "pwtp + tsm": Row(("pwtp:t=4", "tsm")),
+    "sr": Row(("sr",)),
+    "srtg": Row(("srtg",)),
+    "sr + tsm": Row(("sr", "tsm")),
+    "select + tsm": Row(("select", "tsm")),
+    "classreg + tsm": Row(("classreg", "tsm")),
 }
 
 
