@@ -202,6 +202,25 @@ def test_cells_may_be_permuted_only_without_regions() -> None:
     assert not torch.allclose(regions(permuted(x)), permuted(regions(x)), atol=1e-2)
 
 
+def test_only_regions_see_the_order_of_frames() -> None:
+    # What holds for cells holds for frames: without regions a network of 2D layers with this has no sense of order.
+    x = torch.randn(1, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for module, sees in (("nonlocal", False), ("se", False), ("rnl:kernel=1x3x3", False), ("rnl", True), ("cpa", True)):
+        torch.manual_seed(0)
+        model = recog.build_model("resnet18", [module], 4, 3, size=32).eval()
+        for one in model.inserted.modules():
+            if isinstance(one, PyramidAttention):
+                for kernel in one.kernels:
+                    nn.init.normal_(kernel)
+            elif isinstance(one, SqueezeAddition):
+                nn.init.normal_(one.expand.weight)
+            elif hasattr(one, "norm"):
+                nn.init.ones_(one.norm.weight)
+        with torch.no_grad():
+            difference = float((model(x) - model(x.flip(1))).abs().max())
+        assert (difference > 1e-4) == sees, (module, difference)
+
+
 def test_regions_move_with_their_content() -> None:
     torch.manual_seed(0)
     x = torch.zeros(1, 5, 2, 9, 9)
@@ -349,7 +368,8 @@ def test_maps_of_the_attention() -> None:
     cell, received = module.pictures()
     assert cell.mark == (1, 3, 2)
     assert cell.values.shape == (3, 5, 4)
-    assert float(cell.values.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(cell.values.mean()) == pytest.approx(1, abs=1e-5)
+    assert cell.note.endswith("equal shares")
     assert float(received.values.mean()) == pytest.approx(1, abs=1e-5)
     reads = module.diagnostics()
     assert 0 <= reads["attention_entropy"] <= 1

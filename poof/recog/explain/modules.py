@@ -42,7 +42,7 @@ def module_sheet(
     if per_segment > 1:
         rows.append((["last frame of each segment"], last))
     for module, made in pictures.items():
-        rows += [([picture.title, module], draw(picture, first)) for picture in made]
+        rows += [([picture.title, module, picture.note], draw(picture, first)) for picture in made]
     sheet = np.full(
         (2 * LINE + len(rows) * (height + MARGIN), LABEL_WIDTH + segments * (width + MARGIN), 3), 255, np.uint8
     )
@@ -57,7 +57,7 @@ def module_sheet(
     bottom = LINE + len(rows) * (height + MARGIN) + 14
     for t in range(segments):
         one, other = numbers[t * per_segment], numbers[(t + 1) * per_segment - 1]
-        text = f"frame {one}" if one == other else f"{one} to {other}"
+        text = f"frame {one}" if one == other else f"frames {one}-{other}"
         write(sheet, text, LABEL_WIDTH + t * (width + MARGIN), bottom)
     return sheet
 
@@ -70,8 +70,9 @@ def draw(picture: Picture, frames: Array) -> Array:
     count, (height, width) = len(frames), frames.shape[1:3]
     values = values[np.arange(count) * len(values) // count]
     if picture.kind == "heat":
-        top = values.max()
-        drawn = np.stack([overlay(f, v / top if top > 0 else v, 0.7) for f, v in zip(frames, values, strict=True)])
+        low, spread = values.min(), np.ptp(values)
+        values = (values - low) / spread if spread > 0 else np.zeros_like(values)
+        drawn = np.stack([overlay(f, v, 0.7) for f, v in zip(frames, values, strict=True)])
         if picture.mark is not None:
             _mark(drawn, picture, values.shape[1:])
         return drawn

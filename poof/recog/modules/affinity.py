@@ -106,9 +106,11 @@ class Looking:
     def pictures(self) -> list[Picture]:
         """What the liveliest cell attends to, and what all cells do."""
         cell = self.liveliest()
+        one = self.of_cell(cell) * self.queries.shape[1]
+        every = self.received()
         return [
-            Picture("attention of the marked cell", self.of_cell(cell), "heat", cell),
-            Picture("attention of all cells", self.received(), "heat"),
+            Picture("attention of the marked cell", one, "heat", cell, shares(one)),
+            Picture("attention of all cells", every, "heat", note=shares(every)),
         ]
 
     def diagnostics(self) -> dict[str, float]:
@@ -120,6 +122,11 @@ class Looking:
         entropy = -(weights * weights.clamp_min(1e-12).log()).sum(1) / torch.tensor(float(max(length, 2))).log()
         own = weights[torch.arange(len(chosen)), chosen]
         return {"attention_entropy": float(entropy.mean()), "attention_self": float(own.mean())}
+
+
+def shares(weights: Tensor) -> str:
+    """What the weights reach from and to, where 1 is an equal share."""
+    return f"{float(weights.min()):.2f} to {float(weights.max()):.2f} equal shares"
 
 
 def middle_places(host: Host, blocks: int, knobs: Sequence[str] = ("", "")) -> list[Place]:

@@ -70,15 +70,18 @@ class Picture:
         Images (T, 3, H, W) or (T, H, W), or maps (T, h, w) over the frames, in any range.
     kind
         'signed': an image in which 0 is grey; 'image': from its darkest to its brightest; 'heat': a map over the frame
-        from 0 to its largest value.
+        from its smallest to its largest value.
     mark
         (t, y, x) of the cell of `values` that the maps belong to.
+    note
+        What the colours mean in numbers, a few words.
     """
 
     title: str
     values: Tensor
     kind: Literal["signed", "image", "heat"] = "image"
     mark: tuple[int, int, int] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

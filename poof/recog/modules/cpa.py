@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv3d, pad
 
 from poof.recog.backbones.base import Host
-from poof.recog.modules.affinity import middle_places
+from poof.recog.modules.affinity import middle_places, shares
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
 from poof.recog.modules.rnl import parse_kernel
 
@@ -88,4 +88,7 @@ class PyramidAttention(TemporalModule):
 
     def pictures(self) -> list[Picture]:
         """The weights."""
-        return [] if self._seen is None else [Picture("weights of the cells", self._seen, "heat")]
+        if self._seen is None:
+            return []
+        weights = self._seen * self._seen.numel()
+        return [Picture("weights of the cells", weights, "heat", note=shares(weights))]
