@@ -187,6 +187,7 @@ LISTS = [
     ("l.txt", "a 5 0\nb 4 1\nc d 5 1\n", "frames", [("a", 0, 0, 5), ("b", 1, 0, 4), ("c d", 1, 0, 5)]),
     ("l.txt", "v1.mp4 1\n\nv2.mp4 0\n", "videos", [("v1.mp4", 1, 0, None), ("v2.mp4", 0, 0, None)]),
     ("l.txt", "v1.mp4, 1\nc d, 0", "videos", [("v1.mp4", 1, 0, None), ("c d", 0, 0, None)]),
+    ("l.txt", "a, 5, 0\nc d,4,1", "frames", [("a", 0, 0, 5), ("c d", 1, 0, 4)]),
     ("l.txt", "a 2 4 1\nb 1 5 0", "span", [("a", 1, 1, 3), ("b", 0, 0, 5)]),
     ("l.txt", "a;2;4;1\nc d;1;5;0", "span", [("a", 1, 1, 3), ("c d", 0, 0, 5)]),
     ("l.csv", "path,label\nv1.mp4,run\na,jump\n", "csv", [("v1.mp4", 1, 0, None), ("a", 0, 0, None)]),
@@ -213,6 +214,15 @@ def test_list_formats(clips: Path, name: str, text: str, format: str, expected: 
     assert detect(clips / name) == format
     got = read_list(clips / name)
     assert [(r.path.relative_to(clips).as_posix(), r.label, r.start, r.count) for r in got.records] == expected
+
+
+def test_lists_with_an_offset_look_like_spans_and_must_be_named(clips: Path) -> None:
+    # 'a 2 3 1' is frames 2 to 3 counted from 1 for IBM, 3 frames from number 2 on for mmaction2.
+    (clips / "l.txt").write_text("a 2 3 1\nb 0 5 0\n")
+    got = read_list(clips / "l.txt", format="offset")
+    assert [(r.path.name, r.label, r.start, r.count) for r in got.records] == [("a", 1, 2, 3), ("b", 0, 0, 5)]
+    with pytest.raises(PoofError, match=r"l\.txt line 2: frames 0 to 5 are no span; frames count from 1.*offset"):
+        read_list(clips / "l.txt")
 
 
 def test_kinetics_csv_finds_clips_as_they_are_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from poof.recog.data.lists.base import ClipList, Options, Record, read_lines
 from poof.recog.data.lists.benchmarks import hmdb51, something_v1, something_v2, ucf101
 from poof.recog.data.lists.folders import class_folders
 from poof.recog.data.lists.tables import csv_list, kinetics_csv, slowfast_csv
-from poof.recog.data.lists.text import frames_list, span_list, video_list
+from poof.recog.data.lists.text import frames_list, offset_list, span_list, video_list
 
 __all__ = ["FORMATS", "ClipList", "Options", "Record", "read_labels", "read_list", "write_list"]
 
@@ -19,6 +19,7 @@ FORMATS: dict[str, Callable[[Path, Options], ClipList]] = {
     "frames": frames_list,
     "videos": video_list,
     "span": span_list,
+    "offset": offset_list,
     "csv": csv_list,
     "kinetics": kinetics_csv,
     "slowfast": slowfast_csv,

@@ -9,10 +9,10 @@ from poof.recog.data.lists.base import ClipList, Options, Record, names_for, num
 
 
 def frames_list(path: Path, options: Options) -> ClipList:
-    """`folder frames label` a line (TSM, TSN, TEA, TAM, TDN; frames counted in images)."""
+    """`folder frames label` a line, blank or comma between (TSM, TSN, TEA, TAM, TDN, mmaction2's rawframes)."""
     records = []
     for line, text in read_lines(path):
-        parts = text.rsplit(maxsplit=2)
+        parts = _split(text, ",", 3)
         if len(parts) != 3:
             raise PoofError(f"{line}: expected 'folder frames label', got '{text}'")
         count, label = number(parts[1], line, "number of frames"), number(parts[2], line, "label")
@@ -20,15 +20,27 @@ def frames_list(path: Path, options: Options) -> ClipList:
     return ClipList(tuple(records), names_for(records, options.labels), str(path))
 
 
+def offset_list(path: Path, options: Options) -> ClipList:
+    """`folder offset frames label` a line, offset from 0 (mmaction2's rawframes `with_offset`); only by --format."""
+    records = []
+    for line, text in read_lines(path):
+        parts = _split(text, ",", 4)
+        if len(parts) != 4:
+            raise PoofError(f"{line}: expected 'folder offset frames label', got '{text}'")
+        offset, count, label = (number(p, line, "number") for p in parts[1:])
+        records.append(Record(resolve(parts[0], path, options), label, offset, count, line))
+    return ClipList(tuple(records), names_for(records, options.labels), str(path))
+
+
 def video_list(path: Path, options: Options) -> ClipList:
     """`path label` a line (mmaction2, SlowFast, PyTorchVideo); blank or comma between them."""
     records = []
     for line, text in read_lines(path):
-        parts = text.rsplit("," if "," in text else None, maxsplit=1)
+        parts = _split(text, ",", 2)
         if len(parts) != 2:
             raise PoofError(f"{line}: expected 'path label', got '{text}'")
-        label = number(parts[1].strip(), line, "label")
-        records.append(Record(resolve(parts[0].strip(), path, options), label, line=line))
+        label = number(parts[1], line, "label")
+        records.append(Record(resolve(parts[0], path, options), label, line=line))
     return ClipList(tuple(records), names_for(records, options.labels), str(path))
 
 
@@ -36,11 +48,22 @@ def span_list(path: Path, options: Options) -> ClipList:
     """`folder start end label` a line, blank or ';' between, frames from 1 and both ends inclusive (IBM)."""
     records = []
     for line, text in read_lines(path):
-        parts = [p.strip() for p in text.rsplit(";" if ";" in text else None, maxsplit=3)]
+        parts = _split(text, ";", 4)
         if len(parts) != 4:
             raise PoofError(f"{line}: expected 'folder start end label', got '{text}'")
         first, last, label = (number(p, line, "number") for p in parts[1:])
         if not 1 <= first <= last:
-            raise PoofError(f"{line}: frames {first} to {last} are no span; frames count from 1")
+            raise PoofError(
+                f"{line}: frames {first} to {last} are no span; frames count from 1 "
+                "(--format offset where a start from 0 and a number of frames are meant)"
+            )
         records.append(Record(resolve(parts[0], path, options), label, first - 1, last - first + 1, line))
     return ClipList(tuple(records), names_for(records, options.labels), str(path))
+
+
+def _split(text: str, separator: str, fields: int) -> list[str]:
+    """The fields of a line from its right end: names may hold blanks, and separators where blanks stand between."""
+    parts = text.rsplit(separator, maxsplit=fields - 1)
+    if len(parts) < fields:
+        parts = text.rsplit(maxsplit=fields - 1)
+    return [part.strip() for part in parts]
