@@ -12,8 +12,10 @@ from poof.errors import PoofError
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.counting import parameters
 from poof.recog.explain import grad_cam
+from poof.recog.groups import parameter_groups
 from poof.recog.modules.lateral import Lateral, direction
 from poof.recog.networks.bqn import BusyQuietNet
+from poof.recog.recipes import RECIPES
 
 
 def network(name: str, frames: int = 2, size: int = 64, **more: object) -> BusyQuietNet:
@@ -221,3 +223,14 @@ def test_published_rows_belong_to_the_published_knobs() -> None:
     with torch.device("meta"):
         assert recog.profile(recog.build_model("bqn-resnet50")).published[0]["top1"] == 51.7
         assert not recog.profile(recog.build_model("bqn-resnet50:lateral=lc3")).published
+
+
+def test_recipe_of_the_document() -> None:
+    dan = RECIPES["dan"]
+    assert (dan.epochs, dan.batch * dan.accumulate, dan.lr, dan.warmup) == (50, 256, 0.12, 7)
+    model = network("bqn-resnet50:backbone=resnet18")
+    groups = parameter_groups(model, dan.groups, dan.lr, dan.weight_decay)
+    found = {(g["scale"], round(g["weight_decay"] / dan.weight_decay)): len(g["params"]) for g in groups}
+    norms = sum(2 for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    kernels = sum(p.dim() > 1 for p in model.parameters()) - 1
+    assert found == {(1.0, 0): norms, (1.0, 1): kernels, (5.0, 5): 1, (5.0, 0): 1}
