@@ -58,9 +58,9 @@ class JointTraining:
 
     def __call__(self, model: Recognizer, loss: Tensor, extra: dict[str, Tensor], differentiate: Differentiate) -> None:
         """Leave the gradients of one batch in the parameters, on top of what is there."""
-        energy = extra[self.key]
+        energy = extra.get(self.key)
         other = loss + sum(value for key, value in extra.items() if key != self.key)
-        if not energy.requires_grad:
+        if energy is None or not energy.requires_grad:
             return differentiate(other)  # the projection is not trained
         self.module.steps += 1
         if self.module.joint in ("mgda", "separate"):

@@ -60,6 +60,13 @@ def test_parameters_of_five_blocks(modules: list[str], total: int) -> None:
         assert parameters(recog.build_model("resnet50", modules, 8, 400)) == total
 
 
+def test_printed_parameters_of_rnl_count_dense_kernels_and_their_mask() -> None:
+    ours = 28_128_720
+    for half, kernel in 2 * [(256, 147)] + 3 * [(512, 27)]:
+        ours += 2 * half * 32 * kernel - half * kernel
+    assert ours == 35_483_088  # 35.48 M
+
+
 def test_parameters_and_costs_of_one_block() -> None:
     with torch.device("meta"):
         model = recog.build_model("resnet50", ["rnl", "nonlocal"], 8, 400)

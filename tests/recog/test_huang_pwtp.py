@@ -347,6 +347,17 @@ def test_scheduler_counts_the_steps_of_the_training(tmp_path: Path) -> None:
     assert rows[1]["input_before_pwtp.alpha"] == pytest.approx(sum(weights[2:]) / 2)
 
 
+def test_classifier_alone_can_be_trained(tmp_path: Path) -> None:
+    for number in range(4):
+        np.save(tmp_path / f"{number}.npy", np.full((6, 32, 32, 3), 60 * number, np.uint8))
+    records = tuple(Record(tmp_path / f"{number}.npy", number % 2) for number in range(4))
+    model = recog.build_model("resnet18", ["pwtp:t=3"], 2, 2, size=32)
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    train(model, ClipList(records, ("a", "b"), "grey"), tmp_path / "run", recipe("small", epochs=1, only="classifier"))
+    changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == {"backbone.fc.weight", "backbone.fc.bias"}
+
+
 def test_networks_without_it_train_as_before() -> None:
     with torch.device("meta"):
         assert joint_backward(recog.build_model("resnet18", ["tsm"], 4, 3, size=32), 10) is None
