@@ -22,10 +22,11 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
     content = read_checkpoint(run)
     state, own = content["state"], model.state_dict()
     classes = (content["config"]["num_classes"], model.config["num_classes"])
+    for keys, what in ((state.keys() - own.keys(), "this one has no"), (own.keys() - state.keys(), "it lacks")):
+        if keys:
+            raise PoofError(f"{run}: is of another network: {what} '{min(keys)}'; give the same name and modules")
     left = []
     for key, value in state.items():
-        if key not in own:
-            raise PoofError(f"{run}: is of another network: this one has no '{key}'; give the same name and modules")
         if value.shape == own[key].shape:
             continue
         rest_equal = value.shape[1:] == own[key].shape[1:]
@@ -34,8 +35,5 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
                 f"{run}: is of another network: '{key}' is {tuple(value.shape)} there and {tuple(own[key].shape)} here"
             )
         left.append(key)
-    missing = own.keys() - state.keys()
-    if missing:
-        raise PoofError(f"{run}: is of another network: it lacks '{min(missing)}'; give the same name and modules")
     model.load_state_dict({**state, **{key: own[key] for key in left}})
     return left

@@ -112,7 +112,7 @@ class RegionalShifts(nn.Module):
         """Features (N, T, C, H, W); `heights` is what `stand_out` gives of them, for several sets to share."""
         # Differences of values decide, and exp and reciprocals follow: nothing for half precision.
         with full_precision(x):
-            x = x.float()
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
             lines = self.lines(x)
             points, values, means = self._regions(x, lines, heights)
             return shifts(lines, points, values, means)
@@ -189,7 +189,7 @@ def hard_regions(x: Tensor, lines: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def stand_out(x: Tensor) -> Tensor:
     """How much each cell of (N, T, C, H, W) counts where a maximum is softened: 1 for the highest, exp(-16) for the
     lowest of its frame and channel, exponential between. The scale of the features changes nothing."""
-    flat = x.float().flatten(3)
+    flat = x.to(torch.promote_types(x.dtype, torch.float32)).flatten(3)
     high, low = flat.detach().amax(3, keepdim=True), flat.detach().amin(3, keepdim=True)
     return torch.exp((flat - high) / (high - low).clamp_min(1e-6) * CONTRAST).view_as(x)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, pad
 
@@ -124,10 +125,10 @@ class DynamicEquilibrium(TemporalModule):
         variation = self.variation(y)
         # A product of two features of 256 is beyond float16.
         with full_precision(y):
-            if variation is None:
-                signal = y.float()
-            else:
-                signal = variation.float() if self.signal == "variation" else variation.float() * y.float()
+            kind = torch.promote_types(y.dtype, torch.float32)
+            signal = y.to(kind)
+            if variation is not None:
+                signal = variation.to(kind) if self.signal == "variation" else variation.to(kind) * signal
             signal = self.act(self.norm(signal))
         change = self.spatial(signal)
         if self.signal == "variation":
