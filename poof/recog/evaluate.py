@@ -75,6 +75,12 @@ class Evaluation:
         views = self.scores.shape[1]
         return top(self.scores.reshape(-1, self.scores.shape[2]), np.repeat(self.labels, views), 5)
 
+    @property
+    def loss(self) -> float:
+        """Cross-entropy: minus the log of the true class's probability, mean over all views."""
+        own = self.scores[np.arange(len(self.labels)), :, self.labels]
+        return float(-np.log(np.maximum(own, 1e-12)).mean())
+
     def per_class(self) -> pd.DataFrame:
         """One row a class that occurs: class, videos, top1, and what it is mostly taken for instead."""
         predicted = self.video_scores.argmax(1)

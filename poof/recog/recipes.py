@@ -13,7 +13,7 @@ from poof.recog.data.transform import SCALES
 
 @dataclass(frozen=True)
 class Recipe:
-    """Options of stochastic gradient descent.
+    """Options of gradient descent.
 
     Attributes
     ----------
@@ -22,8 +22,13 @@ class Recipe:
     lr, schedule, milestones, factor, warmup
         Learning rate; 'steps' multiplies it by `factor` at each of `milestones` (epochs), 'cosine' lowers it to 0;
         over the first `warmup` epochs it rises linearly.
+    patience, floor
+        The schedule 'plateau' multiplies by `factor` after that many epochs in which the loss (of the validation clips
+        where there are any) did not fall, and ends the training once the rate is below `floor`.
+    optimizer
+        'sgd', or 'adam' with `momentum` as its first beta and 0.99 as its second.
     momentum, nesterov, weight_decay
-        Of SGD; the decay acts on everything.
+        The decay acts on everything.
     clip_norm
         Gradients are scaled down to this norm, 0 for never.
     smoothing
@@ -44,7 +49,7 @@ class Recipe:
     batch: int = 8
     accumulate: int = 1
     lr: float = 0.01
-    schedule: Literal["steps", "cosine"] = "cosine"
+    schedule: Literal["steps", "cosine", "plateau"] = "cosine"
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     warmup: float = 1.0
@@ -60,6 +65,9 @@ class Recipe:
     only: str = "all"
     multigrid: bool = False
     groups: str = "one"
+    patience: int = 5
+    floor: float = 0.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
     document: str = ""
 
     def __post_init__(self) -> None:
@@ -71,14 +79,14 @@ class Recipe:
         if self.multigrid and self.accumulate > 1:
             raise PoofError(f"accumulate={self.accumulate}: multigrid changes the batch by itself; take accumulate=1")
 
-    def rate(self, epoch: float) -> float:
-        """Learning rate at a moment, in epochs from the start."""
+    def rate(self, epoch: float, drops: int = 0) -> float:
+        """Learning rate at a moment, in epochs from the start, after so many `drops` on plateaus."""
         if epoch < self.warmup:
             return self.lr * max(epoch / self.warmup, 0.01)
         if self.schedule == "cosine":
             rest = (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9)
             return self.lr * 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))
-        return self.lr * self.factor ** sum(epoch >= milestone for milestone in self.milestones)
+        return self.lr * self.factor ** (drops + sum(epoch >= milestone for milestone in self.milestones))
 
 
 RECIPES: dict[str, Recipe] = {
@@ -202,6 +210,56 @@ RECIPES: dict[str, Recipe] = {
         flip="none",
         groups="huang",
         document="Huang (2022), Section 3.6.1, X3D on Something-Something V1 from Kinetics weights",
+    ),
+    # Schedule, frames and crops are not printed: those of MFNet's own code for UCF101.
+    "kpsem": Recipe(
+        50,
+        64,
+        1,
+        0.005,
+        "steps",
+        (21, 42),
+        warmup=0,
+        nesterov=True,
+        weight_decay=1e-4,
+        clip_norm=0,
+        rule="dense",
+        window=32,
+        scales=(1.0, 0.875, 0.78),
+        document="Cao et al. (2021), Section 4.1, from Kinetics weights; schedule of MFNet's code",
+    ),
+    # Four clips of each video an epoch for 40 epochs are 160 epochs of one; rotation by up to 15 degrees is left out.
+    "dem": Recipe(
+        160,
+        96,
+        2,
+        0.004,
+        "plateau",
+        warmup=0,
+        weight_decay=0.0,
+        clip_norm=0,
+        rule="dense",
+        window=16,
+        scales=(0.875, 0.8, 0.73),
+        floor=4e-7,
+        optimizer="adam",
+        document="Zeng (2020), Section 4.1.2, rate 1; other rates with --rate",
+    ),
+    "dem-transfer": Recipe(
+        80,
+        96,
+        2,
+        0.0004,
+        "plateau",
+        warmup=0,
+        weight_decay=0.0,
+        clip_norm=0,
+        rule="dense",
+        window=16,
+        scales=(0.875, 0.8, 0.73),
+        only="last",
+        floor=4e-7,
+        document="Zeng (2020), Section 4.4, from a run on miniKinetics (--from)",
     ),
 }
 

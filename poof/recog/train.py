@@ -115,7 +115,11 @@ def train(
     dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
     model.to(device)
     groups = parameter_groups(model, recipe.groups, recipe.lr, recipe.weight_decay)
-    optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "adam":
+        optimizer = torch.optim.Adam(groups, recipe.lr, (recipe.momentum, 0.99))
+    else:
+        optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.amp and device.type == "cuda")
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
     state = State()
@@ -151,7 +155,7 @@ def train(
     if validation is not None:
         judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
     with only(model, recipe.only), _stop_gently() as stopped:
-        while state.epoch < recipe.epochs:
+        while state.epoch < recipe.epochs and recipe.rate(recipe.warmup, state.drops) >= recipe.floor:
             training_mode(model, recipe.only)
             sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
@@ -167,7 +171,7 @@ def train(
                     _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
                 if group_ends:
                     for group in optimizer.param_groups:
-                        rate = recipe.rate(state.epoch + state.batches / total)
+                        rate = recipe.rate(state.epoch + state.batches / total, state.drops)
                         group["lr"] = rate * group.get("scale", 1.0) * (shape.rate if shape else 1)
                     with meter.part("backward"):
                         _update(model, optimizer, scaler, recipe.clip_norm)
@@ -177,7 +181,9 @@ def train(
             row = _row(state, recipe, meter) | model.training_reads()
             if validation is not None:
                 judged = evaluate(model, validation, judging, counts, batches=judged_batches)
-                row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5}
+                row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5, "val_loss": judged.loss}
+            if recipe.schedule == "plateau":
+                state.watch(row.get("val_loss", row["loss"]), recipe.patience)
             state.history.append(row)
             score = row.get("val_top1", float(state.epoch))
             best = score > state.best
@@ -205,6 +211,16 @@ class State:
     best: float = -1.0
     broken: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    drops: int = 0
+    waited: int = 0
+    lowest: float = math.inf
+
+    def watch(self, loss: float, patience: int) -> None:
+        """Count a drop of the learning rate after `patience` epochs that brought no loss below the lowest."""
+        self.waited = 0 if loss < self.lowest else self.waited + 1
+        self.lowest = min(loss, self.lowest)
+        if self.waited == patience:
+            self.drops, self.waited = self.drops + 1, 0
 
 
 def _learn(
@@ -307,7 +323,7 @@ def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
         "epoch": state.epoch + 1,
         "loss": state.loss / seen,
         "accuracy": state.right / seen,
-        "lr": recipe.rate(state.epoch + 1),
+        "lr": recipe.rate(state.epoch + 1, state.drops),
         "broken": len(state.broken),
     }
     return row | meter.read_out()

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -19,8 +20,11 @@ from poof.recog.data import read_list
 from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
 from poof.recog.data.sampling import fixed_frames
+from poof.recog.evaluate import Evaluation
 from poof.recog.freeze import only, training_mode
 from poof.recog.rates import at_rate, judge_rates, mean_change, parse_rates, row_of_grid, training_rate
+from poof.recog.recipes import RECIPES
+from poof.recog.train import State, train
 from poof.recog.transfer import start_from
 
 # Tables 4.1 (videos) and 4.2 (clips), top-1 in percent: (train, test) -> without DEM, with DEM.
@@ -44,12 +48,11 @@ CHANGES = {
 @pytest.mark.parametrize(("column", "video", "clip"), [(0, 3.015, 3.098), (1, 2.750, 2.993)])
 def test_changes_of_the_documents_tables(column: int, video: float, clip: float) -> None:
     cells = []
-    for train in (1, 2, 4):
+    for rate in (1, 2, 4):
         figures = {
-            test: {"video_top1": VIDEO[train, test][column], "clip_top1": CLIP[train, test][column]}
-            for test in (1, 2, 4)
+            test: {"video_top1": VIDEO[rate, test][column], "clip_top1": CLIP[rate, test][column]} for test in (1, 2, 4)
         }
-        cells += row_of_grid(f"sr{train}", train, figures)
+        cells += row_of_grid(f"sr{rate}", rate, figures)
     for cell in cells:
         if cell.train == cell.test:
             assert cell.video_change == cell.clip_change == 0
@@ -62,8 +65,8 @@ def test_changes_of_the_documents_tables(column: int, video: float, clip: float)
 
 def test_changes_need_the_rate_of_training() -> None:
     figures = {1: {"video_top1": 0.5, "clip_top1": 0.4}, 2: {"video_top1": 0.3, "clip_top1": 0.2}}
-    for train in (None, 4):
-        cells = row_of_grid("run", train, figures)
+    for rate in (None, 4):
+        cells = row_of_grid("run", rate, figures)
         assert [cell.video_change for cell in cells] == [None, None]
         assert mean_change(cells) == {}
 
@@ -199,3 +202,47 @@ def test_train_at_rates_transfer_and_judge_the_grid(tmp_path: Path) -> None:
 def test_the_view_of_a_rate_changes_nothing_else() -> None:
     view = View(8, 1, 112, flip="none", clips=10, crops="three", short=128)
     assert replace(at_rate(view, 4), rule=view.rule, window=view.window) == view
+
+
+# ----------------------------------------------------------------------------------------------------------- recipes
+
+
+def test_the_rate_falls_when_the_loss_does_not() -> None:
+    state = State()
+    drops = []
+    for loss in (2.0, 1.5, 1.6, 1.5, 1.4, 1.4, 1.4, 1.4, 1.4):
+        state.watch(loss, 2)
+        drops.append(state.drops)
+    assert drops == [0, 0, 0, 1, 1, 1, 2, 2, 3]
+    dem = RECIPES["dem"]
+    assert [dem.rate(50, n) for n in range(3)] == pytest.approx([4e-3, 4e-4, 4e-5])
+    assert dem.batch * dem.accumulate == 192
+    assert RECIPES["dem-transfer"].only == "last"
+    assert RECIPES["kpsem"].rate(21) == pytest.approx(5e-4)
+
+
+def test_a_plateau_ends_the_training(tmp_path: Path) -> None:
+    train_list, test_list = render_task(tmp_path, 8, 8, 6, 32)
+    torch.manual_seed(0)
+    model = recog.build_model("mobilenet_v2", (), 2, 8, size=32, dropout=0.9)
+    options = replace(RECIPES["dem"], epochs=9, batch=8, accumulate=1, patience=1, lr=1e-9, floor=1e-11, rule="uniform")
+    rows = train(model, read_list(train_list), tmp_path / "run", options, validation=read_list(test_list))
+    assert len(rows) < 9
+    assert rows[-1]["lr"] == pytest.approx(1e-9 * 0.1 ** (sum_of_drops(rows) - 1))
+    assert 0.5 < rows[0]["val_loss"] < 5
+    content = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["training"]
+    assert content["state"]["drops"] == sum_of_drops(rows) == 3
+    assert "exp_avg" in content["optimizer"]["state"][0]
+
+
+def sum_of_drops(rows: list[dict]) -> int:
+    """From the losses alone: each that is not below all before it costs a drop at a patience of 1."""
+    losses = [row["val_loss"] for row in rows]
+    return sum(loss >= min(losses[:number]) for number, loss in enumerate(losses) if number)
+
+
+def test_loss_of_an_evaluation_by_hand() -> None:
+    scores = np.array([[[0.5, 0.5], [0.25, 0.75]], [[1.0, 0.0], [0.125, 0.875]]])
+    judged = Evaluation(scores, np.array([0, 1]), ["a", "b"], ["x", "y"], {})
+    logs = [np.log(0.5), np.log(0.25), np.log(1e-12), np.log(0.875)]
+    assert judged.loss == pytest.approx(-np.mean(logs))
