@@ -9,6 +9,8 @@ from poof.recog.backbones.c2d import c2d_resnet
 from poof.recog.backbones.i3d import i3d_resnet
 from poof.recog.backbones.mfnet import mfnet
 from poof.recog.backbones.mobilenet import mobilenet_v2
+from poof.recog.backbones.mtnet import SIZES as MTNETS
+from poof.recog.backbones.mtnet import mtnet
 from poof.recog.backbones.narrow import narrow_r2plus1d_18, narrow_resnet18
 from poof.recog.backbones.r2plus1d import r2plus1d
 from poof.recog.backbones.resnet import resnet
@@ -36,4 +38,5 @@ BACKBONES: dict[str, Factory] = {
     "r2plus1d_18_quarter": partial(narrow_r2plus1d_18, 0.25),
     **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in BLOCKS},
     **{name: partial(x3d, name) for name in SIZES},
+    **{name: partial(mtnet, name) for name in MTNETS},
 }

@@ -1,0 +1,60 @@
+"""MTNet in three sizes: X3D whose blocks hold multi-temporal convolutions and end in squeeze and recursion.
+
+Document: Stergiou, Efficient Modelling Across Time (Utrecht 2021), Section 5.3 and Table 6.1b.
+
+What the table does not say is as in X3D: strides, squeeze-and-excitation, head. Instead of a block's 3x3x3 convolution
+per channel with norm and Swish stands an MTConv, which has norms and ReLU of its own; behind the last 1x1x1 a GRU along
+time scales the channels, then come the sum and ReLU. Blocks begin with their branch switched on, not at zero as X3D's:
+the recurrence makes it small anyway. S and M are one network for clips of different size (13 or 16 frames at 160 to
+182, 16 at 224 to 256); L is as deep as X3D-L.
+
+No reading gives the printed 25.8 and 50.1 M parameters and 5.8, 8.8 and 17.6 GMACs (16 frames at 182, 256 and 256).
+The equations to the letter, full kernels over all channels, have 57.0 and 121.7 M and cost 68.4, 124.7 and 262.9; with
+shares of the input channels 45.9 and 97.5 M and 59.3, 108.1 and 227.7; with kernels per channel besides, as X3D has
+them and footnotes of the document imply, 6.2 and 11.5 M and 3.4, 6.2 and 12.0. The last one alone is a network below
+20 GMACs as the document wants it, and is what these names mean.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
+
+from poof.recog.backbones.base import Block, Host
+from poof.recog.backbones.x3d import SIZES as X3D_SIZES
+from poof.recog.backbones.x3d import X3D, X3D_MEAN, X3D_STD, ResidualBlock, X3DSize
+from poof.recog.modules.mtconv import AlignedNorm, MTConv, MTConvOptions
+
+SIZES: dict[str, X3DSize] = {
+    "mtnet_s": X3D_SIZES["x3d_s"],
+    "mtnet_m": X3D_SIZES["x3d_m"],
+    "mtnet_l": X3D_SIZES["x3d_l"],
+    "mtnet_half": X3DSize(width=1.0, depth=1.0, head=256),
+}
+"""The last one is for tests and small experiments: half as wide, half as deep."""
+MEASURED = MTConvOptions(split=True, separate=True)
+
+
+def mtnet(name: str, classes: int, options: MTConvOptions | None = None, cell: str = "gru", layers: int = 1) -> Host:
+    """`name` is a key of `SIZES`; cell and layers are those of the recurrence, see `sr`."""
+    size = SIZES[name]
+    middle = partial(_middle, options=options or MEASURED)
+    net = X3D(size, classes, middle)
+    for module in net.modules():
+        if isinstance(module, ResidualBlock):
+            branch = module.branch2
+            nn.init.ones_(branch.c_bn.weight)
+            branch.b_bn, branch.b_relu = nn.Identity(), nn.Identity()  # type: ignore[assignment]
+            branch.c_bn = AlignedNorm(branch.c_bn, cell, layers)  # type: ignore[assignment]
+    blocks = [
+        Block(path, stage, index, f"{path}.branch2.a", f"{path}.branch2.b")
+        for stage, depth in enumerate(size.depths, 1)
+        for index in range(depth)
+        for path in (f"s{stage + 1}.pathway0_res{index}",)
+    ]
+    return Host(net, 3, tuple(blocks), ("s2", "s3", "s4", "s5"), "head.projection", {}, X3D_MEAN, X3D_STD)
+
+
+def _middle(channels: int, stride: int, options: MTConvOptions) -> nn.Module:
+    return MTConv(channels, channels, stride, options)
