@@ -94,6 +94,12 @@ def test_static_and_linear_clips_give_zero(scale: str) -> None:
     assert module("sum")(still).abs().max() < 1e-6 * 1589 * 2  # zero to rounding of values that large
 
 
+def test_half_precision_keeps_what_stands_still_at_zero() -> None:
+    still = 2 + clip()[:, :1].expand(-1, 6, -1, -1, -1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert module()(still).abs().max() < 1e-5
+
+
 def test_static_clips_stay_zero_while_balanced_kernels_are_trained() -> None:
     still, moving = clip()[:, :1].expand(-1, 6, -1, -1, -1), clip()
     results = []

@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, pad
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
 
 SCALES = ("peak", "sum", "raw")
 
@@ -116,13 +116,14 @@ class BandPass(nn.Module):
         # Mirroring needs more cells than the border is wide; the smallest maps get their edge repeated instead.
         mode = "reflect" if border < min(height, width) else "replicate"
         channels = self.space.shape[0]
-        y = pad(x.flatten(0, 1), (border,) * 4, mode=mode)
-        y = conv2d(y, self.space, groups=channels).view(x.shape).transpose(1, 2)
-        if stride == 1:
-            y = torch.cat([y[:, :, :1], y, y[:, :, -1:]], 2)
         time = self.time - self.time.mean(2, keepdim=True) if self.balanced else self.time
-        y = conv2d(y.flatten(3), time, stride=(stride, 1), groups=channels)
-        return y.unflatten(3, (height, width)).transpose(1, 2)
+        with full_precision(x):  # small differences of large numbers
+            y = pad(x.float().flatten(0, 1), (border,) * 4, mode=mode)
+            y = conv2d(y, self.space, groups=channels).view(x.shape).transpose(1, 2)
+            if stride == 1:
+                y = torch.cat([y[:, :, :1], y, y[:, :, -1:]], 2)
+            y = conv2d(y.flatten(3), time, stride=(stride, 1), groups=channels)
+            return y.unflatten(3, (height, width)).transpose(1, 2).to(x.dtype)
 
 
 def log_kernel(kernel: int, sigma: float, scale: str = "peak") -> np.ndarray:

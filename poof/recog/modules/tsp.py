@@ -26,9 +26,9 @@ class TemporalSqueeze(TemporalModule):
     of the same subspace, stands in the loss beta * mean over cells and channels of |X - AY| (Eq. 3.5, not squared).
     The system is solved with a millionth of its mean diagonal added, so that dependent columns stay finite.
 
-    TeSNet is this on the input, one segment of K frames; from K = 16 on the document takes a pyramid, e.g.
-    'tsp:layers=stem:16+stage3:4,k=64' for K = 64. Networks that average over frames (TSN's consensus) average over the
-    D images too, which is how we read a step that the document leaves out. In a pyramid the loss of the deeper
+    TeSNet is this on the input and one segment of K frames (frames=1); from K = 16 on the document takes a pyramid,
+    e.g. 'tsp:layers=stem:16+stage3:4,k=64' for K = 64. Networks that average over frames (TSN's consensus) average over
+    the D images too, which is how we read a step that the document leaves out. In a pyramid the loss of the deeper
     layers reaches the layers in front of them, as Eq. 3.6 has it.
 
     Knobs
