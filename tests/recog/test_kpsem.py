@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from torch import Tensor
 from poof import recog
 from poof.errors import PoofError
 from poof.recog.counting import parameters
+from poof.recog.explain.marks import COLOURS, draw_marks
 from poof.recog.modules.arese import (
     CENTRES,
     RegionalShifts,
@@ -24,7 +26,7 @@ from poof.recog.modules.arese import (
     soft_regions,
     stand_out,
 )
-from poof.recog.modules.base import Shape
+from poof.recog.modules.base import Marks, Shape
 from poof.recog.modules.kpsem import KeyPointShifts
 
 # Two frames of one channel, 4 x 4 cells; the specification's worked example, regions TL, TR, BL, BR split at (2, 2).
@@ -470,6 +472,26 @@ def test_readouts_of_a_still_clip() -> None:
     module.watching = False
     module(x)
     assert module.diagnostics() == {}
+
+
+def test_the_picture_shows_points_where_they_are() -> None:
+    # One clear maximum in channel 2 moves from cell (1, 1) over (2, 1) to (3, 1) of 8 x 6.
+    x = 0.01 * torch.rand(1, 3, 4, 6, 8)
+    for t in range(3):
+        x[0, t, 2, 1, 1 + t] = 5.0
+    module = branch(Shape(3, 4, 6, 8), centres="literal", norm=False)
+    assert module.pictures() == []
+    module.watching = True
+    module(x)
+    marks = module.pictures(channels=1)[0]
+    assert isinstance(marks, Marks)
+    assert marks.title == "key points, channel 2"
+    assert close(marks.values[:, 0], [[1.5 / 8, 1.5 / 6], [2.5 / 8, 1.5 / 6], [3.5 / 8, 1.5 / 6]])
+    assert close(marks.shifts[:, 0], [[1 / 8, 0], [1 / 8, 0]], 2e-3)  # the peak is matched, others leak e^-9
+    images = draw_marks(marks, np.zeros((3, 120, 160, 3), np.uint8))
+    for t, image in enumerate(images):
+        assert tuple(image[30, 20 * (1 + t) + 10]) == COLOURS[0]
+    assert (images[0, :, round(float(marks.lines[0, 0, 0]) * 160)] == 255).all(1).mean() > 0.9
 
 
 def test_half_precision_keeps_the_matches() -> None:

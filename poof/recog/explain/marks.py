@@ -26,6 +26,7 @@ def draw_marks(marks: Marks, frames: Array) -> Array:
     )
     height, width = frames.shape[1:3]
     size = np.array([width, height])
+    unit = max(1, round(height / 112))
     drawn = []
     for number, frame in enumerate(frames):
         t = number * len(points) // len(frames)
@@ -34,24 +35,23 @@ def draw_marks(marks: Marks, frames: Array) -> Array:
             for place in lines[t, axis]:
                 at = round(float(place) * float(size[axis]))
                 ends = ((at, 0), (at, height)) if axis == 0 else ((0, at), (width, at))
-                cv2.line(image, ends[0], ends[1], LINE_COLOUR, 1, cv2.LINE_AA)
+                cv2.line(image, ends[0], ends[1], LINE_COLOUR, unit)
         for index, point in enumerate(points[t]):
             colour = COLOURS[index % len(COLOURS)]
             start = point * size
             if t < len(shifts) and weights[t, index] > FAINT:
                 way = shifts[t, index] * size
                 if np.hypot(*way) >= 1:
-                    thick = 1 + round(2 * float(weights[t, index]))
-                    _arrow(image, start, start + way, colour, thick)
-            cv2.drawMarker(image, _pixel(start), (0, 0, 0), cv2.MARKER_TILTED_CROSS, 9, 3)
-            cv2.drawMarker(image, _pixel(start), colour, cv2.MARKER_TILTED_CROSS, 8, 1)
+                    _arrow(image, start, start + way, colour, unit * (1 + round(2 * float(weights[t, index]))), unit)
+            cv2.drawMarker(image, _pixel(start), (0, 0, 0), cv2.MARKER_TILTED_CROSS, 9 * unit, 3 * unit)
+            cv2.drawMarker(image, _pixel(start), colour, cv2.MARKER_TILTED_CROSS, 8 * unit, unit)
         drawn.append(image)
     return np.stack(drawn)
 
 
-def _arrow(image: Array, start: Array, end: Array, colour: tuple[int, int, int], thick: int) -> None:
-    tip = float(np.clip(6 / np.hypot(*(end - start)), 0.1, 0.5))
-    cv2.arrowedLine(image, _pixel(start), _pixel(end), (0, 0, 0), thick + 2, cv2.LINE_AA, 0, tip)
+def _arrow(image: Array, start: Array, end: Array, colour: tuple[int, int, int], thick: int, unit: int) -> None:
+    tip = float(np.clip(6 * unit / np.hypot(*(end - start)), 0.1, 0.5))
+    cv2.arrowedLine(image, _pixel(start), _pixel(end), (0, 0, 0), thick + 2 * unit, cv2.LINE_AA, 0, tip)
     cv2.arrowedLine(image, _pixel(start), _pixel(end), colour, thick, cv2.LINE_AA, 0, tip)
 
 

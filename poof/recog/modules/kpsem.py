@@ -176,7 +176,7 @@ class KeyPointShifts(TemporalModule):
                 Marks(
                     f"key points, channel {channel}",
                     (one.points[0, :, channel] + 0.5) / size,
-                    lines=torch.floor(one.lines[0] + 0.5) / size[:, None],
+                    lines=torch.floor(one.lines[0].detach() + 0.5) / size[:, None],
                     shifts=one.shifts[0, :, channel] / size,
                     weights=one.weights[0, :, channel],
                 )
