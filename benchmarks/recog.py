@@ -106,6 +106,8 @@ ROWS: dict[str, Row] = {
     "sr + tsm": Row(("sr", "tsm")),
     "select + tsm": Row(("select", "tsm")),
     "classreg + tsm": Row(("classreg", "tsm")),
+    "kpsem": Row(("kpsem:stage=2",)),
+    "dem": Row(("dem:stages=conv3",)),
 }
 
 
