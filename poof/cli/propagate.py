@@ -57,7 +57,7 @@ def propagate(
     ] = 0.0,
     cache: Annotated[
         bool,
-        typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only what changed."),
+        typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only changes."),
     ] = True,
     category: Category = None,
     json_file: JsonFile = None,
@@ -93,7 +93,7 @@ def propagate(
         format_for(path, None)
     footage = open_video(video)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-    estimators = create_flows(flow, weights, device, method == "blend")
+    estimators = create_flows(flow, weights, device, method == "blend", cache_folder() / "flows" if cache else None)
     if not quiet:
         for estimator in estimators:
             typer.echo(f"flow: {estimator.reason}")

@@ -43,6 +43,7 @@ def radius(
     device: Device = "auto",
     max_size: MaxSize = None,
     crop: Crop = True,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep RAFT's flows for other runs.")] = True,
     category: Category = None,
     json_file: JsonFile = None,
     force: Force = False,
@@ -58,6 +59,7 @@ def radius(
     from poof.files import atomic, check_output
     from poof.flow.registry import create_flows
     from poof.labels import load_labels
+    from poof.propagation.memo import cache_folder
     from poof.propagation.radius import measure_radius
     from poof.propagation.settings import Settings
     from poof.video import open_video
@@ -68,7 +70,7 @@ def radius(
         check_output(path, force)
     footage = open_video(video)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-    estimators = create_flows(flow, weights, device, both_scales=False)
+    estimators = create_flows(flow, weights, device, False, cache_folder() / "flows" if cache else None)
     settings = Settings(crop=crop, max_size=max_size)
     report = measure_radius(footage, given, estimators, threshold, max_radius, settings, track(quiet))
     if plot:

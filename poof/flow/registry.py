@@ -160,7 +160,11 @@ def _choose(options: Options) -> tuple[str, str]:
 
 
 def create_flows(
-    names: str, weights: Path | None = None, device: str = "auto", both_scales: bool = True
+    names: str,
+    weights: Path | None = None,
+    device: str = "auto",
+    both_scales: bool = True,
+    keep: Path | None = None,
 ) -> list[FlowEstimator]:
     """The estimators whose chains enter one blend.
 
@@ -175,6 +179,9 @@ def create_flows(
     both_scales
         Let 'dis' bring 'dis-coarse' along: chains of the two err differently, and the second costs a quarter of the
         first.
+    keep
+        Folder for the flows of networks, so that other labels, another radius or another run find them again; see
+        `CachedFlow`. DIS is hardly slower than reading a file and keeps nothing.
     """
     twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
     if twice:
@@ -188,4 +195,8 @@ def create_flows(
             estimators[-1].reason = "dis-coarse: the same at a coarser scale, a second opinion for the blend"
     if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
         raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or omit them")
+    if keep is not None:
+        from poof.flow.cache import CachedFlow
+
+        estimators = [e if e.grey else CachedFlow(e, keep) for e in estimators]
     return estimators

@@ -10,6 +10,7 @@ import pytest
 from flow_material import shifted_pair
 
 from poof.errors import PoofError
+from poof.flow.cache import CachedFlow
 from poof.flow.dis import DisFlow
 from poof.flow.registry import create_flow, create_flows
 
@@ -38,6 +39,17 @@ def test_dis_brings_its_coarse_scale_along_unless_told_not_to() -> None:
 def test_names_are_joined_by_plus(data: Path) -> None:
     weights = data / "weights" / "raft-small.pth"
     assert [e.name for e in create_flows("raft-small+dis", weights)] == ["raft-small", "dis", "dis-coarse"]
+
+
+def test_flows_of_networks_are_kept_and_found_again(data: Path, tmp_path: Path) -> None:
+    weights = data / "weights" / "raft-small.pth"
+    first, second = shifted_pair(128, 136, 3, 1)
+    given = create_flows("raft-small+dis", weights, keep=tmp_path)
+    assert [type(e).__name__ for e in given] == ["CachedFlow", "DisFlow", "DisFlow"]
+    plain = create_flow("raft-small", weights).estimate(first[None], second[None])
+    for estimator, hits in ((given[0], 0), (create_flows("raft-small", weights, keep=tmp_path)[0], 1)):
+        np.testing.assert_array_equal(estimator.estimate(first[None], second[None]), plain)
+        assert isinstance(estimator, CachedFlow) and estimator.hits == hits
 
 
 @pytest.mark.parametrize(("names", "words"), [("dis+dis", "twice"), ("dis+magic", "magic"), ("", "unknown flow")])
