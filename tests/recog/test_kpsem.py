@@ -491,7 +491,7 @@ def test_the_picture_shows_points_where_they_are() -> None:
     images = draw_marks(marks, np.zeros((3, 120, 160, 3), np.uint8))
     for t, image in enumerate(images):
         assert tuple(image[30, 20 * (1 + t) + 10]) == COLOURS[0]
-    assert (images[0, :, round(float(marks.lines[0, 0, 0]) * 160)] == 255).all(1).mean() > 0.9
+    assert (images[0, :, round(float(marks.lines[0, 0, 0]) * 160)] == 255).all(1).mean() > 0.8
 
 
 def test_half_precision_keeps_the_matches() -> None:
