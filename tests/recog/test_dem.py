@@ -195,6 +195,16 @@ def test_the_other_reconstructions() -> None:
     assert torch.allclose(control(x), expected, atol=1e-9)
 
 
+def test_features_of_the_host_are_left_alone() -> None:
+    for knobs in ({"control": True, "norm": False}, {"signal": "variation", "norm": False}, {}):
+        dem, x = module(**knobs), features()
+        kept = x.clone()
+        dem.watching = True
+        dem(x)
+        assert torch.equal(x, kept)
+        assert dem.seen is None or torch.allclose(dem.seen, variation(dem, x).abs().mean(2).detach(), atol=1e-12)
+
+
 def test_shared_weights_are_counted_once() -> None:
     m = 16
     with torch.device("meta"):

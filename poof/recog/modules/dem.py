@@ -87,7 +87,7 @@ class DynamicEquilibrium(TemporalModule):
         if not control:
             self.f, self.g = Pairs(c, act if inner else ""), Pairs(c, act if inner else "")
         self.norm = nn.BatchNorm3d(c) if norm else nn.Identity()
-        self.act = ACTIVATIONS[act](inplace=True)
+        self.act = ACTIVATIONS[act]()
         self.spatial = nn.Conv3d(c, c, (1, kernel, kernel), padding=(0, kernel // 2, kernel // 2), bias=False)
         for layer in self.modules():
             if isinstance(layer, nn.Conv3d):
