@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poof import recog
 from poof.errors import PoofError
-from poof.recog.counting import parameters
+from poof.recog.counting import count_forward, parameters
 from poof.recog.explain.marks import COLOURS, draw_marks
 from poof.recog.modules.arese import (
     CENTRES,
@@ -457,6 +457,20 @@ def test_bookkeeping_of_the_size() -> None:
         assert parameters(KeyPointShifts(Shape(8, 384, 14, 14), hidden=24).sets) == 74_320
         assert parameters(KeyPointShifts(Shape(8, 384, 14, 14), fold="sum").embeddings) == 576
         assert parameters(KeyPointShifts(Shape(8, 384, 14, 14))) == parameters(module) + 384
+
+
+def test_bookkeeping_of_the_cost() -> None:
+    with torch.device("meta"):
+        module = KeyPointShifts(Shape(8, 384, 14, 14))
+    count = count_forward(module, (1, 8, 384, 14, 14))
+    embedding, first, second = 8 * 384 * 7 * 8 * 24, 384 * 96 * 3 * 7 * 12, 96 * 96 * 3 * 7 * 6
+    assert [round(n / 1e6, 2) for n in (embedding, first, second)] == [4.13, 9.29, 1.16]
+    assert count.by_operation["convolution"] == first + second
+    assert count.by_operation["addmm"] == embedding + 8 * 8 * 384 * 2  # and the MLPs of the centres
+    assert 0.014e9 < count.macs < 0.03e9
+    module.watching = True
+    module(torch.empty(1, 8, 384, 14, 14, device="meta"))
+    assert sum(found.match.numel() for found in module.seen) == 8 * 4**2 * 384 * 7 == 344_064
 
 
 def test_readouts_of_a_still_clip() -> None:
