@@ -22,6 +22,8 @@ VARIANTS = [
     "tsm:placement=block,fill=wrap",
     "tdn:shift=true",
 ]
+FIXED_CLIPS = ("select", "tsp", "pwtp")
+"""Exported for the number of clips they are shown."""
 
 
 def small(name: str, modules: list[str], frames: int = 4, size: int = 64) -> tuple[Recognizer, torch.Tensor]:
@@ -104,11 +106,29 @@ def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["none", *MODULES, "m2a:attention=patch4"])
 def test_exported_programs_give_the_same_numbers(variant: str) -> None:
-    # What ONNX, ExecuTorch and compilers start from; hooks are part of it.
+    # What ONNX, OpenVINO, ExecuTorch and compilers start from; hooks are part of it, any number of clips is taken.
     model, clips = small("resnet18", [] if variant == "none" else [variant])
-    program = torch.export.export(model.eval(), (clips,)).module()
+    free = variant not in FIXED_CLIPS
+    shapes = ({0: torch.export.Dim("clips", max=64)},) if free else None
+    program = torch.export.export(model.eval(), (clips,), dynamic_shapes=shapes)
+    more = torch.cat([clips, clips[:1] * 0.5]) if free else clips * 0.5
     with torch.no_grad():
-        assert torch.allclose(program(clips * 0.5), model(clips * 0.5), atol=1e-5)
+        assert torch.allclose(program.module()(more), model(more), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["none", *MODULES])
+def test_mixed_precision_stays_close(variant: str) -> None:
+    model, clips = small("resnet18", [] if variant == "none" else [variant])
+    model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(clips)
+        loss = nn.functional.cross_entropy(half, torch.tensor([0, 2])) + sum(model.losses().values())
+    loss.backward()
+    assert half.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    torch.manual_seed(0)
+    whole = small("resnet18", [] if variant == "none" else [variant])[0].train()(clips)
+    assert (half.float() - whole).abs().max() < 0.25 * whole.detach().abs().max() + 0.05
 
 
 @pytest.mark.parametrize("name", MODULES)
