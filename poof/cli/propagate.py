@@ -100,7 +100,7 @@ def propagate(
     if radius == "auto":
         from dataclasses import replace
 
-        from poof.propagation.radius import measure_radius
+        from poof.planning.radius import measure_radius
 
         measured = measure_radius(footage, given, estimators, settings=settings, track=track(quiet))
         settings = replace(settings, radius=measured.choice)

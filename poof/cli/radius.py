@@ -23,7 +23,7 @@ from poof.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from poof.propagation.radius import RadiusReport
+    from poof.planning.radius import RadiusReport
 
 SHOWN = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 100)
 """Distances that the printed table shows."""
@@ -59,8 +59,8 @@ def radius(
     from poof.files import atomic, check_output
     from poof.flow.registry import create_flows
     from poof.labels import load_labels
+    from poof.planning.radius import measure_radius
     from poof.propagation.memo import cache_folder
-    from poof.propagation.radius import measure_radius
     from poof.propagation.settings import Settings
     from poof.video import open_video
 

@@ -11,7 +11,7 @@ import typer
 from poof.cli.common import Debug, Force, JsonFile, Quiet
 
 if TYPE_CHECKING:
-    from poof.propagation.select import Selection
+    from poof.planning.select import Selection
     from poof.video.base import Video
 
 COLUMNS, MOST = 5, 40
@@ -54,7 +54,7 @@ def select(
     from poof.errors import PoofError
     from poof.files import atomic, check_output
     from poof.labels import load_labels
-    from poof.propagation.select import select_frames, select_next
+    from poof.planning.select import select_frames, select_next
     from poof.video import open_video
 
     del debug

@@ -18,9 +18,9 @@ import pandas as pd
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet
+from poof.planning.arrivals import Arrivals, carry_to_each_other
+from poof.planning.distance_curve import Curve, fit_curve, largest_below, resamples
 from poof.progress import Track, silent
-from poof.propagation.arrivals import Arrivals, carry_to_each_other
-from poof.propagation.distance_curve import Curve, fit_curve, largest_below, resamples
 from poof.propagation.identity import link_identities
 from poof.propagation.settings import Settings
 from poof.video.base import Video

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poof.errors import PoofError
-from poof.propagation import survey as surveying
-from poof.propagation.placement import allot, place_diversely, place_evenly
-from poof.propagation.select import select_frames
-from poof.propagation.survey import Survey, describe, survey
+from poof.planning import survey as surveying
+from poof.planning.placement import allot, place_diversely, place_evenly
+from poof.planning.select import select_frames
+from poof.planning.survey import Survey, describe, survey
 from poof.synthetic import sample
 from poof.video import open_video
 from poof.video.base import ArrayVideo

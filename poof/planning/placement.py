@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poof.propagation.survey import Survey
+from poof.planning.survey import Survey
 
 WANDER = 0.15
 """Share of the spacing that a frame may lie beside its place, to look different from the others or to be sharp."""

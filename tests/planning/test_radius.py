@@ -16,10 +16,10 @@ from poof.cli.common import jsonable
 from poof.errors import PoofError
 from poof.flow.registry import create_flow
 from poof.labels.model import LabelSet, Points, Skeleton, Visible
+from poof.planning.arrivals import Arrivals, carry_to_each_other
+from poof.planning.distance_curve import largest_below, monotone
+from poof.planning.radius import FEWEST_PAIRS, measure_radius, report
 from poof.propagation import Settings
-from poof.propagation.arrivals import Arrivals, carry_to_each_other
-from poof.propagation.distance_curve import largest_below, monotone
-from poof.propagation.radius import FEWEST_PAIRS, measure_radius, report
 from poof.propagation.subject import subject_sides
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
 from poof.video import open_video

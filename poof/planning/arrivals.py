@@ -9,8 +9,8 @@ import numpy as np
 
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet, Points, Visible
+from poof.planning.lone_chains import LoneChains, Source, carry_alone
 from poof.progress import Track, silent
-from poof.propagation.lone_chains import LoneChains, Source, carry_alone
 from poof.propagation.settings import Settings
 from poof.video.base import Video
 

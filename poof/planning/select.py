@@ -11,10 +11,10 @@ import numpy as np
 from poof.errors import PoofError
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet
+from poof.planning.doubt import doubts, next_frames
+from poof.planning.placement import place_diversely, place_evenly
+from poof.planning.survey import Survey, survey
 from poof.progress import Track, silent
-from poof.propagation.doubt import doubts, next_frames
-from poof.propagation.placement import place_diversely, place_evenly
-from poof.propagation.survey import Survey, survey
 from poof.video.base import Video
 
 STRATEGIES = ("even", "diverse")

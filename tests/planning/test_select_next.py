@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
+from poof.planning.doubt import doubts, next_frames
+from poof.planning.select import select_next
 from poof.propagation import Settings, propagate
-from poof.propagation.doubt import doubts, next_frames
-from poof.propagation.select import select_next
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
 
 SKELETON = Skeleton(("nose", "tail"))
