@@ -144,8 +144,8 @@ def test_the_released_quiet_input_is_the_first_frame() -> None:
 
 @pytest.mark.parametrize("name", ["bqn-resnet50:backbone=resnet18", "bqn-mobilenet_v2", "bqn-x3d_m"])
 def test_every_parameter_learns(name: str) -> None:
-    model = network(name, size=48)
-    clips = torch.randn(2, 6, 3, 48, 48)
+    model = network(name, size=32)
+    clips = torch.randn(2, 6, 3, 32, 32)
     for one in laterals(model):  # closed connections teach nothing but their own weight
         for key in ("busy_norm", "quiet_norm"):
             if hasattr(one, key):

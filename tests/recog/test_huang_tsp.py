@@ -123,7 +123,9 @@ def test_squeezed_images_are_the_coefficients() -> None:
     expected = torch.linalg.lstsq(a, x.flatten(2)).solution.view(2, 3, 3, 8, 8)
     assert torch.allclose(y, expected, atol=1e-3)
     missed = x.flatten(2) - a @ expected.flatten(2)
-    assert float(one.losses()["projection"]) == pytest.approx(10 * float(missed.norm(dim=1).mean()), rel=1e-3)
+    assert float(one.losses()["projection"].detach()) == pytest.approx(
+        10 * float(missed.detach().norm(dim=1).mean()), rel=1e-3
+    )
     assert one.eval().losses() == {}
 
 
@@ -246,9 +248,9 @@ def test_flow_images_show_the_motion() -> None:
 @pytest.mark.parametrize("name", ["tesnet2-resnet50:backbone=resnet18,k=3,d=2", "rgb+busy-resnet50:backbone=resnet18"])
 def test_two_streams_average_their_scores(name: str, tmp_path: object) -> None:
     torch.manual_seed(0)
-    model = recog.build_model(name, frames=2, num_classes=3, size=48, dropout=0).eval()
+    model = recog.build_model(name, frames=2, num_classes=3, size=32, dropout=0).eval()
     assert isinstance(model, TwoStream)
-    x = torch.rand(2, 6, 3, 48, 48)
+    x = torch.rand(2, 6, 3, 32, 32)
     with torch.no_grad():
         scores = [
             model.get_submodule(key)(model._prepare.get(key, nn.Identity())(x)).softmax(1) for key in model._names
@@ -262,7 +264,6 @@ def test_two_streams_average_their_scores(name: str, tmp_path: object) -> None:
     loss = cross_entropy(model(x), torch.tensor([0, 2])) + sum(model.losses().values())
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    assert recog.profile(model).gmacs > 0
     with model.watching(), torch.no_grad():
         model(x)
     assert model.pictures()

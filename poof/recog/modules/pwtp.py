@@ -160,7 +160,7 @@ class DynamicAppearance(TemporalModule):
         """Energy of the residual, and the share of the constant direction in A (at 1 nothing would be left)."""
         if self._seen.value is None or self._loss.value is None:
             return {}
-        return {"enopr": float(self._loss.value), "constant_share": self._seen.value[1]}
+        return {"enopr": float(self._loss.value.detach()), "constant_share": self._seen.value[1]}
 
     def pictures(self) -> list[Picture]:
         """The dynamic appearance."""

@@ -133,7 +133,8 @@ class TemporalSqueeze(TemporalModule):
             return {}
         singular = torch.linalg.svdvals(self._seen.value[1])
         condition = (singular[:, 0] / singular[:, -1].clamp_min(1e-12)).mean()
-        return {"projection_loss": float(self._loss.value) / max(self.beta, 1e-12), "condition": float(condition)}
+        loss = float(self._loss.value.detach()) / max(self.beta, 1e-12)
+        return {"projection_loss": loss, "condition": float(condition)}
 
     def pictures(self) -> list[Picture]:
         """The squeezed images, where it squeezes pictures."""
