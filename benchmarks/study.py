@@ -99,19 +99,24 @@ class Size:
 SIZES = {
     "small": Size(),
     "quick": Size(
-        steps=12,
-        pretraining=(24, 8),
+        steps=8,
+        pretraining=(16, 8),
         familiar=6,
         frames=4,
         clips=2,
         judges=2,
         stride=20,
         base=4,
-        curve=(2, 4, 8),
-        radii=(5, 10),
+        curve=(2, 4),
+        radii=(3, 5),
+        camera_labels=2,
     ),
     "full": Size("resnet50", 2, (256, 192), 32, 3000, (20000, 64), 600, 12, 6, 21, 2),
 }
+
+
+THESIS = ", thesis recipe"
+"""What the names of cells end in that were trained as the thesis did: ten epochs, however many steps that makes."""
 
 
 def arm_name(radius: int | None) -> str:
@@ -119,9 +124,9 @@ def arm_name(radius: int | None) -> str:
     return "GT" if radius is None else f"POOF-R{radius}"
 
 
-def default(steps: int) -> Recipe:
-    """The default recipe with a fixed number of steps."""
-    return replace(RECIPES["default"], epochs=1, least_steps=steps)
+def default(steps: int, batch: int) -> Recipe:
+    """The default recipe with a fixed number of steps of `batch` examples."""
+    return replace(RECIPES["default"], epochs=1, least_steps=steps, batch=batch)
 
 
 def variants() -> dict[str, dict[str, Any]]:
@@ -199,11 +204,11 @@ class Study:
         if not path.exists():
             pairs = familiar_pairs(self._tracks[0][: self.size.familiar], self.size.frames)
             steps, batch = self.size.pretraining
-            self._train(pairs, "random", default(steps), batch, "pretraining").replace(path)
+            self._train(pairs, "random", default(steps, batch), "pretraining").replace(path)
             shutil.rmtree(self.folder / "pretraining")
         return path
 
-    def _train(self, pairs: Sequence[Pair], init: str, recipe: Recipe, batch: int, name: str) -> Path:
+    def _train(self, pairs: Sequence[Pair], init: str, recipe: Recipe, name: str) -> Path:
         fresh = init == "random"
         run = train_pose(
             pairs,
@@ -213,7 +218,6 @@ class Study:
             stages=self.size.stages if fresh else None,
             body=self.size.body if fresh else None,
             input_size=self.size.input_size,
-            batch=min(batch, sum(len(labels) for _, labels in pairs)),
             hold_out=False,
             seed=self.seed,
             device=self.device,
@@ -234,7 +238,7 @@ class Study:
         kinds = [points.source[points.labelled] for _, labels in used for _, _, points in labels]
         model: PoseModel | Path
         if used:
-            model = self._train(used, start, recipe, self.size.batch, f"run {name}")
+            model = self._train(used, start, recipe, f"run {name}")
         elif init == "random":
             torch.manual_seed(self.seed)
             keypoints = (PLAYER if judge != "cam02" else TWELVE).keypoints
@@ -276,16 +280,18 @@ class Study:
 
     def run(self) -> None:
         """Every cell of the study, what the headline rests on first."""
-        size, recipe = self.size, default(self.size.steps)
+        size, recipe = self.size, default(self.size.steps, self.size.batch)
         middle = size.middle
 
-        def arm(footage: str, judge: str, init: str, count: int, radius: int | None) -> None:
+        def arm(
+            footage: str, judge: str, init: str, count: int, radius: int | None, recipe: Recipe = recipe, note: str = ""
+        ) -> None:
             def pairs() -> list[Pair]:
                 if radius is not None:
                     return self.carried(footage, count, radius)
                 return labelled(self.target if footage == "target" else self.camera, count)
 
-            self.cell(f"{footage} {init} {arm_name(radius)} {count}", judge, init, pairs, recipe)
+            self.cell(f"{footage} {init} {arm_name(radius)} {count}{note}", judge, init, pairs, recipe)
 
         rendered = partial(arm, "target", "test")
         filmed = partial(arm, "camera", "cam02")
@@ -293,6 +299,8 @@ class Study:
             self.cell(f"target {init} none 0", "test", init, None, recipe)
             rendered(init, size.base, None)
             rendered(init, size.base, middle)
+            for radius in (None, middle):
+                rendered(init, size.base, radius, RECIPES["thesis"], THESIS)
         rendered("pretrained", max(size.curve), None)
         for radius in reversed(size.radii):
             rendered("pretrained", size.base, radius)
@@ -315,7 +323,7 @@ class Study:
         middle = self.size.middle
         for name, changes in variants().items():
             init, _, _ = name.partition(":")
-            recipe = replace(default(self.size.steps), **changes)
+            recipe = replace(default(self.size.steps, self.size.batch), **changes)
             self.cell(f"recipe {name}", "val", init, lambda: self.carried("target", self.size.base, middle), recipe)
 
     # ---------------------------------------------------------------------------------------------------- result

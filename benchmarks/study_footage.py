@@ -11,17 +11,17 @@ Penn Action's tracks drive the renderer. Two domains, cut apart by sequence and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
-from poof.labels import LabelSet, Points, Skeleton, Visible, load_labels
+from poof.labels import LabelSet, Points, Skeleton, load_labels
 from poof.pose import Pair
 from poof.synthetic import PENN_ACTION, PLAYER, Motion, Scene, from_tracks, penn_joints, stage, truth
 from poof.video import open_video
-from poof.video.base import ArrayVideo
+from poof.video.base import Video
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TARGET_SPORTS = ("tennis_serve", "baseball_pitch")
@@ -90,7 +90,27 @@ def filmed(scene: Scene, frames: Sequence[int] | np.ndarray) -> Pair:
         points = exact.instances.get((int(frame), 0))
         if points is not None:
             labels.add(number, 0, Points.human(number, points.xy, points.visible))
-    return Pair(ArrayVideo([scene.image(int(f)) for f in frames], scene.fps, scene.name), labels)
+    return Pair(Film(scene, [int(frame) for frame in frames]), labels)
+
+
+class Film(Video):
+    """Some frames of a scene, numbered anew; rendered when they are first looked at, and kept."""
+
+    def __init__(self, scene: Scene, numbers: Sequence[int]) -> None:
+        self.name, self.size, self.fps = scene.name, scene.size, scene.fps
+        self._scene, self._numbers = scene, numbers
+        self._images: dict[int, np.ndarray] = {}
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """See `Video.frames`."""
+        for number in range(max(start, 0), len(self._numbers) if stop is None else min(stop, len(self._numbers))):
+            if number not in self._images:
+                self._images[number] = self._scene.image(self._numbers[number])
+            yield number, self._images[number].copy()
+
+    def count(self) -> int:
+        """See `Video.count`."""
+        return len(self._numbers)
 
 
 def camera_pair(name: str) -> Pair:
@@ -115,9 +135,3 @@ def labelled(pairs: Sequence[Pair], count: int) -> list[Pair]:
         if instances:
             kept.append(Pair(video, labels.replace(instances=instances)))
     return kept
-
-
-def seen_share(pairs: Sequence[Pair]) -> float:
-    """Share of the labelled points that are visible."""
-    flags = np.concatenate([points.visible[points.labelled] for _, labels in pairs for _, _, points in labels])
-    return float((flags == Visible.VISIBLE).mean())

@@ -60,10 +60,15 @@ def print_study(size: Size, folder: Path, target: Cells, camera: Cells) -> None:
 
     poof = f"POOF-R{middle}"
     print(f"\nTables 3.1 and 3.2: {size.base} labels, R = {middle}; accuracy below 20 px (95 % interval over videos)")
-    head("start", "none", "GT only", "GT + POOF", "GT only, < 10 px", "GT + POOF, < 10 px")
+    head("start, recipe", "none", "GT only", "GT + POOF", "GT only, < 10 px", "GT + POOF, < 10 px")
     for start in STARTS:
-        none, gt, both = cell(start, "none", 0), cell(start, "GT", size.base), cell(start, poof, size.base)
-        line(start, *map(accuracy, (none, gt, both)), accuracy(gt, "<10"), accuracy(both, "<10"))
+        for title, note in ((f"{size.steps} equal steps", ""), ("ten epochs, as the thesis", ", thesis recipe")):
+            none, gt, both = (
+                cell(start, "none", 0),
+                cell(start, "GT", size.base) + note,
+                cell(start, poof, size.base) + note,
+            )
+            line(f"{start}, {title}", *map(accuracy, (none, gt, both)), accuracy(gt, "<10"), accuracy(both, "<10"))
     print(f"\nTable 3.3: {size.base} labels")
     head("R", "examples", "propagated points below 20 px, %", "random", "pretrained")
     for radius in size.radii:
@@ -107,12 +112,12 @@ def _curve(size: Size, numbers: pd.DataFrame, accuracy: Any, start: str, poof: s
     """Accuracy over the number of labels, and how many labels without propagation one label is worth."""
     names = {arm: {n: f"target {start} {kind} {n}" for n in size.curve} for arm, kind in (("GT", "GT"), ("POOF", poof))}
     done = {arm: {n: c for n, c in cells.items() if c in numbers.index} for arm, cells in names.items()}
-    if min(map(len, done.values())) < 2:
+    if len(done["GT"]) < 2 or not done["POOF"]:
         return
     print(f"\nAccuracy over the number of labels, {start} start (every cell: the same number of steps)")
     columns = [f"{arm}, < {t} px" for t in (20, 10) for arm in ("GT only", "GT + POOF")]
     head("labels", *columns, "worth, < 20", "worth, < 10")
-    for count in size.curve:
+    for count in sorted({*done["GT"], *done["POOF"]}):
         cells = [names[arm][count] for arm in ("GT", "POOF")]
         row = [accuracy(name, t) for t in ("<20", "<10") for name in cells]
         line(count, *row, *(worth(numbers, done, count, t) for t in ("<20", "<10")))
