@@ -111,6 +111,7 @@ def train(
     model.labels = list(clips.labels)
     counts = FrameCounts(folder / "frame-counts.json")
     clips = _readable(clips, counts, settings, track)
+    _tell_short(clips, counts, model.segments * model.per_segment)
     view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip, recipe.scales)
     dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
     model.to(device)
@@ -288,6 +289,18 @@ def _readable(clips: ClipList, counts: FrameCounts, settings: Settings, track: T
         for message in broken.values():
             warnings.warn(f"left out: {message}", PoofWarning, stacklevel=2)
     return clips.without(list(broken))
+
+
+def _tell_short(clips: ClipList, counts: FrameCounts, wanted: int) -> None:
+    lengths = {record.path: counts.of(record) for record in clips.records}
+    short = [path for path, count in lengths.items() if count < wanted]
+    if short:
+        warnings.warn(
+            f"{clips.name}: {len(short)} of {len(clips)} videos with fewer frames than the {wanted} of a clip, frames "
+            f"repeat there; first: {short[0]} has {lengths[short[0]]}",
+            PoofWarning,
+            stacklevel=3,
+        )
 
 
 def _count_broken(batch: Batch, clips: ClipList, state: State, settings: Settings) -> None:

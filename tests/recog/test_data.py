@@ -243,7 +243,7 @@ def test_hmdb_flags(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     got = read_list(tmp_path)
     assert [(r.path.name, r.label) for r in got.records] == [("a.avi", 0), ("d.avi", 1)]
-    with pytest.warns(PoofWarning, match="1 classes have no clip: run"):
+    with pytest.warns(PoofWarning, match="1 class has no clip: run"):
         assert [r.path.name for r in read_list(tmp_path, part="test").records] == ["b.avi"]
 
 
@@ -276,7 +276,7 @@ def test_bad_lists_name_the_line(clips: Path, text: str, message: str) -> None:
 
 def test_classes_without_a_clip_are_named(clips: Path) -> None:
     (clips / "l.txt").write_text("a 5 0")
-    with pytest.warns(PoofWarning, match="1 classes have no clip: run"):
+    with pytest.warns(PoofWarning, match="1 class has no clip: run"):
         read_list(clips / "l.txt", labels=["jump", "run"])
     with pytest.raises(PoofError, match="unknown list format 'x'; there are folders"):
         read_list(clips / "l.txt", format="x")

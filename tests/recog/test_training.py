@@ -179,6 +179,14 @@ def test_broken_clips_are_left_out_until_they_are_too_many(task: tuple[ClipList,
         train(network(), clips, tmp_path / "run", replace(FAST, epochs=1), Settings(max_broken=0.1))
 
 
+def test_videos_shorter_than_the_clip_are_told(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
+    # By TSM's rule such a clip is one frame throughout: nothing moves in it.
+    np.save(tmp_path / "short.npy", np.zeros((3, 32, 32, 3), np.uint8))
+    clips = replace(task[0], records=(*task[0].records, Record(tmp_path / "short.npy", 0)))
+    with pytest.warns(PoofWarning, match=r"1 of 17 videos with fewer frames than the 4 of a clip.*short\.npy has 3"):
+        train(network(), clips, tmp_path / "run", replace(FAST, epochs=1))
+
+
 def test_what_cannot_be_trained_is_said(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
     other = recog.build_model("resnet18", [], 4, 3, size=32)
     with pytest.raises(PoofError, match="has 8 classes, the network was built for 3"):

@@ -79,7 +79,8 @@ class ClipList:
         empty = [label for i, label in enumerate(self.labels) if i not in used]
         if empty:
             shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
-            warnings.warn(f"{self.name}: {len(empty)} classes have no clip: {shown}", PoofWarning, stacklevel=2)
+            have = "class has" if len(empty) == 1 else "classes have"
+            warnings.warn(f"{self.name}: {len(empty)} {have} no clip: {shown}", PoofWarning, stacklevel=2)
         return self
 
     def without(self, paths: Sequence[Path]) -> ClipList:
