@@ -106,6 +106,7 @@ ROWS: dict[str, Row] = {
     "sr + tsm": Row(("sr", "tsm")),
     "select + tsm": Row(("select", "tsm")),
     "classreg + tsm": Row(("classreg", "tsm")),
+    "mtnet": Row(backbone="mtnet_half", costs="mtnet_m", start=False),
     "kpsem": Row(("kpsem:stage=2",)),
     "dem": Row(("dem:stages=conv3",)),
 }

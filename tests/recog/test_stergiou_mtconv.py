@@ -245,9 +245,9 @@ def test_small_network_trains_and_is_explained() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     found = class_feature_pyramid(model, clips[0], theta=0.7, depth=3)
     assert found.layers[1:] == [
-        "input of s5.pathway0_res2.branch2.c",
-        "input of s5.pathway0_res2.branch2.b",
-        "input of s5.pathway0_res2.branch2.a",
+        "input of s5.pathway0_res0.branch2.c",
+        "input of s5.pathway0_res0.branch2.b",
+        "input of s5.pathway0_res0.branch2.a",
     ]
     with torch.no_grad():
         other = recog.build_model(**model.config)
