@@ -101,8 +101,8 @@ class Recorder(FlowEstimator):
 class Bench:
     """Runs and collects."""
 
-    def __init__(self, quick: bool, folder: Path) -> None:
-        self.quick, self.folder = quick, folder
+    def __init__(self, quick: bool, folder: Path, gain_of: Sequence[str] = ("cam01", "bear")) -> None:
+        self.quick, self.folder, self.gain_of = quick, folder, gain_of
         self.scorer = load_scorer()
         self.clips = self.scorer.registered()
         self.results: dict[str, Any] = {}
@@ -191,11 +191,11 @@ class Bench:
 
     def gain(self) -> None:
         """The straightforward loop over the whole command, RAFT-small, with what both are worth."""
-        for name in ("cam01", "bear"):
+        for name in self.gain_of:
             clip = self.clips[name]
             split = self.scorer.split(clip)
             first, second = split.anchors[:2]
-            video, path, labels = self.clip(name, second + 11)
+            video, path, labels = self.clip(name, second + 11 if self.quick else clip.frames)
             seconds, _, out = self.command(video, path, "raft-small")
             images = [image for _, image in open_video(video).frames()]
             sample = range(first, first + 2) if self.quick else range(first, second)
@@ -525,11 +525,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer frames, no accuracy of the straightforward loop")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--json", type=Path, help="also write every number")
+    parser.add_argument("--gain-of", default="cam01,bear", help="clips of the part gain")
     options = parser.parse_args()
     if not WEIGHTS.is_file():
         sys.exit(f"{WEIGHTS} is not here: the benchmark needs the shared clips and weights")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(options.quick, Path(folder))
+        bench = Bench(options.quick, Path(folder), options.gain_of.split(","))
         for part in options.parts.split(","):
             getattr(bench, part)()
             if options.json:
