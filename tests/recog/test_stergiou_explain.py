@@ -11,9 +11,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import conv3d
+from typer.testing import CliRunner
 
 from poof import recog
+from poof.cli.recog import recog as app
 from poof.errors import PoofError
+from poof.recog.checkpoint import save_model
 from poof.recog.explain import Way, class_feature_pyramid, explain, saliency_tube
 from poof.recog.explain.pyramids import back_step, normalise, pooled_kernel
 from poof.recog.explain.tubes import evidence, interpolate, tube
@@ -285,3 +288,18 @@ def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
     picture = cv2.imread(str(done.files[1]))
     assert picture is not None
     assert picture.std() > 5
+
+
+def test_command_line(video: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "best.pt", network(modules=("srtg",)))
+    common = ["explain", str(tmp_path / "best.pt"), str(video), "-o", str(tmp_path / "out"), "--no-video"]
+    said = CliRunner().invoke(app, [*common, "--method", "pyramids", "--theta", "0.7", "--depth", "1"])
+    assert said.exit_code == 0, said.output
+    assert "input of layer4.1.conv2" in said.output
+    assert "gate_open: share of open gates" in said.output
+    assert (tmp_path / "out" / "walk-pyramid-graph.png").is_file()
+    again = CliRunner().invoke(app, [*common, "--method", "pyramids"])
+    assert isinstance(again.exception, PoofError)
+    assert "walk-pyramid.png: exists already" in str(again.exception)
+    wrong = CliRunner().invoke(app, [*common, "--method", "lime"])
+    assert "there are gradcam, tubes, pyramids" in str(wrong.exception)
