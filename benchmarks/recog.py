@@ -259,13 +259,14 @@ def costs(row: Row, args: argparse.Namespace) -> dict[str, Any]:
                 begin = time.process_time()
                 model(clip)
                 fastest[number] = min(fastest[number], time.process_time() - begin)
-    gmacs = [recog.profile(model).gmacs for model in pair]
+    counts = [recog.profile(model).count for model in pair]
     return {
         "mparams": cost.parameters / 1e6,
         "gmacs": cost.gmacs,
         "clips_per_second": 1 / fastest[0],
         "time_ratio": fastest[0] / fastest[1],
-        "gmac_ratio": gmacs[0] / gmacs[1],
+        "gmac_ratio": counts[0].macs / counts[1].macs,
+        "other_ratio": counts[0].other / counts[1].other,
     }
 
 
@@ -283,6 +284,7 @@ def print_table(folder: Path) -> None:
         "clips_per_second": ("clips/s", "{:.1f}"),
         "time_ratio": ("time / bare", "{:.2f}"),
         "gmac_ratio": ("GMACs / bare", "{:.2f}"),
+        "other_ratio": ("other / bare", "{:.2f}"),
     }
     print("\n| " + " | ".join(title for title, _ in columns.values()) + " |")
     print("|" + "---|" * len(columns))

@@ -40,6 +40,7 @@ def test_available_names_everything() -> None:
         ("resnet50", "resnet50"),
         ("mobilenet_v2", "mobilenet_v2"),
         ("i3d_resnet18", "resnet18"),
+        ("resnet18_quarter", "resnet18"),
     ],
 )
 def test_host_keys_are_torchvisions_with_modules_inside(backbone: str, builder: str) -> None:

@@ -123,3 +123,16 @@ def test_every_network_of_gebotys_builds_and_the_thesis_counts_a_little_more(nam
     printed = GEBOTYS[name].published[0].gmacs
     assert cost.gmacs > 0
     assert printed is None or 1.0 < printed / cost.gmacs < 1.07
+
+
+def test_a_quarter_of_the_channels_costs_a_sixteenth() -> None:
+    # But for the stem (three channels in) and the classifier, which cost a quarter.
+    with torch.device("meta"):
+        full, narrow = (recog.profile(recog.build_model(name)).count.macs for name in ("resnet18", "resnet18_quarter"))
+        deep, thin = (recog.build_model(name).backbone for name in ("r2plus1d_18", "r2plus1d_18_quarter"))
+    ends = 8 * (64 * 3 * 49 * 112 * 112 + 512 * 174)
+    assert narrow == (full - ends) // 16 + ends // 4
+    assert list(deep.state_dict()) == list(thin.state_dict())
+    widths = [thin.get_submodule(f"layer{n}.1.conv2.0.3").out_channels for n in (1, 2, 3, 4)]
+    assert widths == [16, 32, 64, 128]
+    assert thin.fc.in_features == 128
