@@ -30,7 +30,7 @@ def catalogue(
         wanted += [(name, ()) for name in (*BACKBONES, *NETWORKS)]
         wanted += [(REFERENCE, (name,)) for name in MODULES]
     found: dict[tuple[str, tuple[str, ...]], Profile] = {}
-    for name, modules in track(wanted, "counting", len(wanted)):
+    for name, modules in track(wanted, "counting", len(wanted)) if wanted else ():
         with torch.device("meta"):
             found[name, modules] = profile(build_model(name, modules, frames, classes, size=size))
 
