@@ -280,7 +280,7 @@ def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
     done = explain(model, video, tmp_path / "out", ["kind 1"], Way("pyramids", depth=2))
     expected = ["pyramid.png", "pyramid-graph.png", "pyramid-graph.json", *(f"pyramid-{k}.mp4" for k in range(3))]
     assert [path.name for path in done.files] == [f"walk-{name}" for name in expected]
-    assert [heat.method.split(":")[0] for heat in done.heats] == ["0", "1", "2"]
+    assert [heat.method.split(":")[0] for heat in done.heats] == ["level 0", "level 1", "level 2"]
     graph = json.loads(done.files[2].read_text())
     assert graph["class"] == "kind 1"
     assert len(graph["levels"]) == 3

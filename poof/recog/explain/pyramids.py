@@ -129,6 +129,8 @@ def class_feature_pyramid(
 ) -> Pyramid:
     """The pyramid of one clip (T, 3, H, W), `depth` layers below the last features.
 
+    It ends earlier where no channel is chosen or a layer does not give what the one behind it takes.
+
     Parameters
     ----------
     label
@@ -187,7 +189,7 @@ def class_feature_pyramid(
     for level, (layer, features) in enumerate(zip(layers, maps)):
         chosen = sorted({node.channel for node in nodes if node.level == level})
         heat = for_eyes(tube(features[chosen], torch.ones(len(chosen)), size))
-        method = f"{level}: {len(chosen)} of {widths[level]} channels"
+        method = f"level {level}: {len(chosen)} of {widths[level]} channels"
         heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
     return Pyramid(found.label, found.probability, layers, widths, nodes, heats)
 
