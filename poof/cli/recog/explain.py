@@ -11,8 +11,13 @@ from poof.cli import common
 from poof.cli.recog import options
 
 READ_OUTS = {
-    "attention_entropy": "0 attends to one frame, 1 to all alike",
-    "attention_self": "weight of a frame on itself",
+    "attention_entropy": "0 attends to one frame (or cell), 1 to all alike",
+    "attention_self": "weight of a frame (or cell) on itself",
+    "openness": "mean weight of a lateral connection's norm, 0 while closed",
+    "projection_loss": "mean length over time of what the squeezed images miss",
+    "condition": "of the basis of the squeezed images, 1 is best",
+    "enopr": "energy of what the projection leaves",
+    "constant_share": "how far the projection holds what stands still; at 1 nothing is left",
     "scale": "mean factor on the features",
     "gate_open": "share of open gates",
     "kept_0": "the frames that were kept, counted from 0",
