@@ -99,8 +99,8 @@ class Size:
 SIZES = {
     "small": Size(),
     "quick": Size(
-        steps=8,
-        pretraining=(16, 8),
+        steps=4,
+        pretraining=(8, 8),
         familiar=6,
         frames=4,
         clips=2,

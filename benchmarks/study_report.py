@@ -70,12 +70,13 @@ def print_study(size: Size, folder: Path, target: Cells, camera: Cells) -> None:
             )
             line(f"{start}, {title}", *map(accuracy, (none, gt, both)), accuracy(gt, "<10"), accuracy(both, "<10"))
     print(f"\nTable 3.3: {size.base} labels")
-    head("R", "examples", "propagated points below 20 px, %", "random", "pretrained")
+    head("R", "examples", "propagated points below 20 px, %", *(f"{s}, < {t} px" for s in STARTS for t in (20, 10)))
     for radius in size.radii:
         names = [cell(start, f"POOF-R{radius}", size.base) for start in STARTS]
         facts = next((about[n] for n in names if n in about), None)
         if facts:
-            line(radius, facts["examples"], 100 * facts["labels_error"]["acc@20"], *map(accuracy, names))
+            row = [accuracy(name, threshold) for name in names for threshold in ("<20", "<10")]
+            line(radius, facts["examples"], 100 * facts["labels_error"]["acc@20"], *row)
     arms = {"GT": "GT", "GT + POOF": poof}
     _joints(report, {f"{start}, {arm}": cell(start, arms[arm], size.base) for start in STARTS for arm in arms})
     _figure_33(report, {
@@ -132,7 +133,7 @@ def _curve(size: Size, numbers: pd.DataFrame, accuracy: Any, start: str, poof: s
     axes.set_xticks(size.curve, [str(n) for n in size.curve])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{start} start")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     axes.grid(alpha=0.3)
     path = folder / f"labels-{start}.png"
     save_figure(figure, path, force=True)
