@@ -55,18 +55,20 @@ class Method:
     baseline: Callable[[LabelSet, int, int], LabelSet] | None = None
 
 
+BESIDE = "dis+dis-coarse+dis-coarse/2"  # what --flow dis is in a blend; /2: two frames at a time
 METHODS = (
     Method("static copy", "", {}, static_copy),
     Method("linear between anchors", "", {}, linear_interpolation),
     Method("DIS chain", "dis", {"method": "chain"}),
     Method("DIS chain, whole frame", "dis", {"method": "chain", "crop": False}),
     Method("DIS blend, one scale", "dis", {"method": "blend"}),
-    Method("**DIS blend** (--flow dis)", "dis+dis-coarse", {"method": "blend"}),
+    Method("DIS blend, two scales", "dis+dis-coarse", {"method": "blend"}),
+    Method("**DIS blend** (--flow dis)", BESIDE, {"method": "blend"}),
     Method("RAFT-small, thesis (K - flow backwards)", "raft-small", {"method": "thesis"}),
     Method("RAFT-small, true backward flow", "raft-small", {"method": "chain"}),
     Method("RAFT-small blend", "raft-small", {"method": "blend"}),
     Method("RAFT-small as start of DIS, blend", "raft-small>dis", {"method": "blend"}),
-    Method("RAFT-small and DIS in one blend (--flow raft-small+dis)", "raft-small+dis+dis-coarse", {"method": "blend"}),
+    Method("RAFT-small and DIS in one blend (--flow raft-small+dis)", f"raft-small+{BESIDE}+dis/2", {"method": "blend"}),
 )
 
 
@@ -149,11 +151,13 @@ def main() -> None:
     names = sorted({part for m in wanted for part in m.flow.split("+") if part})
     flows: dict[str, FlowEstimator] = {}
     for name in names:
+        name, _, stride = name.partition("/")
         start, _, refined = name.partition(">")
         estimator = create_flow(start, weights=WEIGHTS if "raft" in start else None)
         if "raft" in start:
             estimator = CachedFlow(estimator, arguments.cache, 40 * 2**30)
-        flows[name] = StartedDisFlow(estimator, DisFlow()) if refined else estimator
+        estimator.stride = int(stride or 1)
+        flows[f"{name}/{stride}" if stride else name] = StartedDisFlow(estimator, DisFlow()) if refined else estimator
     results: dict[str, dict[str, dict[str, Any]]] = {m.name: {} for m in wanted}
     for clip in clips:
         for method in wanted:

@@ -32,11 +32,15 @@ class FlowEstimator(ABC):
     grey : bool
         Whether it looks at brightness only; `prepare` then takes grey images (B, H, W) as well, which are a third of
         the work to cut out and to keep.
+    stride : int
+        Frames from the first image of a pair to the second in a propagation. Chains in longer steps take fewer of
+        them, and err differently.
     """
 
     name: str
     reason: str = ""
     grey: bool = False
+    stride: int = 1
 
     @abstractmethod
     def prepare(self, images: np.ndarray) -> list[Any]:

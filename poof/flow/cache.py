@@ -182,6 +182,7 @@ class CachedFlow(FlowEstimator):
         self.store = FlowStore(folder, limit_bytes)
         self.name = estimator.name
         self.grey = estimator.grey
+        self.stride = estimator.stride
         self.reason = estimator.reason
         self.hits = 0
         self.misses = 0

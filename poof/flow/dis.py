@@ -47,16 +47,21 @@ class DisFlow(FlowEstimator):
         Pairs of one batch that are worked on at the same time; None is one for each core.
     finest_scale
         Scale at which the search ends, 0 being full resolution, and the flow is enlarged from; None is the preset's.
+    stride
+        See `FlowEstimator.stride`.
     """
 
     name = "dis"
     grey = True
 
-    def __init__(self, preset: str = "medium", workers: int | None = None, finest_scale: int | None = None) -> None:
+    def __init__(
+        self, preset: str = "medium", workers: int | None = None, finest_scale: int | None = None, stride: int = 1
+    ) -> None:
         if preset not in PRESETS:
             raise PoofError(f"unknown DIS preset '{preset}'; valid: {', '.join(PRESETS)}")
         self.preset = preset
         self.finest_scale = finest_scale
+        self.stride = stride
         self.workers = cores() if workers is None else max(1, workers)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -87,7 +92,8 @@ class DisFlow(FlowEstimator):
     def describe(self) -> dict[str, Any]:
         """See `FlowEstimator.describe`."""
         scale = {} if self.finest_scale is None else {"finest_scale": self.finest_scale}
-        return {"name": self.name, "preset": self.preset, **scale, "opencv": cv2.__version__}
+        stride = {} if self.stride == 1 else {"stride": self.stride}
+        return {"name": self.name, "preset": self.preset, **scale, **stride, "opencv": cv2.__version__}
 
     # ---------------------------------------------------------------------------------------------------- the work
 

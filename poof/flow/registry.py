@@ -39,6 +39,21 @@ def _dis_coarse(options: Options) -> FlowEstimator:
     return estimator
 
 
+def _beside_dis(fine: bool) -> list[FlowEstimator]:
+    """The estimators that 'dis' brings along into a blend; with `fine` also itself in longer steps."""
+    from poof.flow.dis import DisFlow
+
+    beside: list[FlowEstimator] = []
+    for scale, stride in ((2, 1), (2, 2), *(((None, 2),) if fine else ())):
+        estimator = DisFlow(finest_scale=scale, stride=stride)
+        estimator.name = "dis" if scale is None else "dis-coarse"
+        coarse = "the same" if scale is None else "the same at a coarser scale"
+        apart = "" if stride == 1 else f", {stride} frames at a time"
+        estimator.reason = f"{estimator.name}: {coarse}{apart}, another opinion for the blend"
+        beside.append(estimator)
+    return beside
+
+
 def _raft(kind: str, options: Options) -> FlowEstimator:
     from poof.flow.raft import RaftFlow
 
@@ -177,8 +192,8 @@ def create_flows(
     device
         See `create_flow`.
     both_scales
-        Let 'dis' bring 'dis-coarse' along: chains of the two err differently, and the second costs a quarter of the
-        first.
+        Let 'dis' bring 'dis-coarse' along, once more in steps of two frames: their chains err differently, and each
+        costs a quarter of the first. Beside RAFT, where that costs little, 'dis' itself takes steps of two as well.
     keep
         Folder for the flows of networks, so that other labels, another radius or another run find them again; see
         `CachedFlow`. DIS is hardly slower than reading a file and keeps nothing.
@@ -191,8 +206,7 @@ def create_flows(
         takes = name == "auto" or "raft" in name
         estimators.append(create_flow(name, weights if takes else None, device))
         if both_scales and estimators[-1].name == "dis":
-            estimators.append(create_flow("dis-coarse"))
-            estimators[-1].reason = "dis-coarse: the same at a coarser scale, a second opinion for the blend"
+            estimators += _beside_dis("raft" in names)
     if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
         raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or omit them")
     if keep is not None:

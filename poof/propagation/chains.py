@@ -177,9 +177,9 @@ class Stepper:
     interpolation: str = "bilinear"
     body: bool = False
 
-    def step(self, state: State, pair: PairFlow, frame: int, direction: int, instance: int) -> State:
-        """The state in the frame after (`FORWARD`) or before (`BACKWARD`) `frame`."""
-        going = state.only(state.running & (np.abs(frame + direction - state.anchor) <= self.reach))
+    def step(self, state: State, pair: PairFlow, frame: int, direction: int, instance: int, stride: int = 1) -> State:
+        """The state in the frame `stride` after (`FORWARD`) or before (`BACKWARD`) `frame`; `pair` is of these two."""
+        going = state.only(state.running & (np.abs(frame + stride * direction - state.anchor) <= self.reach))
         if pair.cut or not going.running.any():
             return State.none(len(state.xy))
         if direction == BACKWARD and self.thesis_backward:

@@ -55,7 +55,7 @@ class _Kept:
     """A pair of frames whose flows backward chains may still need."""
 
     frame: int
-    pairs: list[Pair]  # one an estimator
+    pairs: list[Pair | None]  # one an estimator
     joined: bool  # whether the pair before it is the previous one in the queue
 
 
@@ -97,6 +97,7 @@ class Engine:
         self._video = video
         self._settings = settings
         self._estimators = list(estimators)
+        self._plain = [_of_one_frame(self._estimators, e) for e in self._estimators]
         self._instances = anchors.instance_ids
         self._count = len(anchors.skeleton)
         self._labels = {key: points.xy.astype(np.float64) for key, points in anchors.instances.items()}
@@ -256,11 +257,12 @@ class Engine:
             frame = segment.start + index
             self._kept.append(_Kept(frame, flow, index > 0 or segment.joined))
             for i, e in ahead:
-                self._live[i][e] = self._stepper.step(self._live[i][e], flow[e], frame, FORWARD, i).rounded()
-                ahead[i, e].append((frame + 1, self._live[i][e]))
+                ahead[i, e].append((frame + 1, self._next(segment.start, frame, i, e, ahead[i, e]).rounded()))
             while self._kept[0].frame < frame + 1 - reach(self._settings.radius):
                 self._kept.popleft()
             yield frame
+        for (i, e), moves in ahead.items():
+            self._live[i][e] = moves[-1][1] if moves else self._live[i][e]
         back = self._go_back(segment.stop) if segment.stops_at_anchor and complete else {}
         cuts = [segment.start + c + 1 for c in rough.cuts]
         end = -1 if complete else len(images) + segment.start
@@ -305,16 +307,48 @@ class Engine:
         back: Moves = {}
         for i in self._labelled(stop):
             for e in range(len(self._estimators)):
-                moves = back.setdefault((i, e), [])
-                state = self._start(stop, i)
-                for kept in reversed(self._kept):
-                    state = self._stepper.step(state, kept.pairs[e], kept.frame + 1, BACKWARD, i)
-                    if not state.running.any():
-                        break
-                    moves.append((kept.frame, state))
-                    arrived = self._labels.get((kept.frame, i))
-                    if arrived is not None:
-                        state = state.only(np.asarray(~np.isfinite(arrived).all(axis=1)))
-                    if not kept.joined:
-                        break
+                back[i, e] = self._back(stop, i, e)
         return back
+
+    def _next(self, first: int, frame: int, instance: int, estimator: int, moves: Sequence[tuple[int, State]]) -> State:
+        """The state of an estimator's chains after `frame`, from where they came by since frame `first`."""
+        states = [self._live[instance][estimator], *(state for _, state in moves)]  # of the frames first ... frame
+        stride = self._estimators[estimator].stride
+        origin = frame + 1 - stride
+        pair = self._kept[-stride].pairs[estimator] if origin >= first else None
+        if pair is None:
+            origin, stride, pair = frame, 1, self._kept[-1].pairs[self._plain[estimator]]
+        assert pair is not None
+        return self._stepper.step(states[origin - first], pair, origin, FORWARD, instance, stride)
+
+    def _back(self, stop: int, instance: int, estimator: int) -> list[tuple[int, State]]:
+        """The backward chains of an estimator from the labels of frame `stop`."""
+        moves: list[tuple[int, State]] = []
+        states = {stop: self._start(stop, instance)}
+        for kept in reversed(self._kept):
+            stride, pair = self._estimators[estimator].stride, kept.pairs[estimator]
+            if pair is None or kept.frame + stride not in states:
+                stride, pair = 1, kept.pairs[self._plain[estimator]]
+            origin = kept.frame + stride
+            assert pair is not None
+            state = self._stepper.step(states[origin], pair, origin, BACKWARD, instance, stride)
+            moves.append((kept.frame, state))
+            arrived = self._labels.get((kept.frame, instance))
+            if arrived is not None:
+                state = state.only(np.asarray(~np.isfinite(arrived).all(axis=1)))
+            states[kept.frame] = state
+            latest = list(states.values())[-self._estimators[estimator].stride :]
+            if not kept.joined or not any(state.running.any() for state in latest):
+                break
+        return moves
+
+
+def _of_one_frame(estimators: Sequence[FlowEstimator], wanted: FlowEstimator) -> int:
+    """Which estimator makes the single steps of one with a stride: the same without, else any without."""
+    plain = [n for n, e in enumerate(estimators) if e.stride == 1]
+    if not plain:
+        raise ValueError(
+            f"{wanted.name} steps over {wanted.stride} frames and needs an estimator that does not beside it"
+        )
+    like = {key: value for key, value in wanted.describe().items() if key != "stride"}
+    return next((n for n in plain if estimators[n].describe() == like), plain[0])

@@ -80,12 +80,13 @@ def fine_flows(
     estimators: Sequence[FlowEstimator],
     forward_only: bool = False,
     max_size: int | None = None,
-) -> Iterator[list[Pair]]:
-    """The flows of every pair of consecutive frames, in order, one `Pair` an estimator.
+) -> Iterator[list[Pair | None]]:
+    """The flows from every frame but the last, in order, one `Pair` an estimator.
 
     Pairs that share their regions go through an estimator together, in batches of the size it asks for, and what it
-    prepares of a frame serves both pairs the frame belongs to. Regions are cut out once for all estimators, in a
-    thread that is ahead of the flow.
+    prepares of a frame serves all pairs the frame belongs to. Regions are cut out once for all estimators, in a
+    thread that is ahead of the flow. A pair is of frames as far apart as the estimator's stride; None where the regions
+    change before the second one.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def fine_flows(
 
     def wide(index: int, estimator: FlowEstimator) -> RegionFlow:
         region = Region.whole(size, min(WIDE, max_size or WIDE))
-        first, second = (estimator.prepare(_view(images[i], region, estimator)[None]) for i in (index, index + 1))
+        ends = index, index + estimator.stride
+        first, second = (estimator.prepare(_view(images[i], region, estimator)[None]) for i in ends)
         return _fields(estimator, first, second, region, forward_only)[0]
 
     for layout, group in groupby(range(len(layouts)), key=lambda i: layouts[i]):
@@ -120,10 +122,18 @@ def fine_flows(
             for number, estimator in enumerate(estimators):
                 found = _region_run(seen[estimator.grey], len(run), region, estimator, forward_only)
                 for place, flow in enumerate(found):
-                    flows[place][number].append(nothing if run[place] in still else flow)
+                    same = still.issuperset(run[place : place + estimator.stride])
+                    flows[place][number].append(nothing if same else flow)
         for place, index in enumerate(run):
             yield [
-                Pair(layout, flows[place][number], index in cuts, partial(wide, index, estimator))
+                Pair(
+                    layout,
+                    flows[place][number],
+                    not cuts.isdisjoint(range(index, index + estimator.stride)),
+                    partial(wide, index, estimator),
+                )
+                if flows[place][number]
+                else None
                 for number, estimator in enumerate(estimators)
             ]
 
@@ -150,14 +160,16 @@ class _Shown:
 def _region_run(
     shown: _Shown, pairs: int, region: Region, estimator: FlowEstimator, forward_only: bool
 ) -> Iterator[RegionFlow]:
-    """The flows of a run of consecutive pairs in one region."""
+    """The flows of a run of consecutive pairs in one region, fewer where the estimator has a stride."""
     batch = max(1, estimator.batch_size(region.shown[1], region.shown[0]))
-    last: list[Any] = []
-    for start in range(0, pairs, batch):
-        stop = min(start + batch, pairs)
-        prepared = last + estimator.prepare(shown[start + len(last) : stop + 1])
-        yield from _fields(estimator, prepared[:-1], prepared[1:], region, forward_only)
-        last = prepared[-1:]
+    prepared: list[Any] = []
+    known, stride = 0, estimator.stride
+    for start in range(0, pairs + 1 - stride, batch):
+        size = min(batch, pairs + 1 - stride - start)
+        fresh = slice(known, start + size + stride)
+        prepared = prepared[-stride:] + estimator.prepare(shown[fresh])
+        known = fresh.stop
+        yield from _fields(estimator, prepared[:size], prepared[stride : stride + size], region, forward_only)
 
 
 def _fields(estimator: FlowEstimator, first: Any, second: Any, region: Region, forward_only: bool) -> list[RegionFlow]:

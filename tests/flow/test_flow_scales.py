@@ -31,21 +31,22 @@ def test_the_scale_is_part_of_the_description() -> None:
 
 
 def test_dis_brings_its_coarse_scale_along_unless_told_not_to() -> None:
-    assert [e.name for e in create_flows("dis")] == ["dis", "dis-coarse"]
+    assert [(e.name, e.stride) for e in create_flows("dis")] == [("dis", 1), ("dis-coarse", 1), ("dis-coarse", 2)]
     assert [e.name for e in create_flows("dis", both_scales=False)] == ["dis"]
     assert all(e.reason for e in create_flows("dis"))
 
 
 def test_names_are_joined_by_plus(data: Path) -> None:
     weights = data / "weights" / "raft-small.pth"
-    assert [e.name for e in create_flows("raft-small+dis", weights)] == ["raft-small", "dis", "dis-coarse"]
+    names = [(e.name, e.stride) for e in create_flows("raft-small+dis", weights)]
+    assert names == [("raft-small", 1), ("dis", 1), ("dis-coarse", 1), ("dis-coarse", 2), ("dis", 2)]
 
 
 def test_flows_of_networks_are_kept_and_found_again(data: Path, tmp_path: Path) -> None:
     weights = data / "weights" / "raft-small.pth"
     first, second = shifted_pair(128, 136, 3, 1)
     given = create_flows("raft-small+dis", weights, keep=tmp_path)
-    assert [type(e).__name__ for e in given] == ["CachedFlow", "DisFlow", "DisFlow"]
+    assert [type(e).__name__ for e in given] == ["CachedFlow"] + 4 * ["DisFlow"]
     plain = create_flow("raft-small", weights).estimate(first[None], second[None])
     for estimator, hits in ((given[0], 0), (create_flows("raft-small", weights, keep=tmp_path)[0], 1)):
         np.testing.assert_array_equal(estimator.estimate(first[None], second[None]), plain)
