@@ -3,7 +3,7 @@
 
     python benchmarks/calibrate.py --plot reliability.png       the passages of all clips are kept in --cache
 
-The chains of `dis` and of `dis` with `dis-coarse` run once over every clip. What they tell (`terms`) is set against
+The chains of `dis` and of what it brings along into a blend run once over every clip. What they tell (`terms`) is set against
 the truth: whether the error is below 5 % of the longer side of the subject. Every clip counts alike, whatever its
 length; rendered scenes, which have occlusions that people did not label, count a quarter of the real clips together.
 Each figure of the confidence is of clips that the fit has not seen (one left out; cam01 and cam02, two views of one
@@ -45,10 +45,11 @@ GOOD, BAD = 0.05, 0.10
 RIDGE = 0.01
 RENDERED = 0.25
 FOLDS = (("camel",), ("dog",), ("bear",), ("reaching",), ("cam01", "cam02"))
-FLOWS = ("dis", "dis-coarse")
+FLOWS = ("dis", "dis-coarse", "dis-coarse/2")  # /2: in steps of two frames
 VARIANTS = {  # name -> passages, method, which of the estimators
     "dis": ("blend", "blend", (0,)),
     "dis + dis-coarse": ("blend", "blend", (0, 1)),
+    "--flow dis": ("blend", "blend", (0, 1, 2)),
     "chain, dis": ("blend", "chain", (0,)),
     "chain, dis + dis-coarse": ("blend", "chain", (0, 1)),
     "thesis, dis": ("thesis", "thesis", (0,)),
@@ -135,7 +136,9 @@ class Store:
     def _passages(self, name: str, kind: str) -> Passages:
         print(f"{name}: {kind} ...", flush=True)
         names = {"blend": FLOWS, "thesis": FLOWS[:1]}.get(kind, (kind,))
-        flows = [create_flow(n, weights=WEIGHTS if "raft" in n else None) for n in names]
+        flows = [create_flow(n.split("/")[0], weights=WEIGHTS if "raft" in n else None) for n in names]
+        for flow, full in zip(flows, names):
+            flow.stride = int(full.partition("/")[2] or 1)
         footage = self.footage(name)
         settings = Settings(footage.radius, "thesis" if kind == "thesis" else "blend")
         engine = Engine(self._video(name), footage.anchors, flows, settings)
@@ -331,13 +334,13 @@ def report(store: Store, table: pd.DataFrame, plot: Path | None) -> None:
         right = alike.error < GOOD * alike.side
         ece = expected_calibration_error(alike.confidence, right)
         print(f"ECE with {len(alike)} points, as many of each clip: {ece:.3f}")
-        if plot is not None and variant == "dis":
+        if plot is not None and variant == "--flow dis":
             bins = reliability(alike.confidence, right, 8)
             title = "Error below 5 % of the side; no clip was in its own fit"
             save_figure(reliability_diagram(bins.confidence, bins.accuracy, bins.points, title), plot, force=True)
     rest = table[~table["clip"].isin(MEAN_OF)]
     rows = {}
-    for variant in ("dis", "chain, dis", "thesis, dis"):
+    for variant in ("--flow dis", "chain, dis", "thesis, dis"):
         mine, others = real[real.variant == variant], rest[rest.variant == variant]
         marked = others["clip"].isin([n for n, (_, m) in store.scenes().items() if m])
         rows[f"{variant}: animals"] = flags(mine[mine["clip"].isin(["camel", "dog", "bear"])])
