@@ -3,12 +3,12 @@
 
     python benchmarks/calibrate.py --plot reliability.png       the passages of all clips are kept in --cache
 
-The chains of `dis` and of what it brings along into a blend run once over every clip. What they tell (`terms`) is set against
-the truth: whether the error is below 5 % of the longer side of the subject. Every clip counts alike, whatever its
-length; rendered scenes, which have occlusions that people did not label, count a quarter of the real clips together.
-Each figure of the confidence is of clips that the fit has not seen (one left out; cam01 and cam02, two views of one
-person, together). Which terms there are was chosen by these figures, and so were the three constants of visibility,
-whose figures are therefore not of unseen clips.
+The chains of `dis` and of what it brings along into a blend run once over every clip. What they tell (`terms`) is set
+against the truth: whether the error is below 5 % of the longer side of the subject. Every clip counts alike, whatever
+its length; rendered scenes, which have occlusions that people did not label, count a quarter of the real clips
+together. Each figure of the confidence is of clips that the fit has not seen (one left out; cam01 and cam02, two views
+of one person, together). Which terms there are was chosen by these figures, and so were the three constants of
+visibility, whose figures are therefore not of unseen clips.
 """
 
 from __future__ import annotations

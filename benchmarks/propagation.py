@@ -68,7 +68,9 @@ METHODS = (
     Method("RAFT-small, true backward flow", "raft-small", {"method": "chain"}),
     Method("RAFT-small blend", "raft-small", {"method": "blend"}),
     Method("RAFT-small as start of DIS, blend", "raft-small>dis", {"method": "blend"}),
-    Method("RAFT-small and DIS in one blend (--flow raft-small+dis)", f"raft-small+{BESIDE}+dis/2", {"method": "blend"}),
+    Method(
+        "RAFT-small and DIS in one blend (--flow raft-small+dis)", f"raft-small+{BESIDE}+dis/2", {"method": "blend"}
+    ),
 )
 
 

@@ -34,15 +34,15 @@ from scipy.cluster.vq import kmeans2
 from poof.flow.registry import create_flow
 from poof.labels import LabelSet, Points, Skeleton
 from poof.labels.model import Source, Visible
+from poof.planning.doubt import doubts
+from poof.planning.lone_chains import carry_alone
+from poof.planning.select import select_frames, select_next
+from poof.planning.survey import survey
 from poof.propagation.chains import Passage
 from poof.propagation.confidence import confidence
-from poof.planning.doubt import doubts
 from poof.propagation.engine import Passages
-from poof.planning.lone_chains import carry_alone
 from poof.propagation.propagate import chains_of, merged
-from poof.planning.select import select_frames, select_next
 from poof.propagation.settings import Settings
-from poof.planning.survey import survey
 from poof.video import open_video
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
