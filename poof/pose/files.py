@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.labels import check_fit, load_labels
+from poof.labels import LabelSet, check_fit, load_labels
 from poof.pose.data import clear_leftovers
 from poof.pose.people import People, people_from_file, people_from_labels
 from poof.pose.splitting import Pair
@@ -41,8 +41,21 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> l
     pairs = []
     for label_path, video_path in zip(labels, videos):
         video = open_video(video_path)
-        pairs.append(Pair(video, load_labels(label_path, frame_names=video.frame_names, video=str(video_path))))
+        pairs.append(Pair(video, _labels_of(video, label_path, video_path)))
     return pairs
+
+
+def _labels_of(video: Video, label_path: Path, video_path: Path) -> LabelSet:
+    """The labels; a `PoofError` where the images they name are not those of the folder (one was deleted, say)."""
+    labels = load_labels(label_path, frame_names=video.frame_names, video=str(video_path))
+    for frame, name in sorted(labels.frame_names.items()) if video.frame_names is not None else ():
+        found = Path(video.frame_names[frame]).name if frame < len(video.frame_names) else "missing"
+        if found != Path(name).name:
+            raise PoofError(
+                f"{label_path}: frame {frame} is the image {Path(name).name}, in {video_path} it is {found}; "
+                "give the folder that was labelled, with all its images"
+            )
+    return labels
 
 
 @contextmanager
@@ -108,7 +121,7 @@ def load_people(video_path: Path, labels: Path | None, boxes: Path | None) -> tu
     if labels is not None and boxes is not None:
         raise PoofError("give either --labels or --boxes, not both")
     if labels is not None:
-        label_set = load_labels(labels, frame_names=video.frame_names, video=str(video_path))
+        label_set = _labels_of(video, labels, video_path)
         check_fit(label_set, video.size, None, video.name)
         return video, people_from_labels(label_set, str(labels))
     return video, None if boxes is None else people_from_file(boxes)

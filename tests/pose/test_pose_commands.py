@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 from card import card_video
+from PIL import Image
 from typer.testing import CliRunner
 
 from poof.cli.common import STOPPED
@@ -16,6 +17,7 @@ from poof.cli.train import train
 from poof.errors import PoofError
 from poof.labels import load_labels, save_labels
 from poof.pose import Pair
+from poof.pose.files import load_pairs, load_people
 from poof.video import VideoWriter
 
 
@@ -119,6 +121,25 @@ def test_a_run_that_fails_leaves_no_empty_folder(app: typer.Typer, arguments: tu
     with pytest.raises(PoofError):
         CliRunner().invoke(app, [*TRAIN, *arguments, "-o", "kept"], catch_exceptions=False)
     assert [path.name for path in Path("kept").iterdir()] == ["notes.txt"]
+
+
+def test_images_that_are_missing_are_named(app: typer.Typer) -> None:
+    pair = card_video(6)
+    Path("images").mkdir()
+    for frame, image in pair.video.frames():
+        Image.fromarray(image).save(f"images/{frame:03}.png")
+    pair.labels.frame_names = {frame: f"{frame:03}.png" for frame in pair.labels.frames}
+    save_labels(pair.labels, "named.json")
+    assert len(load_pairs([Path("named.json")], [Path("images")], "--video")[0].labels) == 6
+    Path("images/002.png").unlink()
+    wanted = r"named.json: frame 2 is the image 002.png, in images it is 003.png; give the folder"
+    with pytest.raises(PoofError, match=wanted):
+        load_pairs([Path("named.json")], [Path("images")], "--video")
+    with pytest.raises(PoofError, match=wanted):
+        load_people(Path("images"), Path("named.json"), None)
+    Path("images/005.png").rename("images/002.png")
+    with pytest.raises(PoofError, match=r"frame 5 is the image 005\.png, in images it is missing"):
+        load_pairs([Path("named.json")], [Path("images")], "--video")
 
 
 def test_a_stopped_run_goes_on(app: typer.Typer) -> None:
