@@ -146,8 +146,8 @@ def main() -> None:
 
 def learn(row: Row, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Train and judge one row on both tasks."""
-    training, test = motion_task(args)
     model = build(row, 8, args, start(row, args) if row.start else None)
+    training, test = motion_task(args, model.per_segment)
     view = View(model.segments, model.per_segment, args.size, flip="none", short=args.size)
     epochs = args.epochs + (0 if row.start else args.start_epochs)
     begin = time.process_time()
@@ -175,11 +175,15 @@ def learn(row: Row, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def motion_task(args: argparse.Namespace) -> tuple[ClipList, ClipList]:
-    """Training and test clips, rendered once."""
-    folder = args.out / f"task-{args.clips}-{args.size}"
+def motion_task(args: argparse.Namespace, per_segment: int = 1) -> tuple[ClipList, ClipList]:
+    """Training and test clips, rendered once.
+
+    Three places a segment, with as many frames more as a segment has beyond its first: then training clips reach to
+    the end as they reach to the beginning. Else where something is seen would tell the order, and motion need not.
+    """
+    folder = args.out / f"task-{args.clips}-{args.size}{f'-{per_segment}' if per_segment > 1 else ''}"
     if not (folder / "test.txt").is_file():
-        render_task(folder, args.clips, 16 if args.quick else TEST_CLIPS, 24, args.size)
+        render_task(folder, args.clips, 16 if args.quick else TEST_CLIPS, 23 + per_segment, args.size)
     return read_list(folder / "train.txt"), read_list(folder / "test.txt")
 
 
