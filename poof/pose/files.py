@@ -48,8 +48,11 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> l
 def _labels_of(video: Video, label_path: Path, video_path: Path) -> LabelSet:
     """The labels; a `PoofError` where the images they name are not those of the folder (one was deleted, say)."""
     labels = load_labels(label_path, frame_names=video.frame_names, video=str(video_path))
-    for frame, name in sorted(labels.frame_names.items()) if video.frame_names is not None else ():
-        found = Path(video.frame_names[frame]).name if frame < len(video.frame_names) else "missing"
+    images = video.frame_names
+    if images is None:
+        return labels
+    for frame, name in sorted(labels.frame_names.items()):
+        found = Path(images[frame]).name if frame < len(images) else "missing"
         if found != Path(name).name:
             raise PoofError(
                 f"{label_path}: frame {frame} is the image {Path(name).name}, in {video_path} it is {found}; "
