@@ -94,7 +94,7 @@ def test_the_main_job(clip: Path, tmp_path: Path) -> None:
     assert summary["anchors"] == 2 and summary["frames"] == 22
     assert summary["points"] == {"human": 16, "propagated": int((table.source == "propagated").sum())}
     info = json.loads((tmp_path / "video.poof.json").read_text())["info"]["propagation"]
-    assert [flow["name"] for flow in info["flow"]] == ["dis", "dis-coarse"]
+    assert [flow["name"] for flow in info["flow"]] == ["dis", "dis-coarse", "dis-coarse"]
     assert "labelled frames (now)" in result.stdout
 
 
