@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from propagation import MEAN_OF, SHARED, WEIGHTS, anchor_labels, load_scorer
+from propagation import MEAN_OF, SHARED, anchor_labels, estimator_of, load_scorer
 from scipy.io import loadmat
 from scipy.optimize import minimize
 
 from poof.drawing.plots import reliability_diagram, save_figure
 from poof.evaluation.calibration import auroc, expected_calibration_error, reliability
-from poof.flow.registry import create_flow
 from poof.labels.model import LabelSet, Points, Visible
 from poof.propagation import Settings
 from poof.propagation.chains import Passage
@@ -136,9 +135,7 @@ class Store:
     def _passages(self, name: str, kind: str) -> Passages:
         print(f"{name}: {kind} ...", flush=True)
         names = {"blend": FLOWS, "thesis": FLOWS[:1]}.get(kind, (kind,))
-        flows = [create_flow(n.split("/")[0], weights=WEIGHTS if "raft" in n else None) for n in names]
-        for flow, full in zip(flows, names):
-            flow.stride = int(full.partition("/")[2] or 1)
+        flows = [estimator_of(name) for name in names]
         footage = self.footage(name)
         settings = Settings(footage.radius, "thesis" if kind == "thesis" else "blend")
         engine = Engine(self._video(name), footage.anchors, flows, settings)

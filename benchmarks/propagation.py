@@ -99,6 +99,14 @@ def anchor_labels(scorer: ModuleType, split: Any) -> LabelSet:
     return labels
 
 
+def estimator_of(name: str) -> FlowEstimator:
+    """An estimator by name, 'dis-coarse/2' say: with the weights it needs, and the stride behind the slash."""
+    plain, _, stride = name.partition("/")
+    estimator = create_flow(plain, weights=WEIGHTS if "raft" in plain else None)
+    estimator.stride = int(stride or 1)
+    return estimator
+
+
 def score(
     scorer: ModuleType, clip: Any, method: Method, flows: dict[str, FlowEstimator], radius: int | None = None
 ) -> dict[str, Any]:
@@ -153,13 +161,11 @@ def main() -> None:
     names = sorted({part for m in wanted for part in m.flow.split("+") if part})
     flows: dict[str, FlowEstimator] = {}
     for name in names:
-        name, _, stride = name.partition("/")
         start, _, refined = name.partition(">")
-        estimator = create_flow(start, weights=WEIGHTS if "raft" in start else None)
+        estimator = estimator_of(start)
         if "raft" in start:
             estimator = CachedFlow(estimator, arguments.cache, 40 * 2**30)
-        estimator.stride = int(stride or 1)
-        flows[f"{name}/{stride}" if stride else name] = StartedDisFlow(estimator, DisFlow()) if refined else estimator
+        flows[name] = StartedDisFlow(estimator, DisFlow()) if refined else estimator
     results: dict[str, dict[str, dict[str, Any]]] = {m.name: {} for m in wanted}
     for clip in clips:
         for method in wanted:

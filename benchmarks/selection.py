@@ -18,7 +18,6 @@ by one, from several starts. 'even' and 'next' are what `poof select` does witho
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections import defaultdict
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from propagation import load_scorer
 from scipy.cluster.vq import kmeans2
 
 from poof.flow.registry import create_flow
@@ -45,7 +45,6 @@ from poof.propagation.propagate import chains_of, merged
 from poof.propagation.settings import Settings
 from poof.video import open_video
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 COUNTS = {
     "jhmdb": (2, 3, 4, 5),
     "dog": (2, 3, 4, 5),
@@ -59,19 +58,6 @@ STARTS = {"reaching": (3, 5, 7)}
 SHIFTS = (-0.25, -0.1, 0.1, 0.25)
 ADDED = 3
 SEEDS = 5
-
-
-def load_scorer() -> ModuleType:
-    """The neutral scorer, from where it lies."""
-    path = SHARED / "bench" / "score_propagation.py"
-    if not path.is_file():
-        sys.exit(f"{path} is not here: the benchmark needs the shared clips and their scorer")
-    spec = importlib.util.spec_from_file_location("score_propagation", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Bench:

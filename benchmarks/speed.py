@@ -296,14 +296,12 @@ class Bench:
 
         with FlopCounterMode(display=False) as counter:
             prepared = estimator.prepare(image)
-            alone = counter.get_total_flops()
             estimator.both(prepared, prepared)
         pair = counter.get_total_flops()
         a = torch.randn(1536, 1536)
         a @ a
         product = min(cpu(lambda: a @ a) for _ in range(5))
         peak = 2 * 1536**3 / product
-        assert pair > alone
         reached = pair / (milliseconds / 1000)
         return {"GFLOP a pair": pair / 1e9, "of the matrix rate": reached / peak}
 

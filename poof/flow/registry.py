@@ -25,32 +25,23 @@ class Options:
     preset: str
 
 
-def _dis(options: Options) -> FlowEstimator:
+def _dis(preset: str, coarse: bool = False, stride: int = 1) -> FlowEstimator:
     from poof.flow.dis import DisFlow
 
-    return DisFlow(options.preset)
-
-
-def _dis_coarse(options: Options) -> FlowEstimator:
-    from poof.flow.dis import DisFlow
-
-    estimator = DisFlow(options.preset, finest_scale=2)
-    estimator.name = "dis-coarse"
+    estimator = DisFlow(preset, finest_scale=2 if coarse else None, stride=stride)
+    estimator.name = "dis-coarse" if coarse else "dis"
     return estimator
 
 
 def _beside_dis(fine: bool) -> list[FlowEstimator]:
     """The estimators that 'dis' brings along into a blend; with `fine` also itself in longer steps."""
-    from poof.flow.dis import DisFlow
-
-    beside: list[FlowEstimator] = []
-    for scale, stride in ((2, 1), (2, 2), *(((None, 2),) if fine else ())):
-        estimator = DisFlow(finest_scale=scale, stride=stride)
-        estimator.name = "dis" if scale is None else "dis-coarse"
-        coarse = "the same" if scale is None else "the same at a coarser scale"
-        apart = "" if stride == 1 else f", {stride} frames at a time"
-        estimator.reason = f"{estimator.name}: {coarse}{apart}, another opinion for the blend"
-        beside.append(estimator)
+    beside = [_dis("medium", coarse=True), _dis("medium", coarse=True, stride=2)]
+    if fine:
+        beside.append(_dis("medium", stride=2))
+    for estimator in beside:
+        same = "the same" if estimator.name == "dis" else "the same at a coarser scale"
+        apart = "" if estimator.stride == 1 else f", {estimator.stride} frames at a time"
+        estimator.reason = f"{estimator.name}: {same}{apart}, another opinion for the blend"
     return beside
 
 
@@ -76,8 +67,8 @@ def _started(kind: str, options: Options) -> FlowEstimator:
 
 
 ESTIMATORS: dict[str, Callable[[Options], FlowEstimator]] = {
-    "dis": _dis,
-    "dis-coarse": _dis_coarse,
+    "dis": lambda options: _dis(options.preset),
+    "dis-coarse": lambda options: _dis(options.preset, coarse=True),
     "raft-small": lambda options: _raft("raft-small", options),
     "raft-large": lambda options: _raft("raft-large", options),
     "raft-small-openvino": lambda options: _openvino("raft-small", options),

@@ -164,3 +164,11 @@ def test_small_images_with_a_start(size: tuple[int, int]) -> None:
     images = np.stack([texture(*size)])
     started = StartedDisFlow(Known(np.ones((2, *size), np.float32)), DisFlow())
     assert started.estimate(images, images).shape == (1, 2, *size)
+
+
+def test_grey_images_give_what_their_colours_give() -> None:
+    first, second = shifted_pair(90, 130, 5, -3)
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[None] for image in (first, second)]
+    dis = DisFlow()
+    assert dis.grey
+    np.testing.assert_array_equal(dis.estimate(*grey), dis.estimate(first[None], second[None]))

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision
 
 ROWS = 1024
 """Rows of the map of pairs that are worked on at a time."""
@@ -122,6 +122,31 @@ class Looking:
         entropy = -(weights * weights.clamp_min(1e-12).log()).sum(1) / torch.tensor(float(max(length, 2))).log()
         own = weights[torch.arange(len(chosen)), chosen]
         return {"attention_entropy": float(entropy.mean()), "attention_self": float(own.mean())}
+
+
+class AllPairs(TemporalModule):
+    """What the blocks in which every cell attends to every other share: the way out, and what is seen while watched.
+
+    Subclasses set `expand` (back to the host's channels) and `norm` (`closed_norm`), and keep a `Looking` in forward.
+    """
+
+    expand: nn.Conv2d
+    norm: nn.BatchNorm2d
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self._looking: Looking | None = None
+
+    def diagnostics(self) -> dict[str, float]:
+        """Entropy of the attention and the weight of a cell on itself."""
+        return {} if self._looking is None else self._looking.diagnostics()
+
+    def pictures(self) -> list[Picture]:
+        """Attention maps."""
+        return [] if self._looking is None else self._looking.pictures()
+
+    def _close(self, y: Tensor) -> Tensor:
+        return self.norm(self.expand(y))
 
 
 def shares(weights: Tensor) -> str:

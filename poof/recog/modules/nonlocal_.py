@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
 from poof.recog.modules.affinity import (
+    AllPairs,
     Looking,
     cells,
     closed_norm,
@@ -18,12 +19,12 @@ from poof.recog.modules.affinity import (
     pairwise_attention,
     softmax_attention,
 )
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, per_frame
+from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame
 
 AFFINITIES = ("embedded", "gaussian", "dot", "concat")
 
 
-class NonLocal(TemporalModule):
+class NonLocal(AllPairs):
     """z = BN(y W_z) + x, y_i = sum over j of f(x_i, x_j) g_j / C (Eq. 4.1), in half of the channels.
 
     The batch norm begins with weight 0.
@@ -57,7 +58,6 @@ class NonLocal(TemporalModule):
             self.w_theta, self.w_phi = nn.Linear(half, 1, bias=False), nn.Linear(half, 1, bias=False)
         self.expand = nn.Conv2d(half, shape.channels, 1)
         self.norm = closed_norm(shape.channels)
-        self._looking: Looking | None = None
 
     @classmethod
     def places(cls, host: Host, blocks: int = 5) -> Sequence[Place]:
@@ -99,14 +99,3 @@ class NonLocal(TemporalModule):
         if self.affinity == "dot":
             return (scores / keys.shape[1]).relu()  # to be looked at: what is taken away is not shown
         return scores.softmax(2)
-
-    def diagnostics(self) -> dict[str, float]:
-        """Entropy of the attention and the weight of a cell on itself."""
-        return {} if self._looking is None else self._looking.diagnostics()
-
-    def pictures(self) -> list[Picture]:
-        """Attention maps."""
-        return [] if self._looking is None else self._looking.pictures()
-
-    def _close(self, y: Tensor) -> Tensor:
-        return self.norm(self.expand(y))

@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool3d, max_pool3d, normalize
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
 from poof.recog.modules.affinity import (
+    AllPairs,
     Looking,
     cells,
     closed_norm,
@@ -20,13 +21,13 @@ from poof.recog.modules.affinity import (
     pairwise_attention,
     softmax_attention,
 )
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, per_frame
+from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame
 
 AFFINITIES = ("gaussian", "dot", "cosine")
 AGGREGATIONS = ("conv", "avg", "max")
 
 
-class RegionNonLocal(TemporalModule):
+class RegionNonLocal(AllPairs):
     """z = BN(y W_z) + x, y_i = sum over j of f(theta_i, theta_j) g_j / C, theta = F(g), g = x W_g (Eqs. 4.2 to 4.9).
 
     One embedding g of half the channels is value, query and key; the latter two after F has gathered a cuboid around
@@ -66,7 +67,6 @@ class RegionNonLocal(TemporalModule):
         self.gather = Gather(half, gather, parse_kernel(kernel))
         self.expand = nn.Conv2d(half, shape.channels, 1)
         self.norm = closed_norm(shape.channels)
-        self._looking: Looking | None = None
 
     @classmethod
     def places(cls, host: Host, blocks: int = 5) -> Sequence[Place]:
@@ -103,17 +103,6 @@ class RegionNonLocal(TemporalModule):
             return (rows @ keys.mT / keys.shape[1]).relu()  # to be looked at: what is taken away is not shown
         unit = [normalize(v.float(), dim=2, eps=1e-6) for v in (rows, keys)]
         return (unit[0] @ unit[1].mT).relu() / keys.shape[1]
-
-    def diagnostics(self) -> dict[str, float]:
-        """Entropy of the attention and the weight of a cell on itself."""
-        return {} if self._looking is None else self._looking.diagnostics()
-
-    def pictures(self) -> list[Picture]:
-        """Attention maps."""
-        return [] if self._looking is None else self._looking.pictures()
-
-    def _close(self, y: Tensor) -> Tensor:
-        return self.norm(self.expand(y))
 
 
 class Gather(nn.Module):
