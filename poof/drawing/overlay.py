@@ -66,8 +66,11 @@ def moved(points: Points, origin: tuple[float, float], scale: tuple[float, float
 
     x' = (x - origin_x + 1/2) * scale_x - 1/2, the convention of pixel centres that OpenCV's resize follows.
     """
-    xy = (points.xy.astype(np.float64) - origin + 0.5) * scale - 0.5
-    return replace(points, xy=xy.astype(np.float32))
+
+    def there(xy: Array) -> Array:
+        return ((xy.astype(np.float64) - origin + 0.5) * scale - 0.5).astype(np.float32)
+
+    return replace(points, xy=there(points.xy), flow_xy=None if points.flow_xy is None else there(points.flow_xy))
 
 
 def _limbs(canvas: Array, points: Points, shown: Array, skeleton: Skeleton, radius: float, colour: Colour) -> None:

@@ -12,8 +12,6 @@ MARGIN = 1.0
 SIZE_TOLERANCE = 1
 """Difference of a side in pixels that counts as the same size: encoders cut odd sides to even ones."""
 
-_PER_POINT = ("xy", "visible", "source", "anchor", "steps", "confidence")
-
 
 def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, name: str) -> None:
     """Refuse labels that cannot belong to a video.
@@ -87,6 +85,8 @@ def scaled(labels: LabelSet, sx: float, sy: float) -> LabelSet:
     for frame, instance, points in labels:
         moved = points.copy()
         moved.xy = ((points.xy + 0.5) * factor - 0.5).astype(np.float32)
+        if points.flow_xy is not None:
+            moved.flow_xy = ((points.flow_xy + 0.5) * factor - 0.5).astype(np.float32)
         if points.box is not None:
             corner, extent = points.box[:2], points.box[2:]
             moved.box = np.concatenate([(corner + 0.5) * factor - 0.5, extent * factor]).astype(np.float32)
@@ -124,12 +124,7 @@ def aligned(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
     if same_skeleton(labels.skeleton, skeleton):
         return labels.replace(skeleton=skeleton)
     order = [own.index(k) for k in skeleton.keypoints]
-    instances: dict[tuple[int, int], Points] = {}
-    for frame, instance, points in labels:
-        moved = points.copy()
-        for field in _PER_POINT:
-            setattr(moved, field, getattr(points, field)[order])
-        instances[frame, instance] = moved
+    instances = {key: points.ordered(order) for key, points in labels.instances.items()}
     return labels.replace(skeleton=skeleton, instances=instances)
 
 
@@ -158,9 +153,7 @@ def merge(base: LabelSet, other: LabelSet, name: str = "the corrections") -> Lab
     for frame, instance, correction in aligned(other, base.skeleton, name).human():
         points = instances.get((frame, instance))
         points = Points.empty(len(base.skeleton)) if points is None else points.copy()
-        human = correction.is_human
-        for field in _PER_POINT:
-            getattr(points, field)[human] = getattr(correction, field)[human]
+        points.put(correction.is_human, correction)
         if correction.box is not None:
             points.box = correction.box.copy()
         instances[frame, instance] = points

@@ -10,7 +10,8 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
 ``annotation.poof``
     Provenance: ``source``, ``anchor``, ``steps``, ``confidence``, each a list over the keypoints, and ``unseen``,
     keypoint -> [x, y] of points that have coordinates although they are not visible (COCO wants 0, 0, 0 there).
-    Left out where every labelled point is plainly a person's.
+    Left out where every labelled point is plainly a person's. In refined labels also, where there is something to say,
+    ``flow``, [x, y] where flow alone had put each keypoint or null, and ``disputed``, true or false for each.
 ``category.poof``
     ``symmetry``: pairs [left, right] of names.
 ``poof``
@@ -346,6 +347,7 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -
             if len(values) != len(points):
                 raise ValueError(f"{len(values)} values of {name}")
             getattr(points, name)[:] = values
+        _restore_refinement(points, extra)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError):
         raise PoofError(
             f"{path}: frame {frame}: the field 'poof' of an annotation is damaged; remove it or write the file again"
@@ -353,6 +355,31 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -
     # Somebody may have added or removed points with a tool that carries the field along without knowing it.
     points.source[~points.labelled] = Source.NONE
     points.source[points.labelled & (points.source == Source.NONE)] = Source.HUMAN
+
+
+def _restore_refinement(points: Points, extra: Mapping[str, Any]) -> None:
+    """What the extra field tells of refined points; a `ValueError` or `TypeError` when it is damaged."""
+    flow, disputed = extra.get("flow"), extra.get("disputed")
+    for name, values in (("flow", flow), ("disputed", disputed)):
+        if values is not None and not (isinstance(values, list) and len(values) == len(points)):
+            raise ValueError(f"{name} is no list over the keypoints")
+    if flow is not None:
+        with np.errstate(over="ignore"):
+            points.flow_xy = np.array([(math.nan, math.nan) if xy is None else _place(xy) for xy in flow], np.float32)
+        if np.isinf(points.flow_xy).any():
+            raise ValueError("a place beyond all pixels")
+    if disputed is not None:
+        if not all(isinstance(value, bool) for value in disputed):
+            raise ValueError("disputed is neither true nor false")
+        points.disputed = np.array(disputed, bool)
+
+
+def _place(value: Any) -> tuple[float, float]:
+    """A JSON value as [x, y], both finite."""
+    x, y = value
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v) for v in (x, y)):
+        raise ValueError(f"{value!r:.40} is no place")
+    return x, y
 
 
 def _box(value: Any, xy: Array) -> Array | None:

@@ -79,7 +79,8 @@ def _annotation(number: int, image: int, frame: int, instance: int, points: Poin
     plain = Points.human(frame, np.where(shown[:, None], points.xy, np.nan), points.visible)
     fields = ("source", "anchor", "steps", "confidence")
     unseen = points.labelled & ~shown
-    if unseen.any() or not all(
+    refined, disputed = points.was_refined, points.in_dispute
+    if (unseen | refined | disputed).any() or not all(
         np.array_equal(getattr(points, f), getattr(plain, f), equal_nan=f == "confidence") for f in fields
     ):
         entry["poof"] = {
@@ -90,6 +91,10 @@ def _annotation(number: int, image: int, frame: int, instance: int, points: Poin
         }
         if unseen.any():
             entry["poof"]["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
+        if points.flow_xy is not None and refined.any():
+            entry["poof"]["flow"] = [[_number(v) for v in xy] if r else None for xy, r in zip(points.flow_xy, refined)]
+        if disputed.any():
+            entry["poof"]["disputed"] = disputed.tolist()
     return entry
 
 

@@ -3,12 +3,14 @@
 The table is plain: no comment lines, no second header. So that no keypoint is forgotten, the first instance of a
 written file lists every keypoint of the skeleton, those without a label with empty x and y; all other rows are
 labelled points. What is not a point does not fit in the table and stays in the JSON file: limbs, boxes, image size
-and names, `info`.
+and names, `info`. Tables of refined labels end with `REFINED_COLUMNS`: where flow alone had put the point, and whether
+appearance disagrees.
 
 Reading needs `frame`, `keypoint`, `x`, `y`; the other columns are optional and unknown ones are ignored. The
 skeleton is the keypoints in order of appearance. In a file that lacks some of `TABLE_COLUMNS`
 
 - the points are a person's, whatever a column `source` says (in a complete file those with an empty `source` are),
+- `REFINED_COLUMNS` are ignored,
 - `visible` may be a plain yes/no column: without a 2 in it, 1 means visible and 0, with coordinates, occluded,
 - rows with `reliable` equal to 0 are left out.
 
@@ -27,7 +29,7 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
-from poof.labels.model import TABLE_COLUMNS, Array, LabelSet, Points, Skeleton, Source, Visible
+from poof.labels.model import REFINED_COLUMNS, TABLE_COLUMNS, Array, LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.reading import Choice, read_rows, separator_of
 from poof.labels.symmetry import mirror_pairs
 
@@ -69,7 +71,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     instances, individuals = _instances(path, table)
     joints = table["keypoint"].map({name: k for k, name in enumerate(keypoints)}).to_numpy(np.int64)
     _refuse_duplicates(path, table, frames, instances)
-    xy = _coordinates(path, table, decimal)
+    xy = _coordinates(path, table, decimal, ("x", "y"), "not labelled")
     keep = np.isfinite(xy).all(axis=1)
     if not keep.any():
         raise PoofError(f"{path}: no row has coordinates; label at least one frame")
@@ -83,11 +85,15 @@ def load(path: Path, choice: Choice) -> LabelSet:
         "steps": _whole(path, table, "steps", decimal) if complete else np.zeros(len(table), np.int64),
         "confidence": _confidence(path, table, complete, decimal),
     }
+    if complete:
+        values |= _refinement(path, table, decimal)
     keys, where = np.unique(np.stack([frames, instances], axis=1)[keep], axis=0, return_inverse=True)
     labels = LabelSet(Skeleton(keypoints, symmetry=mirror_pairs(keypoints)), individuals=individuals)
     # One array for all instances, filled at once, of which each instance holds its part.
     count = len(keypoints)
     everything = Points.empty(len(keys) * count)
+    everything.flow_xy = np.full_like(everything.xy, np.nan)
+    everything.disputed = np.zeros(len(everything), bool)
     for name, column in values.items():
         getattr(everything, name)[where.ravel() * count + joints[keep]] = column[keep]
     for i, (frame, instance) in enumerate(keys.tolist()):
@@ -172,17 +178,36 @@ def _refuse_duplicates(path: Path, table: pd.DataFrame, frames: Array, instances
         )
 
 
-def _coordinates(path: Path, table: pd.DataFrame, decimal: str) -> Array:
-    """(N, 2) float32, NaN for rows without coordinates."""
+def _coordinates(path: Path, table: pd.DataFrame, decimal: str, columns: tuple[str, str], absent: str) -> Array:
+    """(N, 2) float32 of two columns, NaN for rows without coordinates; messages say that these are `absent`."""
     with np.errstate(over="ignore"):
-        xy = np.stack([_numbers(path, table, c, decimal) for c in ("x", "y")], axis=1).astype(np.float32)
+        xy = np.stack([_numbers(path, table, c, decimal) for c in columns], axis=1).astype(np.float32)
     for line in _lines(table, np.isinf(xy).any(axis=1) | (np.isnan(xy).sum(axis=1) == 1)):
-        frame, keypoint, x, y = table.loc[line, list(_REQUIRED)]
+        frame, keypoint, x, y = table.loc[line, ["frame", "keypoint", *columns]]
+        what = f"{keypoint} is" if columns == ("x", "y") else f"flow had put {keypoint}"
         raise PoofError(
-            f"{path}: line {line}: frame {frame}: {keypoint} is at ({x or 'empty'}, {y or 'empty'});"
-            " give both coordinates, or none for a point that is not labelled"
+            f"{path}: line {line}: frame {frame}: {what} at ({x or 'empty'}, {y or 'empty'});"
+            f" give both coordinates, or none for a point that is {absent}"
         )
     return xy
+
+
+def _refinement(path: Path, table: pd.DataFrame, decimal: str) -> dict[str, Array]:
+    """`flow_xy` and `disputed` of each row, as far as the table has the columns."""
+    values: dict[str, Array] = {}
+    flow = ("flow_x", "flow_y")
+    missing = [name for name in flow if name not in table]
+    if len(missing) == 1:
+        raise PoofError(f"{path}: the header lacks {missing[0]}; {' and '.join(flow)} go together")
+    if not missing:
+        values["flow_xy"] = _coordinates(path, table, decimal, flow, "not refined")
+    if "disputed" in table:
+        flags = table["disputed"].str.lower().map({"true": True, "1": True, "false": False, "0": False, "": False})
+        for line in _lines(table, flags.isna()):
+            cell = _cell(table, line, "disputed")
+            raise PoofError(f"{path}: line {line}: disputed '{cell}' is neither true nor false; correct it")
+        values["disputed"] = flags.to_numpy(bool)
+    return values
 
 
 def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> Array:
@@ -237,7 +262,7 @@ def save(labels: LabelSet, path: Path) -> None:
         )
     table = labels.to_table()
     table["confidence"] = table["confidence"].round(4)
-    for column in ("x", "y"):
+    for column in {"x", "y", "flow_x", "flow_y"} & set(table):
         table[column] = table[column].round(3)
     first = next(iter(labels), None)
     if first is not None:
@@ -252,7 +277,9 @@ def _with_every_keypoint(
     """The table with all keypoints of the first instance, in the order of the skeleton."""
     count = int(points.labelled.sum())
     blank = {"frame": frame, "instance": instance, "visible": 0, "source": "", "anchor": -1, "steps": 0}
-    rows = pd.DataFrame([blank | {"keypoint": name} for name in labels.skeleton.keypoints], columns=list(TABLE_COLUMNS))
-    rows = rows.astype(dict.fromkeys(("x", "y", "confidence"), float))
+    if set(REFINED_COLUMNS) <= set(table):
+        blank["disputed"] = False
+    rows = pd.DataFrame([blank | {"keypoint": name} for name in labels.skeleton.keypoints], columns=list(table))
+    rows = rows.astype({name: float for name in table if table[name].dtype == float})
     rows.loc[points.labelled, :] = table.iloc[:count].to_numpy()
     return pd.concat([rows.astype(table.dtypes.to_dict()), table.iloc[count:]], ignore_index=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -15,6 +15,11 @@ from poof.errors import PoofError
 Array = np.ndarray
 
 TABLE_COLUMNS = ("frame", "instance", "keypoint", "x", "y", "confidence", "visible", "source", "anchor", "steps")
+"""What every table of labels has."""
+REFINED_COLUMNS = ("flow_x", "flow_y", "disputed")
+"""What follows in a table of refined labels."""
+
+_PER_POINT = ("xy", "visible", "source", "anchor", "steps", "confidence")
 
 
 class Source(IntEnum):
@@ -102,6 +107,12 @@ class Points:
         In [0, 1]; 1 for a human point, NaN where unknown or not labelled.
     box : (4,) float32 or None
         x, y, width, height of the instance as the label file gave it.
+    flow_xy : (K, 2) float32 or None
+        Where flow alone had put the points that were refined afterwards, in pixels as `xy`. NaN: not refined; None:
+        none is.
+    disputed : (K,) bool or None
+        Whether flow and appearance put the point in different places, so that a person should look; `in_dispute` says
+        whether that is still open. None: none is.
     """
 
     xy: Array
@@ -111,6 +122,8 @@ class Points:
     steps: Array
     confidence: Array
     box: Array | None = None
+    flow_xy: Array | None = None
+    disputed: Array | None = None
 
     @classmethod
     def empty(cls, count: int) -> Points:
@@ -150,17 +163,44 @@ class Points:
         """(K,) bool: which points a person set."""
         return self.source == Source.HUMAN
 
+    @property
+    def was_refined(self) -> Array:
+        """(K,) bool: the labelled points of which `flow_xy` tells where flow alone had put them."""
+        if self.flow_xy is None:
+            return np.zeros(len(self), bool)
+        return self.labelled & np.isfinite(self.flow_xy).all(axis=1)
+
+    @property
+    def in_dispute(self) -> Array:
+        """(K,) bool: the labelled points that are `disputed` and that no person has set since."""
+        if self.disputed is None:
+            return np.zeros(len(self), bool)
+        return self.labelled & ~self.is_human & self.disputed
+
     def copy(self) -> Points:
         """An independent copy."""
+        return self.ordered(np.arange(len(self)))
+
+    def ordered(self, order: Sequence[int] | Array) -> Points:
+        """An independent copy that holds the keypoints with these indices, in this order."""
+        order = np.asarray(order, np.int64)
         return Points(
-            self.xy.copy(),
-            self.visible.copy(),
-            self.source.copy(),
-            self.anchor.copy(),
-            self.steps.copy(),
-            self.confidence.copy(),
-            None if self.box is None else self.box.copy(),
+            **{name: getattr(self, name)[order] for name in _PER_POINT},
+            box=None if self.box is None else self.box.copy(),
+            flow_xy=None if self.flow_xy is None else self.flow_xy[order],
+            disputed=None if self.disputed is None else self.disputed[order],
         )
+
+    def put(self, where: Array, other: Points) -> None:
+        """Overwrite the points at `where` (K,) bool with those of `other`, all that is known of each included."""
+        for name in _PER_POINT:
+            getattr(self, name)[where] = getattr(other, name)[where]
+        if self.flow_xy is not None or other.flow_xy is not None:
+            flows = [np.full_like(self.xy, np.nan) if p.flow_xy is None else p.flow_xy for p in (self, other)]
+            self.flow_xy = np.where(where[:, None], flows[1], flows[0])
+        if self.disputed is not None or other.disputed is not None:
+            disputes = [np.zeros(len(self), bool) if p.disputed is None else p.disputed for p in (self, other)]
+            self.disputed = np.where(where, disputes[1], disputes[0])
 
     def extent(self) -> Array | None:
         """(4,) x, y, width, height around the labelled points, None when there are none."""
@@ -244,10 +284,7 @@ class LabelSet:
         for key, points in self.instances.items():
             if points.is_human.any():
                 only = points.copy()
-                other = ~points.is_human
-                blank = Points.empty(len(points))
-                for name in ("xy", "visible", "source", "anchor", "steps", "confidence"):
-                    getattr(only, name)[other] = getattr(blank, name)[other]
+                only.put(~points.is_human, Points.empty(len(points)))
                 kept[key] = only
         return self.replace(instances=kept)
 
@@ -259,8 +296,13 @@ class LabelSet:
     # ------------------------------------------------------------------------------------------------ as a table
 
     def to_table(self) -> pd.DataFrame:
-        """One row a labelled point, columns `TABLE_COLUMNS`; what the long CSV holds."""
-        rows: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}
+        """One row a labelled point, columns `TABLE_COLUMNS`; what the long CSV holds.
+
+        `REFINED_COLUMNS` follow if some point was refined or is in dispute: two float columns, NaN where the point was
+        not refined, and a bool column.
+        """
+        refined = any(p.was_refined.any() or p.in_dispute.any() for p in self.instances.values())
+        rows: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS + (REFINED_COLUMNS if refined else ())}
         names = np.array(self.skeleton.keypoints, dtype=object)
         for frame, instance, points in self:
             keep = points.labelled
@@ -275,6 +317,11 @@ class LabelSet:
             rows["source"] += [Source(s).label for s in points.source[keep]]
             rows["anchor"] += points.anchor[keep].tolist()
             rows["steps"] += points.steps[keep].tolist()
+            if refined:
+                flow = np.full_like(points.xy, np.nan) if points.flow_xy is None else points.flow_xy
+                rows["flow_x"] += flow[keep, 0].tolist()
+                rows["flow_y"] += flow[keep, 1].tolist()
+                rows["disputed"] += points.in_dispute[keep].tolist()
         return pd.DataFrame(rows)
 
 

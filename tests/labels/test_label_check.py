@@ -165,6 +165,24 @@ def test_the_genuine_labels_at_half_size_are_those_of_the_small_video(data: Path
     assert len(off) == 15, "the images that are crops, and no others"
 
 
+def refined_at(xy: list[list[float]], flow: list[list[float]], disputed: list[bool], frame: int = 0) -> LabelSet:
+    """Points that were refined, none of them a person's."""
+    labels = labels_at(xy, frame)
+    points = labels.instances[frame, 0]
+    points.source[:] = Source.REFINED
+    points.flow_xy, points.disputed = np.array(flow, np.float32), np.array(disputed)
+    return labels
+
+
+def test_scaling_moves_what_flow_found_alike() -> None:
+    labels = refined_at([[20, 12], [1, 1]], [[30, 10], [NAN, NAN]], [True, False])
+    points = scaled(labels, 0.5, 2).instances[0, 0]
+    np.testing.assert_allclose(points.flow_xy, [[14.75, 20.5], [NAN, NAN]])
+    assert points.flow_xy is not None and points.flow_xy.dtype == np.float32
+    assert points.in_dispute.tolist() == [True, False]
+    assert labels.instances[0, 0].flow_xy[0].tolist() == [30, 10], "the argument is not changed"
+
+
 # ------------------------------------------------------------------------------------------------ aligned, merge
 
 
@@ -176,6 +194,26 @@ def test_aligned_puts_keypoints_in_order() -> None:
     np.testing.assert_array_equal(result.instances[0, 0].xy, np.array([[5, 6], [1, 2], [NAN, NAN]], np.float32))
     assert result.instances[0, 0].source.tolist() == [1, 1, 0]
     assert labels.instances[0, 0].xy[0].tolist() == [1, 2]
+
+
+def test_aligned_puts_what_flow_found_in_order() -> None:
+    labels = refined_at([[1, 2], [3, 4], [5, 6]], [[10, 20], [30, 40], [NAN, NAN]], [False, True, False])
+    points = aligned(labels, Skeleton(("paw", "tail", "nose")), "gt.csv").instances[0, 0]
+    np.testing.assert_array_equal(points.flow_xy, np.array([[NAN, NAN], [30, 40], [10, 20]], np.float32))
+    assert points.in_dispute.tolist() == [False, True, False]
+    assert points.was_refined.tolist() == [False, True, True]
+
+
+def test_a_correction_ends_the_dispute() -> None:
+    base = refined_at([[1, 1], [2, 2], [3, 3]], [[9, 9], [8, 8], [7, 7]], [True, True, False], frame=5)
+    fix = labels_at([[NAN, NAN], [20, 21], [NAN, NAN]], frame=5)
+    points = merge(base, fix).instances[5, 0]
+    assert points.in_dispute.tolist() == [True, False, False]
+    np.testing.assert_array_equal(points.flow_xy, np.array([[9, 9], [NAN, NAN], [7, 7]], np.float32))
+    assert points.xy.tolist() == [[1, 1], [20, 21], [3, 3]]
+    assert base.instances[5, 0].in_dispute.tolist() == [True, True, False], "the arguments are not changed"
+    untouched = merge(labels_at([[1, 1]], frame=5), labels_at([[2, 2]], frame=5)).instances[5, 0]
+    assert untouched.flow_xy is None and untouched.disputed is None
 
 
 def test_aligned_names_what_differs() -> None:
@@ -241,3 +279,23 @@ def test_human_keeps_nothing_else(tmp_path: Path) -> None:
     assert human.instances[5, 0].labelled.tolist() == [True, False]
     save_labels(human, tmp_path / "x.json")
     assert "source" not in (tmp_path / "x.json").read_text(), "a person's labels alone make a plain COCO file"
+
+
+def test_human_takes_the_refinement_away() -> None:
+    labels = refined_at([[1, 1], [2, 2]], [[NAN, NAN], [8, 8]], [False, True])
+    labels.instances[0, 0].source[0] = Source.HUMAN
+    points = labels.human().instances[0, 0]
+    assert points.labelled.tolist() == [True, False]
+    assert not points.in_dispute.any() and not points.was_refined.any()
+    assert points.disputed is not None and not points.disputed.any()
+    assert points.flow_xy is not None and np.isnan(points.flow_xy).all()
+
+
+def test_a_copy_is_independent() -> None:
+    points = refined_at([[1, 1], [2, 2]], [[NAN, NAN], [8, 8]], [False, True]).instances[0, 0]
+    points.box = np.array([1, 2, 3, 4], np.float32)
+    other = points.copy()
+    for name in vars(points):
+        np.testing.assert_array_equal(getattr(other, name), getattr(points, name))
+        assert not np.shares_memory(getattr(other, name), getattr(points, name)), name
+        assert getattr(other, name).dtype == getattr(points, name).dtype

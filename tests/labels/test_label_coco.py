@@ -247,7 +247,74 @@ def test_written_file_is_what_coco_prescribes(tmp_path: Path) -> None:
     assert written["info"] == {"flow": {"name": "dis"}}
 
 
-def test_written_file_scores_full_marks_against_itself(tmp_path: Path) -> None:
+def refined() -> LabelSet:
+    """A frame with a person's point, a refined one in dispute, and one that flow and appearance agree on."""
+    labels = LabelSet(Skeleton(("a", "b", "c")))
+    points = Points.human(5, np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    points.source[1:] = Source.REFINED
+    points.anchor[1:], points.steps[1:], points.confidence[1:] = 2, 3, 0.5
+    points.flow_xy = np.array([[NAN, NAN], [30.12345, 4.0], [5.5, 6.0]], np.float32)
+    points.disputed = np.array([False, True, False])
+    labels.add(5, 0, points)
+    return labels
+
+
+def test_both_results_of_refined_points(tmp_path: Path) -> None:
+    labels = refined()
+    save_labels(labels, tmp_path / "out.json")
+    written = json.loads((tmp_path / "out.json").read_text())["annotations"][0]["poof"]
+    assert written["flow"] == [None, [30.123, 4], [5.5, 6]]
+    assert written["disputed"] == [False, True, False]
+    points = load_labels(tmp_path / "out.json").instances[5, 0]
+    assert points.flow_xy is not None and points.flow_xy.dtype == np.float32
+    np.testing.assert_array_equal(points.flow_xy, np.array([[NAN, NAN], [30.123, 4], [5.5, 6]], np.float32))
+    assert points.in_dispute.tolist() == [False, True, False]
+
+    labels.instances[5, 0].source[1] = Source.HUMAN  # a person set it since
+    save_labels(labels, tmp_path / "set.json")
+    written = json.loads((tmp_path / "set.json").read_text())["annotations"][0]["poof"]
+    assert "disputed" not in written and len(written["flow"]) == 3
+    labels.instances[5, 0].flow_xy = None
+    save_labels(labels, tmp_path / "none.json")
+    written = json.loads((tmp_path / "none.json").read_text())["annotations"][0]["poof"]
+    assert written.keys() == {"source", "anchor", "steps", "confidence"}
+    points = load_labels(tmp_path / "none.json").instances[5, 0]
+    assert points.flow_xy is None and points.disputed is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"flow": 3},
+        {"flow": [None, None]},
+        {"flow": [None, None, [1]]},
+        {"flow": [None, None, [1, 2, 3]]},
+        {"flow": [None, None, [1, None]]},
+        {"flow": [None, None, [1, "2"]]},
+        {"flow": [None, None, [1, True]]},
+        {"flow": [None, None, [1, NAN]]},
+        {"flow": [None, None, [1, 1e39]]},
+        {"flow": [None, None, [1, 10**400]]},
+        {"flow": {"0": [1, 2]}},
+        {"disputed": True},
+        {"disputed": [True, False]},
+        {"disputed": [True, False, 1]},
+        {"disputed": [True, False, None]},
+        {"disputed": "yes"},
+    ],
+)
+def test_damaged_refinement(tmp_path: Path, damage: dict[str, Any]) -> None:
+    path = tmp_path / "out.json"
+    save_labels(refined(), path)
+    written = json.loads(path.read_text())
+    written["annotations"][0]["poof"] |= damage
+    path.write_text(json.dumps(written))
+    with pytest.raises(PoofError, match=r"out\.json: frame 5: the field 'poof' of an annotation is damaged"):
+        load_labels(path)
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["human", "refined"])
+def test_written_file_scores_full_marks_against_itself(tmp_path: Path, loop: bool) -> None:
     """An independent COCO implementation reads it, finds every instance and computes an AP of one."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -255,7 +322,11 @@ def test_written_file_scores_full_marks_against_itself(tmp_path: Path) -> None:
     labels = LabelSet(Skeleton(("a", "b", "c", "d")), image_size=(200, 200))
     for frame in range(4):
         for instance in range(2):
-            labels.add(frame, instance, Points.human(frame, rng.uniform(20, 180, (4, 2)), np.array([2, 1, 2, 2])))
+            points = Points.human(frame, rng.uniform(20, 180, (4, 2)), np.array([2, 1, 2, 2]))
+            if loop:
+                points.source[1:] = Source.REFINED
+                points.flow_xy, points.disputed = points.xy + np.float32(40), np.array([False, True, False, True])
+            labels.add(frame, instance, points)
     save_labels(labels, tmp_path / "out.json")
     truth = COCO(str(tmp_path / "out.json"))
     assert len(truth.getImgIds()) == 4

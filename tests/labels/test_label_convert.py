@@ -13,7 +13,7 @@ import typer
 
 from poof.cli.common import guarded
 from poof.cli.convert import convert
-from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
+from poof.labels import LabelSet, Points, Skeleton, Source, load_labels, save_labels
 
 
 @pytest.fixture
@@ -77,6 +77,21 @@ def test_scale(run, source: Path, scale: str, size: tuple[int, int], first: list
     labels = load_labels(target)
     assert labels.image_size == size
     assert labels.instances[2, 0].xy[0].tolist() == first
+
+
+def test_scale_of_refined_labels_through_a_table(run, source: Path) -> None:
+    labels = load_labels(source)
+    points = labels.instances[3, 0]
+    points.source[1] = Source.REFINED
+    points.flow_xy, points.disputed = np.array([[np.nan] * 2, [20, 40.5]], np.float32), np.array([False, True])
+    save_labels(labels, source, force=True)
+    assert run(source, source.with_name("x.csv"), "--scale", "2")[0] == 0
+    assert run(source.with_name("x.csv"), source.with_name("back.json"), "--scale", "0.5")[0] == 0
+    assert "40.5,81.5,True" in source.with_name("x.csv").read_text()
+    back = load_labels(source.with_name("back.json"))
+    np.testing.assert_array_equal(back.instances[3, 0].flow_xy, points.flow_xy)
+    assert back.instances[3, 0].in_dispute.tolist() == [False, True]
+    assert back.instances[2, 0].flow_xy is None and back.instances[2, 0].disputed is None
 
 
 @pytest.mark.parametrize("scale", ["half", "1,2,3", "1;2"])

@@ -31,6 +31,9 @@ def sample() -> LabelSet:
         for instance in (0, 1):
             points = Points.human(frame, np.array([[1.5, 2.0], [30.0, 4.0]]))
             points.source[1], points.anchor[1], points.steps[1], points.confidence[1] = Source.PROPAGATED, 2, 1, 0.5
+            if instance:
+                points.flow_xy = np.array([[np.nan, np.nan], [28.5, 4.25]], np.float32)
+                points.disputed = np.array([False, True])
             labels.add(frame, instance, points)
     labels.individuals = {0: "Anna", 1: "Bert"}
     return labels

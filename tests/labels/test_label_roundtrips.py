@@ -50,6 +50,12 @@ def instances(draw: st.DrawFn, frame: int, count: int) -> Points:
         points.steps[k] = draw(st.integers(0, 10**4))
         points.confidence[k] = draw(st.just(np.nan) | st.floats(0, 1, width=32))
     if draw(st.booleans()):
+        points.flow_xy = np.full((count, 2), np.nan, np.float32)
+        for k in range(count):
+            points.flow_xy[k] = draw(st.just((np.nan, np.nan)) | st.tuples(pixels, pixels))
+    if draw(st.booleans()):
+        points.disputed = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    if draw(st.booleans()):
         corner, extent = st.floats(-50, 3000, width=32), st.floats(0, 3000, width=32)
         points.box = np.array(draw(st.tuples(corner, corner, extent, extent)), np.float32)
     if draw(st.booleans()):
@@ -80,13 +86,20 @@ def again(labels: LabelSet, name: str, format: str | None = None) -> LabelSet:
         return load_labels(Path(folder) / name)
 
 
+def flow_places(points: Points) -> np.ndarray:
+    """(K, 2) where flow had put the labelled points, NaN where it is not told."""
+    flow = np.full_like(points.xy, np.nan) if points.flow_xy is None else points.flow_xy
+    return np.where(points.was_refined[:, None], flow, np.nan)
+
+
 def assert_same_points(a: LabelSet, b: LabelSet) -> None:
     assert set(a.instances) == set(b.instances)
     for frame, instance, points in a:
         other = b.instances[frame, instance]
         np.testing.assert_allclose(points.xy, other.xy, rtol=0, atol=1e-3)
         np.testing.assert_allclose(points.confidence, other.confidence, rtol=0, atol=1e-4)
-        for field in ("visible", "source", "anchor", "steps"):
+        np.testing.assert_allclose(flow_places(points), flow_places(other), rtol=0, atol=1e-3)
+        for field in ("visible", "source", "anchor", "steps", "was_refined", "in_dispute"):
             np.testing.assert_array_equal(getattr(points, field), getattr(other, field), err_msg=field)
 
 
@@ -185,3 +198,26 @@ def test_only_the_first_instance_lists_unlabelled_keypoints(tmp_path: Path) -> N
         "0,0,never,,,,0,,-1,0\n"
         "1,0,a,3.0,4.0,1.0,2,human,1,0\n"
     )
+
+
+def test_the_columns_of_refined_labels(tmp_path: Path) -> None:
+    labels = LabelSet(Skeleton(("a", "b", "c")))
+    labels.add(0, 0, Points.human(0, np.array([[1.0, 2.0], [np.nan, np.nan], [5.0, 6.0]])))
+    points = Points.human(1, np.array([[3.0, 4.0], [7.0, 8.0], [9.0, 1.0]]))
+    points.source[1:] = Source.REFINED
+    points.flow_xy = np.array([[np.nan, np.nan], [6.1236, 8.0], [np.nan, np.nan]], np.float32)
+    points.disputed = np.array([True, True, False])  # the first is a person's: no dispute any more
+    labels.add(1, 0, points)
+    save_labels(labels, tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == (
+        "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps,flow_x,flow_y,disputed\n"
+        "0,0,a,1.0,2.0,1.0,2,human,0,0,,,False\n"
+        "0,0,b,,,,0,,-1,0,,,False\n"
+        "0,0,c,5.0,6.0,1.0,2,human,0,0,,,False\n"
+        "1,0,a,3.0,4.0,1.0,2,human,1,0,,,False\n"
+        "1,0,b,7.0,8.0,1.0,2,refined,1,0,6.124,8.0,True\n"
+        "1,0,c,9.0,1.0,1.0,2,refined,1,0,,,False\n"
+    )
+    back = load_labels(tmp_path / "x.csv").instances[1, 0]
+    assert back.in_dispute.tolist() == [False, True, False]
+    assert back.was_refined.tolist() == [False, True, False]

@@ -99,6 +99,42 @@ def test_our_own_table_keeps_every_source(read) -> None:
     assert describe_sources(labels) == {"propagated": 1, "predicted": 1, "refined": 1, "human": 1}
 
 
+@pytest.mark.parametrize(
+    ("cell", "disputed"), [("True", True), ("1", True), ("TRUE", True), ("False", False), ("0", False), ("", False)]
+)
+def test_disputes_as_spreadsheets_write_them(read, cell: str, disputed: bool) -> None:
+    labels = read(
+        "frame;instance;keypoint;x;y;confidence;visible;source;anchor;steps;disputed;flow_y;flow_x\n"
+        f"5;0;a;1;2;0,5;1;refined;2;3;{cell};4,25;3,5\n5;0;b;1;2;0,5;1;refined;2;3;;;\n"
+    )
+    points = labels.instances[5, 0]
+    assert points.in_dispute.tolist() == [disputed, False]
+    assert points.flow_xy is not None
+    np.testing.assert_array_equal(points.flow_xy, np.array([[3.5, 4.25], [NAN, NAN]], np.float32))
+
+
+def test_a_table_that_is_not_ours_has_no_disputes(read) -> None:
+    """Such points are a person's, and the columns may mean anything."""
+    points = read("frame,keypoint,x,y,flow_x,disputed\n0,a,1,2,far,maybe\n").instances[0, 0]
+    assert points.flow_xy is None and points.disputed is None
+
+
+def test_the_table_of_labels_that_were_not_refined_has_the_ten_columns() -> None:
+    labels = LabelSet(Skeleton(("a", "b")))
+    points = Points.human(0, np.array([[1.0, 2.0], [NAN, NAN]]))
+    labels.add(0, 0, points)
+    ten = ["frame", "instance", "keypoint", "x", "y", "confidence", "visible", "source", "anchor", "steps"]
+    assert list(labels.to_table()) == ten
+    points.flow_xy, points.disputed = np.full((2, 2), NAN, np.float32), np.array([False, True])
+    assert list(labels.to_table()) == ten, "nothing of a labelled point is told"
+    points.source[0], points.disputed[0] = Source.REFINED, True
+    table = labels.to_table()
+    assert list(table) == [*ten, "flow_x", "flow_y", "disputed"]
+    assert table["disputed"].tolist() == [True] and table["flow_x"].isna().all()
+    points.flow_xy[0] = 7, 8
+    assert labels.to_table()[["flow_x", "flow_y"]].to_numpy().tolist() == [[7, 8]]
+
+
 def test_a_row_added_by_hand_to_our_own_table_is_a_persons(read) -> None:
     labels = read(
         "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps\n"
