@@ -6,6 +6,7 @@ the number of workers, and a resumed run goes on with exactly the batches that t
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -69,9 +70,9 @@ class Example:
 
 
 def examples_of(
-    pairs: Sequence[Pair], skeleton: Skeleton, size: tuple[int, int], margin: float = MARGIN
+    pairs: Sequence[Pair], skeleton: Skeleton, size: tuple[int, int], margin: float = MARGIN, doubt: float = 1.0
 ) -> list[list[Example]]:
-    """Per pair, what its labels offer to train or judge a model of `skeleton`.
+    """Per pair, what its labels offer to train or judge a model of `skeleton`; `doubt` as in `point_weights`.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def examples_of(
         check_fit(labels, video.size, None, video.name)
         boxes, examples = subject_boxes(labels, f"labels of {video.name}"), []
         for frame, instance, points in labels:
-            weight = point_weights(points)
+            weight = point_weights(points, doubt)
             if not (weight > 0).any():
                 continue
             box, bare = boxes[frame, instance], points.extent()
@@ -191,18 +192,30 @@ def clear_leftovers(folder: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-class TrainingSet(Dataset[dict[str, Tensor]]):
-    """Augmented examples. An item is asked for by (example, seed of its randomness)."""
+def round_of(examples: Sequence[Example], human: float = 0.0) -> list[int]:
+    """The examples of a round: each once, and those with human points again until they are a share `human` of it."""
+    members = list(range(len(examples)))
+    set_ = [i for i in members if examples[i].human.any()]
+    if not set_ or len(set_) == len(members):
+        return members
+    wanted = math.ceil(human / (1 - human) * (len(members) - len(set_)))
+    return members + [set_[i % len(set_)] for i in range(wanted - len(set_))]
 
-    def __init__(self, store: CropStore, augmentation: Augmentation) -> None:
+
+class TrainingSet(Dataset[dict[str, Tensor]]):
+    """Augmented examples. An item is asked for by (place in the round, seed of its randomness); see `round_of`."""
+
+    def __init__(self, store: CropStore, augmentation: Augmentation, members: Sequence[int] | None = None) -> None:
         self.store, self.augmentation = store, augmentation
+        self.members = range(len(store)) if members is None else members
 
     def __len__(self) -> int:
-        return len(self.store)
+        return len(self.members)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
         """`image` (3, H, W) uint8, `points` (K, 2) in its pixels, `weights` (K,), `visible` (K,)."""
-        index, seed = key
+        place, seed = key
+        index = self.members[place]
         example = self.store.examples[index]
         context = example.crop.wider(CONTEXT)
         points = torch.from_numpy(context.to_crop(example.xy).astype(np.float32))

@@ -1,7 +1,7 @@
 """From heat maps to points, finer than a cell.
 
-A cell is 4 pixels wide and its position is 4 * cell + 2: the target of a point lies in cell floor(x/4), so without the
-half cell everything would stand 2 px too far up and left.
+MSPN's cells are 4 pixels wide and their position is 4 * cell + 2: the target of a point lies in cell floor(x/4), so
+without the half cell everything would stand 2 px too far up and left. With cells of another size, the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Method = Literal["parabola", "quarter"]
 _BLUR = 5  # cells; smooths what a network's maps have of noise before the peak is sought
 
 
-def decode(heatmaps: Tensor, method: Method = "parabola") -> tuple[Tensor, Tensor]:
+def decode(heatmaps: Tensor, method: Method = "parabola", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
     """Points and peak heights of heat maps.
 
     Parameters
@@ -29,6 +29,8 @@ def decode(heatmaps: Tensor, method: Method = "parabola") -> tuple[Tensor, Tenso
     method
         'parabola' fits one to the logarithm of the smoothed map around its peak, per axis: exact for a Gaussian.
         'quarter' is the official rule: a quarter of a cell towards the second-highest cell.
+    stride
+        Pixels of the network's input a cell is wide.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def decode(heatmaps: Tensor, method: Method = "parabola") -> tuple[Tensor, Tenso
         limit = torch.tensor([width - 1, height - 1], device=maps.device)
         cell = torch.stack([column, row], dim=-1) + _quarter(smooth, best)
         cell = torch.minimum(cell.clamp(min=0), limit)
-    return cell * STRIDE + STRIDE / 2, peaks.clamp(0, 1)
+    return (cell + 0.5) * stride, peaks.clamp(0, 1)
 
 
 def _blur(maps: Tensor, axis: int) -> Tensor:

@@ -13,8 +13,9 @@ from poof import torchvision_ops
 from poof.errors import PoofError
 from poof.pose.model import FORMAT, read_checkpoint, rgb_weights, weights_in
 from poof.pose.mspn import MSPN
-from poof.pose.naming import architecture_of, load_resnet, naming_of
+from poof.pose.naming import Architecture, Network, architecture_of, load_resnet, naming_of
 from poof.pose.transfer import COCO_KEYPOINTS, carry_over
+from poof.pose.unet import UNet
 
 NAMED = ("random", "imagenet", "mspn50-coco")
 DEFAULT_STAGES, DEFAULT_BODY = 2, "resnet50"
@@ -37,7 +38,7 @@ def initial_network(
     stages: int | None = None,
     body: str | None = None,
     progress: bool = False,
-) -> tuple[MSPN, list[str]]:
+) -> tuple[Network, list[str]]:
     """A network to start training from.
 
     Parameters
@@ -49,7 +50,8 @@ def initial_network(
         trained on COCO; or the path of a checkpoint: ours, official, mmpose's or a torchvision ResNet's. Networks of
         another skeleton are carried over joint by joint, by name (`poof.pose.transfer`).
     stages, body
-        Of the network; None takes what a checkpoint has, else 2 stages on ResNet-50.
+        Of the network; None takes what a checkpoint has, else 2 stages on ResNet-50. The body 'unet' is the small
+        network for one footage in place of MSPN; it starts from chance or from another of its kind.
     progress
         Whether downloads show a bar.
 
@@ -63,6 +65,12 @@ def initial_network(
     PoofError
         If a file is missing or does not fit, or a download fails (with its address and how to do without).
     """
+    if body == UNet.body and stages not in (None, 1):
+        raise PoofError(f"the small network has no stages to choose; leave --stages {stages} out")
+    if body == UNet.body and init == "random":
+        return UNet(len(keypoints)), list(keypoints)
+    if body == UNet.body and init in NAMED:
+        raise PoofError(f"--init {init}: there are no such weights for the small network; take --init random")
     wanted_stages = DEFAULT_STAGES if stages is None else stages
     if init in ("random", "imagenet"):
         network = MSPN(len(keypoints), wanted_stages, body=DEFAULT_BODY if body is None else body)
@@ -86,10 +94,11 @@ def initial_network(
 
 def _from_content(
     content: dict[str, Any], source: str, keypoints: Sequence[str], stages: int | None, body: str | None
-) -> tuple[MSPN, list[str]]:
+) -> tuple[Network, list[str]]:
     """A network started from the content of a checkpoint file."""
     if content.get("format") == FORMAT:
         state, theirs = content["network"], tuple(content["skeleton"]["keypoints"])
+        found = Architecture(**content["architecture"])
     else:
         state = weights_in(content)
         if naming_of(state) == "torchvision":
@@ -99,7 +108,7 @@ def _from_content(
             return network, list(keypoints)
         state = rgb_weights(state, content, source)
         theirs = ()
-    found = architecture_of(state, source)
+        found = architecture_of(state, source)
     for what, wanted, has in (("stages", stages, found.stages), ("body", body, found.body)):
         if wanted is not None and wanted != has:
             raise PoofError(f"{source}: has {what} {has}, not {wanted}; leave --{what} out or choose other weights")
@@ -111,8 +120,8 @@ def _from_content(
                 f"{source}: has {found.num_keypoints} heat maps without names, the labels have {len(keypoints)} "
                 "keypoints; only COCO's 17 joints are known without names"
             )
-    network = found._replace(num_keypoints=len(keypoints)).build()
-    return network, carry_over(network, keypoints, state, theirs, source)
+    fresh = found._replace(num_keypoints=len(keypoints)).build()
+    return fresh, carry_over(fresh, keypoints, state, theirs, source)
 
 
 def _imagenet(body: str, progress: bool) -> dict[str, torch.Tensor]:

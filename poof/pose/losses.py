@@ -1,4 +1,4 @@
-"""The loss of MSPN: every map towards its target, the last unit of each stage on its hardest joints.
+"""What training minimises. MSPN: every map towards its target, the last unit of each stage on its hardest joints.
 
 Which points count, and how much (`point_weights`):
 
@@ -19,7 +19,9 @@ import numpy as np
 from torch import Tensor
 
 from poof.labels.model import Points, Source, Visible
-from poof.pose.targets import PEAK
+from poof.pose.naming import Network
+from poof.pose.targets import PEAK, Kind, heatmap_targets
+from poof.pose.unet import UNet, unet_loss
 
 UNKNOWN_CONFIDENCE = 0.5
 
@@ -34,12 +36,12 @@ class LossSettings(NamedTuple):
 DEFAULT = LossSettings()
 
 
-def point_weights(points: Points) -> np.ndarray:
+def point_weights(points: Points, doubt: float = 1.0) -> np.ndarray:
     """(K,) float32 in [0, 1]: how far each point can be trusted, by provenance and confidence; 0 where not labelled.
 
-    COCO's flag 0 means not labelled, even beside coordinates.
+    COCO's flag 0 means not labelled, even beside coordinates. Confidences are raised to the power `doubt`.
     """
-    confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1)
+    confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1) ** doubt
     weights = np.where(points.source == Source.HUMAN, 1.0, confidence)
     return np.where(points.labelled & (points.visible > 0), weights, 0.0).astype(np.float32)
 
@@ -70,3 +72,33 @@ def pose_loss(
     coarse = (errors[:, :, :-1] * seen[:, None, None]).mean(dim=(0, 3)).sum()
     fine = errors[:, :, -1].topk(min(settings.hardest, errors.shape[-1]), dim=-1).values.mean(dim=(0, 2)).sum()
     return settings.coarse * coarse + fine
+
+
+def training_loss(
+    network: Network,
+    maps: Tensor,
+    points: Tensor,
+    weights: Tensor,
+    visible: Tensor,
+    size: tuple[int, int],
+    kind: Kind = "exact",
+    settings: LossSettings = DEFAULT,
+) -> Tensor:
+    """The loss of a batch for the network that made the maps, a scalar.
+
+    Parameters
+    ----------
+    network, maps
+        Either kind, and what its `forward` gave.
+    points : (B, K, 2)
+        Pixels of the input, NaN where not labelled or outside.
+    weights, visible : (B, K)
+        See `pose_loss`.
+    size
+        (height, width) of the input.
+    kind, settings
+        Of MSPN's targets and loss; see `heatmap_targets`, `LossSettings`.
+    """
+    if isinstance(network, UNet):
+        return unet_loss(maps, points, weights)
+    return pose_loss(maps, heatmap_targets(points, size, network.stages, kind), weights, visible, settings)

@@ -22,8 +22,8 @@ from poof.files import atomic
 from poof.labels import Skeleton, mirror_pairs
 from poof.pose.crops import MARGIN, normalise
 from poof.pose.decoding import decode
-from poof.pose.mspn import MSPN, MULTIPLE
-from poof.pose.naming import Architecture, architecture_of, clean, load, to_ours
+from poof.pose.mspn import MULTIPLE
+from poof.pose.naming import Architecture, Network, architecture_of, clean, load, to_ours
 from poof.pose.precision import Precision, place, run
 from poof.pose.transfer import COCO_KEYPOINTS
 
@@ -43,7 +43,7 @@ def check_input_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size itself; a `PoofError` when a side is not divisible by 32."""
     if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
         raise PoofError(
-            f"an input of {size[0]}x{size[1]} does not fit MSPN; both sides must be multiples of {MULTIPLE}"
+            f"an input of {size[0]}x{size[1]} does not fit a network; both sides must be multiples of {MULTIPLE}"
         )
     return size
 
@@ -71,7 +71,7 @@ class PoseModel:
         (a, b): the confidence of a point whose heat map peaks at p is 1 / (1 + exp(-(a + b p))). None: p itself.
     """
 
-    network: MSPN
+    network: Network
     skeleton: Skeleton
     input_size: tuple[int, int] = INPUT_SIZE
     margin: float = MARGIN
@@ -87,7 +87,9 @@ class PoseModel:
 
     @torch.no_grad()
     def heatmaps(self, crops: Tensor, flip: bool = True, precision: Precision = "auto") -> Tensor:
-        """(B, K, H/4, W/4) of RGB uint8 crops (B, 3, H, W), averaged with those of the mirrored crops when `flip`.
+        """(B, K, h, w) of RGB uint8 crops (B, 3, H, W), averaged with those of the mirrored crops when `flip`.
+
+        Cells are `network.stride` pixels wide.
 
         The mirrored crop is moved one pixel to the right: x -> W - x takes a cell exactly onto a cell, so both maps
         say the same of the same place (x -> W - 1 - x leaves them a quarter of a cell apart). A skeleton without left
@@ -104,7 +106,7 @@ class PoseModel:
 
     def points(self, crops: Tensor, flip: bool = True, precision: Precision = "auto") -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (B, K, 2) in pixels of the crops, and the confidence (B, K) of each."""
-        xy, peaks = decode(self.heatmaps(crops, flip, precision))
+        xy, peaks = decode(self.heatmaps(crops, flip, precision), stride=self.network.stride)
         return xy.cpu().numpy(), self.trust(peaks.cpu().numpy())
 
     def trust(self, peaks: np.ndarray) -> np.ndarray:
@@ -121,9 +123,7 @@ class PoseModel:
         return {
             "format": FORMAT,
             "version": VERSION,
-            "architecture": Architecture(
-                network.num_keypoints, network.stages, network.conv_bias, network.body
-            )._asdict(),
+            "architecture": Architecture.of(network)._asdict(),
             "network": {name: value.detach().cpu().clone() for name, value in network.state_dict().items()},
             "skeleton": {
                 "name": skeleton.name,

@@ -218,6 +218,8 @@ class MSPN(nn.Module):
         On an unknown body or another number of stages.
     """
 
+    stride = STRIDE
+
     def __init__(self, num_keypoints: int = 17, stages: int = 2, conv_bias: bool = True, body: str = "resnet50"):
         super().__init__()
         if body not in BODIES:

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from poof.errors import PoofError
 from poof.pose.mspn import BODIES, MSPN, UNITS
+from poof.pose.unet import UNet
 
 StateDict = Mapping[str, Tensor]
+Network = MSPN | UNet
 
 _UP_PARTS = {"u_skip": "in_skip", "skip1": "out_skip1", "skip2": "out_skip2"}  # the parts that mmpose renamed
 _BLOCK = re.compile(r"stage(\d)\.downsample\.(layer\d\.\d+)\.(?:conv_bn_relu(\d)|downsample)\.(conv|bn)\.(\w+)")
@@ -33,8 +35,15 @@ class Architecture(NamedTuple):
     conv_bias: bool
     body: str
 
-    def build(self) -> MSPN:
+    @classmethod
+    def of(cls, network: Network) -> Architecture:
+        """That of a network at hand."""
+        return cls(network.num_keypoints, network.stages, network.conv_bias, network.body)
+
+    def build(self) -> Network:
         """A fresh network of this shape."""
+        if self.body == UNet.body:
+            return UNet(self.num_keypoints)
         return MSPN(self.num_keypoints, self.stages, self.conv_bias, self.body)
 
 
@@ -152,15 +161,16 @@ def match_bias(state: StateDict, conv_bias: bool) -> dict[str, Tensor]:
     return result
 
 
-def load(model: MSPN, state: StateDict, source: str) -> None:
-    """Load a state dict of any known MSPN naming into a network of the same shape, every tensor accounted for.
+def load(model: Network, state: StateDict, source: str) -> None:
+    """Load a state dict into a network of the same shape, an MSPN's under any known naming; every tensor must fit.
 
     Raises
     ------
     PoofError
         When names are missing or left over, or shapes differ.
     """
-    state = match_bias(to_ours(state, source), model.conv_bias)
+    if isinstance(model, MSPN):
+        state = match_bias(to_ours(state, source), model.conv_bias)
     own = model.state_dict()
     _refuse(source, [n for n in own if n not in state], [n for n in state if n not in own])
     for name, value in state.items():
@@ -201,4 +211,4 @@ def _refuse(source: str, missing: Iterable[str] = (), unexpected: Iterable[str] 
     if missing or unexpected:
         sides = ((missing, "missing"), (unexpected, "unknown"))
         what = ", ".join(f"{len(names)} tensors {how} ({names[0]} ...)" for names, how in sides if names)
-        raise PoofError(f"{source}: is no state dict of this MSPN: {what}; check the stages and the body")
+        raise PoofError(f"{source}: is no state dict of this network: {what}; check the stages and the body")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from poof.errors import PoofError
-from poof.pose.mspn import MSPN
+from poof.pose.naming import Network
 
 Precision = Literal["auto", "bfloat16", "float32"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16", "float32")
@@ -41,14 +41,14 @@ def _has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def place(network: MSPN, device: torch.device | str) -> MSPN:
+def place(network: Network, device: torch.device | str) -> Network:
     """The network itself, moved to a device and laid out as it computes fastest."""
     network.to(device)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def run(network: MSPN, images: Tensor, precision: Precision = "auto", every: bool = False) -> Tensor:
-    """The heat maps of normalised images: all of them (`MSPN.forward`) or the last one (`MSPN.heatmaps`), float32."""
+def run(network: Network, images: Tensor, precision: Precision = "auto", every: bool = False) -> Tensor:
+    """The heat maps of normalised images: what it is trained by (`forward`) or its answer (`heatmaps`), float32."""
     images = images.contiguous(memory_format=torch.channels_last)
     with autocast(images.device, precision):
         maps = network(images) if every else network.heatmaps(images)

@@ -1,7 +1,8 @@
 """How to train: the thesis' recipe, and a better default.
 
 A recipe is data; `poof.pose.training` is the one loop that follows it. What the default is worth beside the thesis'
-is measured in `benchmarks/README.md`.
+is measured in `benchmarks/README.md`. The third, for the small network, learns one footage by heart in minutes: views
+as they occur there, and every batch with a share of what a person has set.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ class Recipe:
         Examples per step; lowered to the data where there are fewer.
     epochs
         Times every example is seen, on average ...
-    least_steps
-        ... but at least so many steps are made.
+    least_steps, most_steps
+        ... but at least so many steps are made, and at most so many (0: no limit).
+    doubt
+        Exponent of the confidences that weigh points nobody set; see `point_weights`.
+    human
+        Share of the examples in a batch that a person has labelled, at least; those few come more often. 0: all alike.
     warmup
         Share of the steps over which the rate rises linearly from nothing.
     decay
@@ -58,6 +63,9 @@ class Recipe:
     batch: int = 32
     epochs: int = 10
     least_steps: int = 0
+    most_steps: int = 0
+    doubt: float = 1.0
+    human: float = 0.0
     warmup: float = 0.0
     decay: Literal["cosine", "none"] = "none"
     average: float = 0.0
@@ -68,7 +76,8 @@ class Recipe:
 
     def steps(self, examples: int, batch: int) -> int:
         """Number of optimiser steps on so many examples."""
-        return max(math.ceil(self.epochs * examples / batch), self.least_steps, 1)
+        wanted = max(math.ceil(self.epochs * examples / batch), self.least_steps, 1)
+        return min(wanted, self.most_steps) if self.most_steps else wanted
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step `step` (from 0) of `steps`."""
@@ -100,6 +109,25 @@ RECIPES = {
         clip=1.0,
         augmentation=STRONG,
     ),
+    "footage": Recipe(
+        "footage",
+        learning_rate=3e-3,
+        tuned=0.25,
+        weight_decay=0.01,
+        batch=16,
+        epochs=40,
+        least_steps=300,
+        most_steps=2000,
+        doubt=2.0,
+        human=0.3,
+        warmup=0.2,
+        decay="cosine",
+        average=0.99,
+        clip=1.0,
+        augmentation=Strength(
+            flip=0, scale=0.3, rotation=25, rotated=1, shift=0.06, half_body=0, colour=0.3, blur=0.15
+        ),
+    ),
 }
 
 
@@ -117,7 +145,7 @@ def recipe_named(name: str, epochs: int | None = None, rate: float | None = None
     if epochs is not None:
         if epochs < 1:
             raise PoofError(f"training needs at least one epoch, not {epochs}")
-        recipe = replace(recipe, epochs=epochs, least_steps=0)
+        recipe = replace(recipe, epochs=epochs, least_steps=0, most_steps=0)
     if rate is not None:
         if not 0 < rate < math.inf:
             raise PoofError(f"a learning rate of {rate:g} is impossible; give a positive number")

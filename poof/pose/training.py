@@ -27,9 +27,9 @@ from poof.errors import PoofError
 from poof.flow.device import resolve_device
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import normalise
-from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader
+from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
 from poof.pose.initial import initial_network
-from poof.pose.losses import pose_loss
+from poof.pose.losses import training_loss
 from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size, save_checkpoint
 from poof.pose.naming import Architecture, load
 from poof.pose.precision import Precision, place
@@ -37,7 +37,6 @@ from poof.pose.precision import run as forward
 from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.run import Run, fingerprint, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
-from poof.pose.targets import heatmap_targets
 from poof.pose.validation import validate
 from poof.progress import Track, silent
 
@@ -115,7 +114,7 @@ def train_pose(
     # Crops: one pass over each video, to a file in the run's folder.
     folder.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder)
-    examples = examples_of(divided.train, skeleton, input_size)
+    examples = examples_of(divided.train, skeleton, input_size, doubt=recipe.doubt)
     val_examples = examples_of(divided.validation, skeleton, input_size)
     if not any(examples):
         raise PoofError(
@@ -172,8 +171,9 @@ def train_pose(
         save_checkpoint(last, model.as_dict() | {"training": state})
 
     # The loop.
-    batches = Batches(len(store), size, seed, start, steps)
-    data_set = TrainingSet(store, Augmentation(input_size, recipe.augmentation, model.mirror))
+    members = round_of(store.examples, recipe.human)
+    batches = Batches(len(members), size, seed, start, steps)
+    data_set = TrainingSet(store, Augmentation(input_size, recipe.augmentation, model.mirror), members)
     feed = loader(data_set, batches, _workers(workers, where), where.type == "cuda")
     unseen: list[torch.Tensor] = []  # losses not looked at yet
     saved_at = time.monotonic()
@@ -184,8 +184,7 @@ def train_pose(
                 examples_now[key].to(where, non_blocking=True) for key in ("image", "points", "weights", "visible")
             )
             maps = forward(network, normalise(images), precision, every=True)
-            targets = heatmap_targets(points, input_size, network.stages, recipe.targets)
-            loss = pose_loss(maps, targets, weights, visible, recipe.loss)
+            loss = training_loss(network, maps, points, weights, visible, input_size, recipe.targets, recipe.loss)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if recipe.clip:
@@ -266,7 +265,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _copy(network: Any) -> Any:
-    twin = Architecture(network.num_keypoints, network.stages, network.conv_bias, network.body).build()
+    twin = Architecture.of(network).build()
     twin.load_state_dict(network.state_dict())
     return place(twin, next(network.parameters()).device).requires_grad_(False)
 

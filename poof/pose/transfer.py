@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poof.errors import PoofError
 from poof.pose.mspn import MSPN
-from poof.pose.naming import StateDict, load, match_bias, to_ours
+from poof.pose.naming import Network, StateDict, load, match_bias, to_ours
 
 COCO_KEYPOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -59,7 +59,7 @@ def match_keypoints(ours: Sequence[str], theirs: Sequence[str]) -> dict[int, int
 
 
 def carry_over(
-    model: MSPN, keypoints: Sequence[str], state: StateDict, theirs: Sequence[str], source: str
+    model: Network, keypoints: Sequence[str], state: StateDict, theirs: Sequence[str], source: str
 ) -> list[str]:
     """Load a network trained on the skeleton `theirs` into `model`, whose heat maps are `keypoints`.
 
@@ -73,7 +73,7 @@ def carry_over(
     keypoints, theirs
         Names of the heat maps, in order, of `model` and of `state`.
     state
-        In the official or mmpose's naming.
+        An MSPN's in the official or mmpose's naming, a `UNet`'s in ours.
     source
         Names the file in messages.
 
@@ -82,7 +82,9 @@ def carry_over(
     list of str
         The keypoints that stay fresh, in the order of `keypoints`.
     """
-    state = match_bias(to_ours(state, source), model.conv_bias)
+    last_layers = "head."
+    if isinstance(model, MSPN):
+        state, last_layers = match_bias(to_ours(state, source), model.conv_bias), ".res_conv2."
     if tuple(keypoints) == tuple(theirs):
         load(model, state, source)
         return []
@@ -90,7 +92,7 @@ def carry_over(
     to, of = torch.tensor(list(pairs), dtype=torch.long), torch.tensor(list(pairs.values()), dtype=torch.long)
     merged: dict[str, Tensor] = dict(state)
     for name, own in model.state_dict().items():
-        if ".res_conv2." not in name or own.ndim == 0 or name not in state:
+        if last_layers not in name or own.ndim == 0 or name not in state:
             continue
         if len(state[name]) != len(theirs):
             raise PoofError(f"{source}: has {len(state[name])} heat maps for a skeleton of {len(theirs)} keypoints")

@@ -51,7 +51,8 @@ def validate(
     offsets, peaks, known = [], [], []
     any_human = any(example.human.any() for example in store.examples)
     for examples, images in still_batches(store, batch):
-        xy, height = decode(model.heatmaps(images.to(device), flip=False, precision=precision))
+        maps = model.heatmaps(images.to(device), flip=False, precision=precision)
+        xy, height = decode(maps, stride=model.network.stride)
         for example, points, peak in zip(examples, xy.cpu().numpy(), height.cpu().numpy()):
             offsets.append((example.crop.to_frame(points) - example.xy) * example.unit)
             peaks.append(peak)

@@ -26,6 +26,8 @@ from poof.video import ArrayVideo, Damage
 class Dots(nn.Module):
     """Stands for a perfect network: the heat maps are what is red, green or blue in the cells of the image."""
 
+    stride = 4
+
     def heatmaps(self, images: Tensor) -> Tensor:
         """One map per colour, in the convention of the targets: cell i answers for pixels 4i to 4i + 4."""
         rgb = images * torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -156,13 +156,13 @@ def test_the_best_checkpoint_is_the_best_row(tmp_path: Path, card: Pair, other_c
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     tmp_path: Path, card: Pair, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, genuine = [], training_module.pose_loss
+    calls, genuine = [], training_module.training_loss
 
     def breaking(*args: Any) -> torch.Tensor:
         calls.append(1)
         return genuine(*args) * (float("nan") if len(calls) == 5 else 1)
 
-    monkeypatch.setattr(training_module, "pose_loss", breaking)
+    monkeypatch.setattr(training_module, "training_loss", breaking)
     monkeypatch.setattr(training_module, "SAVE_SECONDS", 0.0)
     with pytest.raises(
         PoofError, match=r"step 5: the loss is nan, training stops; the last good checkpoint is .*last.pt"
@@ -192,7 +192,7 @@ def test_bad_input_is_one_line(tmp_path: Path, card: Pair, other_card: Pair, qui
         ("a batch needs at least one example", [card], {"batch": 0}),
         ("card: is both trained on and judged by", [card], {"validation": [card]}),
         ("no recipe 'best'; there are thesis, default", [card], {"recipe": "best"}),
-        ("an input of 60x64 does not fit MSPN", [card], {"input_size": (60, 64)}),
+        ("an input of 60x64 does not fit a network", [card], {"input_size": (60, 64)}),
         ("--init coco: is neither a file nor one of random, imagenet, mspn50-coco", [card], {"init": "coco"}),
         ("holds no run|there is no such checkpoint", [card], {"resume": True}),
     ]  # fmt: skip
