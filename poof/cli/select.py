@@ -25,7 +25,7 @@ def select(
     count: Annotated[int, typer.Option("--count", "-n", help="How many frames to choose.")] = 20,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", "-l", help="Your labels, best as `poof propagate` wrote them: which to label next."),
+        typer.Option("--labels", "-l", help="Your labels, best as propagated or refined: which to label next."),
     ] = None,
     radius: Annotated[int, typer.Option("--radius", "-r", help="Frames that each label will be carried to.")] = 10,
     strategy: Annotated[
@@ -47,6 +47,8 @@ def select(
     debug: Debug = False,
 ) -> None:
     """Choose the frames to label: first, spread over the video; with --labels next, where flow is at a loss.
+
+    With labels that `poof refine` wrote, frames in which flow and appearance disagree come before all others.
 
     Blurred and repeated frames are left out, and every scene between cuts is served for itself.
     """
@@ -86,15 +88,21 @@ def show(chosen: Selection, fps: float, written: list[Path]) -> None:
     """Print the frames, the most useful first."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(soft_wrap=True, highlight=False)
     table = Table(box=None, pad_edge=False)
     for head in ("frame", "time", *(("doubt there",) if chosen.worth else ())):
         table.add_column(head, justify="right")
+    disputed = any(frame in chosen.disputed for frame in chosen.order)
+    if disputed:
+        table.add_column("flow and appearance disagree on")
     for frame in chosen.order:
-        row = [str(frame), f"{frame / fps:.2f} s"]
+        row: list[str | Text] = [str(frame), f"{frame / fps:.2f} s"]
         if chosen.worth and chosen.doubt is not None:
             row.append(f"{chosen.doubt[frame]:.2f}")
+        if disputed:
+            row.append(Text(", ".join(chosen.disputed.get(frame, []))))
         table.add_row(*row)
     console.print(table)
     if chosen.seen.cuts:

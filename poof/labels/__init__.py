@@ -3,6 +3,7 @@
 from poof.labels.check import aligned, check_fit, merge, scaled
 from poof.labels.io import FORMATS, load_labels, save_labels
 from poof.labels.model import (
+    REFINED_COLUMNS,
     TABLE_COLUMNS,
     LabelSet,
     Points,
@@ -16,6 +17,7 @@ from poof.labels.symmetry import mirror_pairs
 
 __all__ = [
     "FORMATS",
+    "REFINED_COLUMNS",
     "TABLE_COLUMNS",
     "LabelSet",
     "Points",

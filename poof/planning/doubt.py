@@ -1,4 +1,4 @@
-"""Where the next label helps most: how unsure each frame is, and how much of that a label takes away."""
+"""Where the next label helps most: how unsure each frame is, how much of that a label takes away, what is disputed."""
 
 from __future__ import annotations
 
@@ -50,10 +50,40 @@ def doubts(labels: LabelSet, count: int) -> np.ndarray:
     return result
 
 
+def disputes(labels: LabelSet, count: int) -> dict[int, list[str]]:
+    """Frame -> names of its keypoints in dispute, see `Points.in_dispute`; with the individual where there are several.
+
+    Parameters
+    ----------
+    labels
+        Refined labels; others have no disputes.
+    count
+        Frames of the video; those behind it are left out.
+    """
+    several = len(labels.instance_ids) > 1
+    found: dict[int, list[str]] = {}
+    for frame, instance, points in labels:
+        whose = f" of {labels.individuals.get(instance, f'instance {instance}')}" if several else ""
+        names = [labels.skeleton.keypoints[k] + whose for k in np.flatnonzero(points.in_dispute)]
+        if names and frame < count:
+            found[frame] = found.get(frame, []) + names
+    return found
+
+
 def next_frames(
-    doubt: np.ndarray, labelled: Sequence[int], scenes: Sequence[range], usable: np.ndarray, count: int, apart: int
+    doubt: np.ndarray,
+    labelled: Sequence[int],
+    scenes: Sequence[range],
+    usable: np.ndarray,
+    count: int,
+    apart: int,
+    disputed: np.ndarray | None = None,
 ) -> tuple[list[int], list[float]]:
     """The frames to label next, the most useful first, and what each is worth.
+
+    Frames with disputed points go before all others, those with most of them first. A frame that is nearer than `apart`
+    to one already chosen in its scene counts as without: the label there is carried to it and may settle what it
+    disputes. Frames with as many disputed points, mostly none, are in the order of their worth.
 
     A label at f brings every frame t of its scene nearer to a label. It is worth
 
@@ -75,7 +105,10 @@ def next_frames(
     count
         Labels to place.
     apart
-        Fewest frames between two labels, as long as there are frames that far from all of them.
+        Fewest frames between two labels, as long as there are frames that far from all of them; among frames with
+        disputed points, as long as there are such ones.
+    disputed : (N,) int or None
+        Points in dispute of each frame.
 
     Returns
     -------
@@ -100,6 +133,7 @@ def next_frames(
     distance = np.full(len(doubt), np.inf)  # to any label, also across cuts
     for frame in labelled:
         distance = np.minimum(distance, np.abs(frames - frame))
+    disputed = np.zeros(len(doubt), int) if disputed is None else disputed.copy()
     chosen: list[int] = []
     gains: list[float] = []
     while len(chosen) < count and free.any():
@@ -107,10 +141,14 @@ def next_frames(
             worth[scene.start : scene.stop] = _worth(
                 doubt[scene.start : scene.stop] ** 2, near[scene.start : scene.stop]
             )
+        pool = free & (disputed > 0)
+        pool = pool if pool.any() else free
         least = apart
-        while not (free & (distance >= least)).any():
+        while not (pool & (distance >= least)).any():
             least //= 2
-        best = int(np.argmax(np.where(free & (distance >= least), np.round(worth, 9), -1.0)))
+        pool = pool & (distance >= least)
+        pool &= disputed == disputed[pool].max()
+        best = int(np.argmax(np.where(pool, np.round(worth, 9), -1.0)))
         chosen.append(best)
         gains.append(float(worth[best]))
         distance = np.minimum(distance, np.abs(frames - best))
@@ -120,6 +158,7 @@ def next_frames(
         nearer = np.minimum(near[part], np.abs(frames[part] - best))
         doubt[part] *= nearer / np.maximum(near[part], 1)
         near[part] = nearer
+        disputed[part][np.abs(frames[part] - best) < apart] = 0
         stale = [scene]
     return chosen, gains
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from poof.errors import PoofError
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet
-from poof.planning.doubt import doubts, next_frames
+from poof.planning.doubt import disputes, doubts, next_frames
 from poof.planning.placement import place_diversely, place_evenly
 from poof.planning.survey import Survey, survey
 from poof.progress import Track, silent
@@ -40,6 +40,8 @@ class Selection:
         What the frames of the video look like.
     notes : list of str
         What the user should know, one line each.
+    disputed : dict
+        Frame -> names of its points in dispute, see `disputes`; of all frames that have some, chosen or not.
     """
 
     frames: list[int]
@@ -48,6 +50,7 @@ class Selection:
     doubt: np.ndarray | None
     seen: Survey
     notes: list[str] = field(default_factory=list)
+    disputed: dict[int, list[str]] = field(default_factory=dict)
 
     def as_dict(self, fps: float) -> dict[str, Any]:
         """The selection as plain values, for JSON; `fps` gives the times."""
@@ -58,6 +61,7 @@ class Selection:
                     "seconds": round(frame / fps, 3),
                     "worth": self.worth.get(frame),
                     "doubt": None if self.doubt is None else float(self.doubt[frame]),
+                    "disputed": self.disputed.get(frame, []),
                 }
                 for frame in self.order
             ],
@@ -127,13 +131,17 @@ def select_next(
 ) -> Selection:
     """Frames to label next: where labels bring most unsure frames nearer to a label.
 
+    In refined labels, the frames where flow and appearance put points in different places come before all others, those
+    with most such points first; `next_frames` says how they keep their distance.
+
     Parameters
     ----------
     video
         Where the labels were made.
     labels
         What a person set and, better, what `propagate` made of it: its confidences tell where flow is at a loss.
-        Human labels alone serve too; then every frame between them counts alike.
+        Refined labels also tell where a person should look. Human labels alone serve too; then every frame between
+        them counts alike.
     count
         How many to choose.
     radius
@@ -156,13 +164,18 @@ def select_next(
     labelled = [f for f in human.frames if f < seen.count]
     usable, notes = _usable(seen, candidates, count, np.array(labelled, int))
     doubt = doubts(labels, seen.count)
-    order, worth = next_frames(doubt, labelled, seen.scenes, usable, count, radius // 2)
+    disputed = disputes(labels, seen.count)
+    number = np.zeros(seen.count, int)
+    number[list(disputed)] = [len(names) for names in disputed.values()]
+    order, worth = next_frames(doubt, labelled, seen.scenes, usable, count, radius // 2, number)
+    if disputed:
+        notes.append(_dispute(disputed, order))
     if len(order) < count:
         notes.append(f"only {len(order)} of {count} frames: no others are left to label")
     if len(labels.frames) == len(human.frames):
         notes.append("the labels were not propagated: every frame between them counts alike")
     notes += _damage(video)
-    return Selection(sorted(order), order, dict(zip(order, worth)), doubt, seen, notes)
+    return Selection(sorted(order), order, dict(zip(order, worth)), doubt, seen, notes, disputed)
 
 
 def _check(count: int, radius: int) -> None:
@@ -207,6 +220,12 @@ def _notes(seen: Survey, frames: list[int], count: int, radius: int) -> list[str
         shown = ", ".join(f"{s.start}-{s.stop - 1}" for s in missed[:3]) + (", ..." if len(missed) > 3 else "")
         notes.append(f"{len(missed)} of {len(seen.scenes)} scenes get no label (frames {shown})")
     return notes
+
+
+def _dispute(disputed: Mapping[int, Sequence[str]], order: Sequence[int]) -> str:
+    hold = "frame holds" if len(disputed) == 1 else "frames hold"
+    chosen = sum(frame in disputed for frame in order)
+    return f"{len(disputed)} {hold} points where flow and appearance disagree; among the chosen: {chosen}"
 
 
 def _damage(video: Video) -> list[str]:
