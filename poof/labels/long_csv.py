@@ -280,6 +280,8 @@ def _with_every_keypoint(
     if set(REFINED_COLUMNS) <= set(table):
         blank["disputed"] = False
     rows = pd.DataFrame([blank | {"keypoint": name} for name in labels.skeleton.keypoints], columns=list(table))
+    if table.empty:  # its columns know no types
+        return rows
     rows = rows.astype({name: float for name in table if table[name].dtype == float})
     rows.loc[points.labelled, :] = table.iloc[:count].to_numpy()
     return pd.concat([rows.astype(table.dtypes.to_dict()), table.iloc[count:]], ignore_index=True)

@@ -162,6 +162,11 @@ def test_written_tables_open_in_pandas_without_options(tmp_path: Path) -> None:
         assert table[column].dtype == np.int64
 
 
+def test_labels_without_a_single_point_name_the_keypoints(tmp_path: Path) -> None:
+    save_labels(LabelSet(Skeleton(("a", "b")), {(3, 0): Points.empty(2)}), tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text().splitlines()[1:] == ["3,0,a,,,,0,,-1,0", "3,0,b,,,,0,,-1,0"]
+
+
 def test_one_warning_when_identities_are_lost(tmp_path: Path) -> None:
     labels = LabelSet(Skeleton(("a",)), tracked=False, individuals={0: "Bo"})
     for instance in (0, 1):
