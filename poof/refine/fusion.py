@@ -1,0 +1,229 @@
+"""Flow and appearance fused over a video: one pass, in memory that holds two spans between labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poof.flow.base import FlowEstimator
+from poof.labels import LabelSet
+from poof.pose.crops import Crop
+from poof.progress import Track, silent
+from poof.propagation.ahead import ahead
+from poof.propagation.subject import subject_sides
+from poof.refine.appearance import Appearance
+from poof.refine.beliefs import Grid, Motion, even, likelihood, normalised, passed, points, predicted, read
+from poof.refine.motion import motions
+from poof.refine.places import crops_of
+from poof.video.base import Video
+
+READ_AHEAD = 8
+"""Frames decoded ahead of their use."""
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What the fusion makes of an instance in one frame; K keypoints.
+
+    Attributes
+    ----------
+    xy : (K, 2)
+        Positions in pixels of the frame.
+    mass : (K,)
+        How much of the belief lies around them.
+    spread : (K,)
+        How far the belief is spread, in longer sides of the subject.
+    alone : (K, 2)
+        Where the networks alone see the points, pixels of the frame.
+    peak : (K,)
+        How much of the heat map lies around that.
+    side : float
+        Longer side of the subject, pixels.
+    """
+
+    xy: np.ndarray
+    mass: np.ndarray
+    spread: np.ndarray
+    alone: np.ndarray
+    peak: np.ndarray
+    side: float
+
+
+@dataclass
+class _Span:
+    """Consecutive frames up to a label or to the end of what was propagated; the first is the one before them."""
+
+    frames: list[int] = field(default_factory=list)
+    likelihoods: list[Tensor] = field(default_factory=list)
+    onward: list[Motion | None] = field(default_factory=list)  # the step into each frame
+    back: list[Motion | None] = field(default_factory=list)  # the step from each frame into the one before
+    seen: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    crops: list[Crop] = field(default_factory=list)
+    behind: list[Tensor] = field(default_factory=list)  # for each frame, what earlier ones say
+
+
+class InstanceFusion:
+    """The fusion of one instance, fed frame by frame.
+
+    Parameters
+    ----------
+    tracks
+        Human and propagated points.
+    instance
+        Which one.
+    appearance
+        Networks trained on the footage.
+    flow
+        Estimator of the motion.
+    size
+        (height, width) of the networks' crops.
+    cuts
+        Frames that begin a new scene.
+    """
+
+    def __init__(
+        self,
+        tracks: LabelSet,
+        instance: int,
+        appearance: Appearance,
+        flow: FlowEstimator,
+        size: tuple[int, int],
+        cuts: Collection[int] = (),
+    ) -> None:
+        self._points = {frame: points for (frame, i), points in tracks.instances.items() if i == instance}
+        self._crops = crops_of(tracks, instance, size)
+        self._side = float(np.median(list(subject_sides(tracks.human(), instance).values())))
+        self._appearance, self._flow = appearance, flow
+        self._cuts = set(cuts)
+        self._device = appearance.device
+        self._before: tuple[int, np.ndarray] | None = None  # the last frame and its image
+        self._open = _Span()
+        self._waiting: _Span | None = None  # ends at a label; its way back may need the span after it
+        self._start: Tensor | None = None  # the belief in the frame before the open span
+
+    def push(self, frame: int, image: np.ndarray) -> Iterator[tuple[int, Fused]]:
+        """Take the next frame, in ascending order; gives what is settled by it. A frame without the instance ends a run."""
+        crop = self._crops.get(frame)
+        if crop is None or (self._before is not None and self._before[0] != frame - 1):
+            yield from self.finish()
+        if crop is None:
+            return
+        grid = Grid.over(crop, self._side)
+        span = self._open
+        if self._before is None:
+            self._start = even(grid, len(self._points[frame]), self._device)
+        onward: Motion | None = None
+        back: Motion | None = None
+        if self._before is not None and frame not in self._cuts:
+            earlier, other = self._before
+            pair = (other, image), (self._crops[earlier], crop)
+            onward, back = motions(*pair, grid, self._side, self._flow, self._device)
+        maps = self._appearance.maps(image, crop, grid)
+        propagated = grid.of_frame(self._points[frame].xy, crop)
+        span.frames.append(frame)
+        span.likelihoods.append(likelihood(maps, grid, propagated))
+        span.onward.append(onward)
+        span.back.append(back)
+        span.crops.append(crop)
+        alone, peak, _ = read(maps, grid)
+        span.seen.append((grid.to_frame(alone, crop), peak))
+        self._before = frame, image
+        if self._points[frame].is_human.any():
+            yield from self._close()
+
+    def finish(self) -> Iterator[tuple[int, Fused]]:
+        """Give what is left: no frame of this run follows."""
+        if self._open.frames:
+            self._pass_on()
+        if self._waiting is not None:
+            yield from self._settle(self._waiting, self._open if self._open.frames else None)
+        if self._open.frames:
+            yield from self._settle(self._open, None)
+        self._open, self._waiting, self._before = _Span(), None, None
+
+    def _close(self) -> Iterator[tuple[int, Fused]]:
+        """The open span has met a label: the one before it can be settled."""
+        self._pass_on()
+        if self._waiting is not None:
+            yield from self._settle(self._waiting, self._open)
+        self._waiting, self._open = self._open, _Span()
+
+    def _settle(self, span: _Span, following: _Span | None) -> Iterator[tuple[int, Fused]]:
+        """The beliefs of a span whose surroundings are known."""
+        grid = Grid.over(span.crops[0], self._side)
+        after = even(grid, len(span.likelihoods[0]), self._device)  # what later frames say of the span's last frame
+        if following is not None:
+            # From the label at the end of the next span back to the one at the end of this span, for the keypoints
+            # that this one lacks.
+            last = self._labelled(following.frames[-1], grid, normalised(following.likelihoods[-1]))
+            _, beyond = passed(last, following.likelihoods[-2::-1], following.back[:0:-1], grid)
+            after = predicted(beyond, following.back[0], grid)
+        for index in reversed(range(len(span.frames))):
+            frame, seen = span.frames[index], span.likelihoods[index]
+            belief = normalised(span.behind[index] * after * seen)
+            cells, mass, spread = read(belief, grid)
+            alone, peak = span.seen[index]
+            yield frame, Fused(grid.to_frame(cells, span.crops[index]), mass, spread, alone, peak, self._side)
+            here = self._labelled(frame, grid, normalised(after * seen))
+            after = predicted(here, span.back[index], grid)
+
+    def _pass_on(self) -> None:
+        """Pass the belief forwards through the open span, whose last frame may hold labels."""
+        span = self._open
+        assert self._start is not None
+        grid = Grid.over(span.crops[0], self._side)
+        span.behind, last = passed(self._start, span.likelihoods, span.onward, grid)
+        self._start = self._labelled(span.frames[-1], grid, last)
+
+    def _labelled(self, frame: int, grid: Grid, belief: Tensor) -> Tensor:
+        """A belief in which the points that a person has set are where they are."""
+        mine = self._points[frame]
+        human = torch.from_numpy(mine.is_human).to(belief.device)[:, None, None]
+        cells = grid.of_frame(np.nan_to_num(mine.xy), self._crops[frame])
+        return torch.where(human, points(grid, cells, belief.device), belief)
+
+
+def fuse(
+    video: Video,
+    tracks: LabelSet,
+    appearance: Appearance,
+    flow: FlowEstimator,
+    size: tuple[int, int],
+    track: Track = silent,
+) -> dict[tuple[int, int], Fused]:
+    """The fusion of every instance of a video.
+
+    Parameters
+    ----------
+    video
+        Where the tracks were made.
+    tracks
+        Human and propagated points; what `propagate` gives.
+    appearance, flow, size
+        See `InstanceFusion`.
+    track
+        Shows progress.
+
+    Returns
+    -------
+    dict
+        (frame, instance) -> `Fused`, for every frame that has the instance.
+    """
+    cuts = tracks.info.get("propagation", {}).get("cuts", [])
+    by_instance: Mapping[int, InstanceFusion] = {
+        i: InstanceFusion(tracks, i, appearance, flow, size, cuts) for i in tracks.instance_ids
+    }
+    frames = tracks.frames
+    result: dict[tuple[int, int], Fused] = {}
+    wanted = ahead(video.frames(frames[0], frames[-1] + 1), READ_AHEAD)
+    with torch.no_grad():
+        for frame, image in track(wanted, "fusing", frames[-1] + 1 - frames[0]):
+            for i, one in by_instance.items():
+                result |= {(settled, i): fused for settled, fused in one.push(frame, image)}
+        for i, one in by_instance.items():
+            result |= {(settled, i): fused for settled, fused in one.finish()}
+    return result
