@@ -106,7 +106,10 @@ class InstanceFusion:
         self._start: Tensor | None = None  # the belief in the frame before the open span
 
     def push(self, frame: int, image: np.ndarray) -> Iterator[tuple[int, Fused]]:
-        """Take the next frame, in ascending order; gives what is settled by it. A frame without the instance ends a run."""
+        """Take the next frame, in ascending order, and give what is settled by it.
+
+        A frame without the instance ends a run.
+        """
         crop = self._crops.get(frame)
         if crop is None or (self._before is not None and self._before[0] != frame - 1):
             yield from self.finish()
