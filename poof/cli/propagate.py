@@ -66,7 +66,9 @@ def propagate(
     debug: Debug = False,
 ) -> None:
     """Carry your labels to the frames around them with optical flow."""
-    from poof.cli.common import track, write_json
+    from poof.cli.common import settle_for_flow, track, write_json
+
+    settle_for_flow()
     from poof.files import check_output
     from poof.flow.registry import create_flows
     from poof.labels import load_labels, save_labels

@@ -107,35 +107,33 @@ def fine_flows(
     """
     size = (images[0].shape[1], images[0].shape[0])
 
-    def wide(index: int, estimator: FlowEstimator) -> RegionFlow:
+    def wide(first: np.ndarray, second: np.ndarray, estimator: FlowEstimator) -> RegionFlow:
         region = Region.whole(size, min(WIDE, max_size or WIDE))
-        ends = index, index + estimator.stride
-        first, second = (estimator.prepare(_view(images[i], region, estimator)[None]) for i in ends)
-        return _fields(estimator, first, second, region, forward_only)[0]
+        a, b = (estimator.prepare(_view(image, region, estimator)[None]) for image in (first, second))
+        return _fields(estimator, a, b, region, forward_only)[0]
 
     for layout, group in groupby(range(len(layouts)), key=lambda i: layouts[i]):
         run = list(group)
-        flows: list[list[list[RegionFlow]]] = [[[] for _ in estimators] for _ in run]
+        streams: list[list[Iterator[RegionFlow]]] = [[] for _ in estimators]
         for region in layout.regions:
             seen = {e.grey: _Shown(images[run[0] : run[-1] + 2], region, e) for e in estimators}
-            nothing = _zero(region, forward_only)
             for number, estimator in enumerate(estimators):
-                found = _region_run(seen[estimator.grey], len(run), region, estimator, forward_only)
-                for place, flow in enumerate(found):
-                    same = still.issuperset(run[place : place + estimator.stride])
-                    flows[place][number].append(nothing if same else flow)
+                streams[number].append(_region_run(seen[estimator.grey], len(run), region, estimator, forward_only))
+        # One pair after the other: what went before may be let go of while the rest of the run is still to come.
         for place, index in enumerate(run):
-            yield [
-                Pair(
-                    layout,
-                    flows[place][number],
-                    not cuts.isdisjoint(range(index, index + estimator.stride)),
-                    partial(wide, index, estimator),
-                )
-                if flows[place][number]
-                else None
-                for number, estimator in enumerate(estimators)
-            ]
+            pairs: list[Pair | None] = []
+            for number, estimator in enumerate(estimators):
+                covered = run[place : place + estimator.stride]
+                if len(covered) < estimator.stride:
+                    pairs.append(None)
+                    continue
+                flows = [next(stream) for stream in streams[number]]
+                if still.issuperset(covered):
+                    flows = [_zero(region, forward_only) for region in layout.regions]
+                # The two frames and no more: chains keep pairs for longer than a segment's frames are needed.
+                widen = partial(wide, images[index], images[index + estimator.stride], estimator)
+                pairs.append(Pair(layout, flows, not cuts.isdisjoint(covered), widen))
+            yield pairs
 
 
 def _view(image: np.ndarray, region: Region, estimator: FlowEstimator) -> np.ndarray:
