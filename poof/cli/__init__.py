@@ -19,6 +19,7 @@ COMMANDS = (
     ("select", "poof.cli.select", "select"),
     ("train", "poof.cli.train", "train"),
     ("predict", "poof.cli.predict", "predict"),
+    ("refine", "poof.cli.refine", "refine"),
     ("eval", "poof.cli.eval", "evaluate"),
     ("convert", "poof.cli.convert", "convert"),
     ("render", "poof.cli.render", "render"),

@@ -8,6 +8,9 @@ person labelled), never by frames, so that nothing derived from a validation lab
    carried points neither the last anchor before it nor the first one after it is held out, counting only anchors in
    which this very keypoint of this instance is labelled. The second condition is needed because a point between two
    anchors may be a blend of both, while its provenance names one of them.
+
+Refined points owe something to every label, since the networks that moved them were trained on all. Where some of these
+labels shall judge, such points go back to where flow alone had put them.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ def split(pairs: Sequence[Pair], share: float = VALIDATION_SHARE) -> Split:
     Split
         `validation` is empty when nothing can be held out: one video with a single anchor.
     """
+    pairs = [pair._replace(labels=_as_flow_had_it(pair.labels)) for pair in pairs]
     if len(pairs) > 1:
         return _split_videos(pairs, share)
     (pair,) = pairs
@@ -67,6 +71,18 @@ def split(pairs: Sequence[Pair], share: float = VALIDATION_SHARE) -> Split:
     which = f"frame {held[0]}" if len(held) == 1 else f"frames {held[0]} to {held[-1]}"
     how = f"{len(held)} of {len(anchors)} labelled frames held out ({which})"
     return Split([pair._replace(labels=train)], [pair._replace(labels=validation)], how)
+
+
+def _as_flow_had_it(labels: LabelSet) -> LabelSet:
+    """The labels with refined points where flow had put them."""
+    instances = {}
+    for key, points in labels.instances.items():
+        instances[key] = points
+        if (moved := points.was_refined & ~points.is_human).any() and points.flow_xy is not None:
+            instances[key] = points.copy()
+            instances[key].xy[moved] = points.flow_xy[moved]
+            instances[key].source[moved] = Source.PROPAGATED
+    return labels.replace(instances=instances)
 
 
 def anchors_of(labels: LabelSet) -> list[int]:

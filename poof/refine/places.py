@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poof.errors import PoofError
 from poof.labels import LabelSet, Points
 from poof.pose.crops import Crop
 from poof.pose.mspn import MULTIPLE
+from poof.propagation.subject import subject_sides
 
 MARGIN = 1.3
 """A crop is so many times the subject's largest box."""
@@ -24,7 +24,8 @@ STEADY = 2
 def largest_box(anchors: LabelSet, instance: int) -> np.ndarray:
     """(2,) width and height in pixels that hold the subject in every labelled frame, no slimmer than `SLIM`.
 
-    Frames with fewer than half of the instance's usual points do not count.
+    Frames with fewer than half of the instance's usual points do not count; a subject of a single point is as large as
+    propagation takes it to be.
     """
     sizes, counts = [], []
     for (_, i), points in anchors.instances.items():
@@ -36,9 +37,7 @@ def largest_box(anchors: LabelSet, instance: int) -> np.ndarray:
     usual = max(counts, default=0)
     kept = [size for size, count in zip(sizes, counts) if 2 * count >= usual and size.max() > 0]
     if not kept:
-        raise PoofError(
-            f"instance {instance}: its labels do not show how large it is; label two of its points, or give boxes"
-        )
+        return np.full(2, next(iter(subject_sides(anchors, instance).values())))
     largest = np.max(kept, axis=0)
     return np.maximum(largest, SLIM * largest.max())
 

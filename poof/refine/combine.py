@@ -1,0 +1,112 @@
+"""One label from two results: where the flow put a point, and where flow and appearance together see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from poof.labels import LabelSet, Points, Source
+from poof.refine.fusion import Fused
+
+KEEP, TAKE = 0.95, 0.70
+"""Confidence of the flow from which on its place is kept, and below which the fusion's is taken; between, a mixture."""
+AGREE = 0.03
+"""Within so many longer sides of the fusion, what the networks see by themselves is averaged with it."""
+DISPUTE = 0.05
+"""Flow and fusion that lie so many longer sides apart disagree: a person should look."""
+UNSURE = 0.7
+"""Propagated points below this confidence are those that there is something to gain from."""
+LITTLE = 0.02
+"""With a smaller share of them, training would not pay."""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Positions (K, 2) and confidences (K,) of an instance in a frame, and which points (K,) were moved."""
+
+    xy: np.ndarray
+    confidence: np.ndarray
+    moved: np.ndarray
+    disputed: np.ndarray
+
+
+def combined(points: Points, fused: Fused) -> Combined:
+    """The positions of flow and fusion mixed by how sure the flow is.
+
+    Parameters
+    ----------
+    points
+        Human and propagated points of an instance in a frame.
+    fused
+        What the fusion makes of them.
+    """
+    near = np.hypot(*(fused.alone - fused.xy).T) / fused.side
+    weight = (1 / (1 + (near / AGREE) ** 2))[:, None]
+    seen = (fused.xy + weight * fused.alone) / (1 + weight)
+    sure = np.nan_to_num(points.confidence.astype(float))
+    share = np.clip((KEEP - sure) / (KEEP - TAKE), 0, 1)[:, None]
+    ours = points.labelled & (points.source == Source.PROPAGATED)
+    moved = ours & (share[:, 0] > 0)
+    flow = points.xy.astype(float)
+    xy = np.where(moved[:, None], flow + share * (seen - flow), flow)
+    apart = np.hypot(*(seen - flow).T) / fused.side
+    with np.errstate(invalid="ignore"):
+        disputed = ours & (apart > DISPUTE)
+    return Combined(xy, np.where(moved, confidence(points, fused, apart), sure), moved, disputed)
+
+
+def confidence(points: Points, fused: Fused, apart: np.ndarray) -> np.ndarray:
+    """(K,) the probability that a refined point is off by less than 5 % of the subject's longer side.
+
+    A logistic regression on the flow's own confidence, how spread the belief is, how sure the networks are, and how far
+    flow and fusion lie apart (`apart`, longer sides). The constants are fitted by `benchmarks/refine.py --fit`.
+    """
+    return 1 / (1 + np.exp(-(CONSTANT + features(points, fused, apart) @ WEIGHTS)))
+
+
+def features(points: Points, fused: Fused, apart: np.ndarray) -> np.ndarray:
+    """(K, 4) what the regression of `confidence` knows of each point."""
+    sure = np.clip(np.nan_to_num(points.confidence.astype(float)), 0.01, 0.99)
+    odds = np.log(sure / (1 - sure))
+    alone = np.hypot(*(fused.alone - fused.xy).T) / fused.side
+    lengths = [np.log(np.nan_to_num(length, nan=1.0) + 0.005) for length in (fused.spread, apart, alone)]
+    return np.stack([odds, *lengths], axis=1)
+
+
+CONSTANT = -3.0
+WEIGHTS = np.array([0.4, -0.4, -0.4, -0.4])
+
+
+def apply(tracks: LabelSet, fused: dict[tuple[int, int], Fused]) -> LabelSet:
+    """Refined labels: human points as they are, the others combined; both results are kept.
+
+    Parameters
+    ----------
+    tracks
+        Human and propagated points.
+    fused
+        From `fuse`.
+    """
+    instances: dict[tuple[int, int], Points] = {}
+    corner = np.inf if tracks.image_size is None else np.array(tracks.image_size) - 1
+    for key, points in tracks.instances.items():
+        refined = points.copy()
+        instances[key] = refined
+        if key not in fused:
+            continue
+        both = combined(points, fused[key])
+        if both.moved.any():
+            refined.xy[both.moved] = both.xy[both.moved].clip(0, corner)
+            refined.source[both.moved] = Source.REFINED
+            refined.confidence[both.moved] = both.confidence[both.moved]
+            refined.flow_xy = np.where(both.moved[:, None], points.xy, np.nan).astype(np.float32)
+        if both.disputed.any():
+            refined.disputed = both.disputed
+    return tracks.replace(instances=instances)
+
+
+def unsure_share(tracks: LabelSet) -> float:
+    """Share of the propagated points that flow is unsure of; 0 without any."""
+    values = np.concatenate([p.confidence[p.source == Source.PROPAGATED] for _, _, p in tracks] or [np.zeros(0)])
+    return float((np.nan_to_num(values) < UNSURE).mean()) if len(values) else 0.0
