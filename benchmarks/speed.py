@@ -51,23 +51,27 @@ class Recorder(FlowEstimator):
     """Stands in for an estimator: takes the images and pairs it would get, and answers with a fast flow."""
 
     def __init__(self, estimator: FlowEstimator) -> None:
-        self.name, self.grey, self.estimator = estimator.name, estimator.grey, estimator
-        self.calls: list[tuple[str, Any]] = []
+        self.name, self.grey, self.stride, self.estimator = estimator.name, estimator.grey, estimator.stride, estimator
+        self.images: list[np.ndarray] = []  # of each call of prepare
+        self._calls: list[tuple[list[int], list[int]] | None] = []  # None: the next call of prepare
+        self._count = 0
         self._quick = DisFlow("ultrafast")
 
-    def prepare(self, images: np.ndarray) -> list[np.ndarray]:
-        """See `FlowEstimator.prepare`."""
-        self.calls.append(("prepare", images))
-        return self._quick.prepare(images)
+    def prepare(self, images: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """See `FlowEstimator.prepare`; images are known by their number."""
+        self.images.append(images)
+        self._calls.append(None)
+        self._count += len(images)
+        return list(zip(range(self._count - len(images), self._count), self._quick.prepare(images)))
 
     def between(self, first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
         """See `FlowEstimator.between`."""
-        return self._quick.between(first, second)
+        return self._quick.between([grey for _, grey in first], [grey for _, grey in second])
 
     def both(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         """See `FlowEstimator.both`."""
-        self.calls.append(("both", len(first)))
-        return self._quick.both(first, second)
+        self._calls.append(([number for number, _ in first], [number for number, _ in second]))
+        return self._quick.both([grey for _, grey in first], [grey for _, grey in second])
 
     def batch_size(self, height: int, width: int) -> int:
         """See `FlowEstimator.batch_size`."""
@@ -78,24 +82,28 @@ class Recorder(FlowEstimator):
         return self.estimator.describe()
 
     def replay(self) -> None:
-        """The same calls to the estimator itself."""
-        prepared: list[Any] = []
-        for kind, what in self.calls:
-            if kind == "prepare":
-                prepared = prepared[-1:] + self.estimator.prepare(what)
+        """The same calls to the estimator itself; what it prepared of an image goes after its last pair, as there."""
+        last = {number: at for at, call in enumerate(self._calls) if call for side in call for number in side}
+        prepared: dict[int, Any] = {}
+        count, images = 0, iter(self.images)
+        for at, call in enumerate(self._calls):
+            if call is None:
+                entries = self.estimator.prepare(next(images))
+                prepared.update(zip(range(count, count + len(entries)), entries))
+                count += len(entries)
             else:
-                part = prepared[-(what + 1) :]
-                self.estimator.both(part[:-1], part[1:])
+                self.estimator.both(*[[prepared[number] for number in side] for side in call])
+                prepared = {number: entry for number, entry in prepared.items() if last.get(number, 0) > at}
 
     @property
     def pairs(self) -> int:
         """Pairs that were asked for."""
-        return sum(what for kind, what in self.calls if kind == "both")
+        return sum(len(call[0]) for call in self._calls if call)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Height and width of the first image."""
-        return self.calls[0][1].shape[1:3]
+        return self.images[0].shape[1:3]
 
 
 class Bench:
@@ -143,13 +151,12 @@ class Bench:
         save_labels(long, path, force=True)
         return video, path, long
 
-    def command(self, video: Path, labels: Path, flow: str) -> tuple[float, float, Path]:
-        """Seconds and peak MiB of `poof propagate` on a clip, and its result."""
+    def command(self, video: Path, labels: Path, flow: str, *more: str) -> tuple[float, float, Path]:
+        """Seconds and peak MiB of `poof propagate` on a clip, with `more` options, and its result."""
         out = self.folder / "out.json"
         line = [sys.executable, "-m", "poof", "propagate", str(video), "--labels", str(labels), "--flow", flow]
-        line += ["--no-cache", "--force", "--quiet", "-o", str(out)] + (
-            ["--weights", str(WEIGHTS)] if "raft" in flow else []
-        )
+        line += ["--no-cache", "--force", "--quiet", "-o", str(out), *more]
+        line += ["--weights", str(WEIGHTS)] if "raft" in flow else []
         begin = time.perf_counter()
         process = subprocess.Popen(line)
         _, status, usage = os.wait4(process.pid, 0)
@@ -161,11 +168,10 @@ class Bench:
 
     def overhead(self) -> None:
         """The whole command over the bare calls."""
-        few = 53 if self.quick else 10**6
-        cases = [("cam01", 10**6, "dis"), ("bear", 10**6, "dis"), ("cam01", 400, "dis")]
-        cases += [("cam01", few, "raft-small"), ("bear", few, "raft-small")]
+        cases = [("cam01", 10**6, "dis"), ("bear", 10**6, "dis"), ("cam01", 200 if self.quick else 400, "dis")]
+        cases += [("cam01", 32, "raft-small")] if self.quick else [(n, 10**6, "raft-small") for n in ("cam01", "bear")]
         for name, count, flow in cases:
-            repeats = 3 if flow == "dis" else 1
+            repeats = (2 if self.quick else 3) if flow == "dis" else 1
             frames = self.clips[name].frames
             video, path, labels = (
                 self.long(name, count) if frames < count < 10**6 else self.clip(name, min(frames, count))
@@ -173,7 +179,7 @@ class Bench:
             recorders = [Recorder(e) for e in create_flows(flow, WEIGHTS if "raft" in flow else None)]
             propagate(open_video(video), labels, recorders, Settings())
             for recorder in recorders:
-                recorder.estimator.both(*[recorder.estimator.prepare(recorder.calls[0][1][:1])] * 2)  # loads, warms up
+                recorder.estimator.both(*[recorder.estimator.prepare(recorder.images[0][:1])] * 2)  # loads, warms up
             times = [(clock(partial(replay, recorders)), self.command(video, path, flow)[0]) for _ in range(repeats)]
             bare, whole = min(t for t, _ in times), min(t for _, t in times)
             self.results.setdefault("overhead", []).append(
@@ -195,10 +201,10 @@ class Bench:
             clip = self.clips[name]
             split = self.scorer.split(clip)
             first, second = split.anchors[:2]
-            video, path, labels = self.clip(name, second + 11 if self.quick else clip.frames)
+            video, path, labels = self.clip(name, second + 1 if self.quick else clip.frames)
             seconds, _, out = self.command(video, path, "raft-small")
             images = [image for _, image in open_video(video).frames()]
-            sample = range(first, first + 2) if self.quick else range(first, second)
+            sample = range(first, first + 1) if self.quick else range(first, second)
             loop = Straightforward()
             loop.flows(images[0][:128, :128], images[1][:128, :128])
             begin = time.perf_counter()
@@ -246,19 +252,20 @@ class Bench:
         return float(np.nanmean(errors))
 
     def memory(self) -> None:
-        """Peak of 300 and of 3000 frames."""
+        """Peak of 300 and of 3000 frames; in a hurry with small crops, which leaves the frames their size."""
         clip = self.clips["bear"]
-        row: dict[str, Any] = {"flow": "dis", "frame": f"{clip.width}x{clip.height}"}
+        more = ["--max-size", "160"] if self.quick else []
+        row: dict[str, Any] = {"flow": " ".join(["dis", *more]), "frame": f"{clip.width}x{clip.height}"}
         for count in (300, 3000):
             video, path, _ = self.long("bear", count)
-            row[f"{count} frames, s"], row[f"{count} frames, MiB"], _ = self.command(video, path, "dis")
+            row[f"{count} frames, s"], row[f"{count} frames, MiB"], _ = self.command(video, path, "dis", *more)
         row["ratio"] = row["3000 frames, MiB"] / row["300 frames, MiB"]
         self.results["memory"] = [row]
         self.show("memory")
 
     def stages(self) -> None:
         """Each stage alone, CPU milliseconds a pair, on cam01."""
-        video, _, labels = self.clip("cam01", 53)
+        video, _, labels = self.clip("cam01", 32 if self.quick else 53)
         footage = open_video(video)
         images = [image for _, image in footage.frames()]
         rough = RoughFlow(footage.size)
@@ -285,7 +292,7 @@ class Bench:
             row: dict[str, Any] = {"flow": flow} | {f"{name}, ms": value for name, value in cost.items()}
             row["flow's share"] = cost["flow"] / sum(cost.values())
             if flow != "dis":
-                row |= self.rate(recorders[0].estimator, recorders[0].calls[0][1][:1], cost["flow"])
+                row |= self.rate(recorders[0].estimator, recorders[0].images[0][:1], cost["flow"])
             self.results.setdefault("stages", []).append(row)
         self.show("stages")
 
@@ -308,7 +315,7 @@ class Bench:
     def exactness(self) -> None:
         """Both flows of a sequence against two plain calls."""
         video, _, _ = self.clip("bear", 53)
-        images = [image for _, image in open_video(video).frames(0, 6)]
+        images = [image for _, image in open_video(video).frames(0, 3 if self.quick else 6)]
         shown = [Region.whole((i.shape[1], i.shape[0]), 480).cut(i) for i in images]
         estimator, loop = create_flow("raft-small", WEIGHTS), Straightforward()
         warm = estimator.prepare(np.stack(shown[:1]))
@@ -324,10 +331,12 @@ class Bench:
                 last = here
             return found
 
-        mine = ours()
-        plain = [loop.flows(a, b) for a, b in zip(shown, shown[1:])]
+        def plainly() -> list[tuple[FlowField, FlowField]]:
+            return [loop.flows(a, b) for a, b in zip(shown, shown[1:])]
+
+        mine, plain = ours(), plainly()
         apart = max(float(np.abs(m - p.data).max()) for pair, other in zip(mine, plain) for m, p in zip(pair, other))
-        times = [(cpu(ours), cpu(lambda: [loop.flows(a, b) for a, b in zip(shown, shown[1:])])) for _ in range(3)]
+        times = [(cpu(ours), cpu(plainly)) for _ in range(1 if self.quick else 3)]
         ratio = min(a for a, _ in times) / min(b for _, b in times)
         self.results["exactness"] = [
             {"network": "raft-small", "both / two calls": ratio, "largest difference, px": apart}
