@@ -12,7 +12,7 @@ from poof.cli import common
 
 def refine(
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO...", help="Video files or folders of images.", show_default=False)
+        list[Path], typer.Argument(metavar="VIDEO", help="Video files or folders of images.", show_default=False)
     ],
     labels: Annotated[
         list[Path],

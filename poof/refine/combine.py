@@ -23,9 +23,22 @@ LITTLE = 0.02
 
 @dataclass(frozen=True)
 class Combined:
-    """Positions (K, 2) and confidences (K,) of an instance in a frame, and which points (K,) were moved."""
+    """An instance in a frame, K keypoints.
+
+    Attributes
+    ----------
+    xy : (K, 2)
+        Positions, pixels.
+    seen : (K, 2)
+        The fusion's by itself.
+    confidence : (K,)
+        Probability of an error below 5 % of the side.
+    moved, disputed : (K,) bool
+        Which points the fusion has a say in, and which it puts elsewhere than flow.
+    """
 
     xy: np.ndarray
+    seen: np.ndarray
     confidence: np.ndarray
     moved: np.ndarray
     disputed: np.ndarray
@@ -53,7 +66,7 @@ def combined(points: Points, fused: Fused) -> Combined:
     apart = np.hypot(*(seen - flow).T) / fused.side
     with np.errstate(invalid="ignore"):
         disputed = ours & (apart > DISPUTE)
-    return Combined(xy, np.where(moved, confidence(points, fused, apart), sure), moved, disputed)
+    return Combined(xy, seen, np.where(moved, confidence(points, fused, apart), sure), moved, disputed)
 
 
 def confidence(points: Points, fused: Fused, apart: np.ndarray) -> np.ndarray:

@@ -8,8 +8,10 @@ cache, finished networks in their folders, and a network in training goes on fro
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,10 +173,9 @@ def refine(
     PoofError
         As `propagate` and `train_pose`; on tracks of other labels, models of another skeleton, and senseless options.
     """
-    folder, kind, where = Path(folder), _network_named(network), resolve_device(device)
+    folder, where = Path(folder), resolve_device(device)
     settings = settings or Settings()
-    if nets < 1:
-        raise PoofError(f"--nets {nets}: at least one network has to look")
+    _check_networks(network, nets)
     if rounds not in (1, 2):
         raise PoofError(f"--rounds {rounds}: valid are 1 and 2; a third has nothing to add")
     if not pairs:
@@ -182,6 +183,8 @@ def refine(
     if settings.method != "blend":
         raise PoofError(f"--method {settings.method}: refinement needs the confidences of the blend")
     estimators = _estimators(flow)
+    if not models:
+        _make(folder)
     if tracks is None:
         tracks = [propagate(p.video, p.labels, estimators, settings, track, memo) for p in pairs]
     else:
@@ -190,21 +193,16 @@ def refine(
     result = Refinement(list(tracks), float(np.mean([unsure_share(t) for t in tracks])))
     if not models and not always and result.unsure < LITTLE:
         result.skipped = f"flow is unsure of {result.unsure:.1%} of its points: training would hardly move any"
+        with suppress(OSError):  # only if there is nothing in it
+            folder.rmdir()
         return result
 
-    if models:
-        size = None
-    else:
-        boxes = [largest_box(t.human(), i) for t in tracks for i in t.instance_ids]
-        size = input_size(boxes, kind.long)
-        folder.mkdir(parents=True, exist_ok=True)
-        data = [Pair(pair.video, lessons(carried, size)) for pair, carried in zip(pairs, tracks)]
-        common: dict[str, Any] = {"init": init, "size": size, "device": device, "precision": precision, "track": track}
-        models = [
-            _trained(data, folder / f"net-{number + 1}", kind, seed=seed * nets + number, **common)
-            for number in range(nets)
-        ]
-        result.model = folder / "best.pt"
+    training: dict[str, Any] = {
+        "network": network, "init": init, "device": device, "precision": precision, "track": track
+    }  # fmt: skip
+    fresh = not models
+    if fresh:
+        models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
     loaded = _loaded(models, pairs, where)
     appearance = Appearance(loaded, precision)
     for index, (pair, carried) in enumerate(zip(pairs, tracks)):
@@ -213,14 +211,53 @@ def refine(
         labels.info = carried.info | {"refinement": {"network": network, "models": [str(m) for m in models]}}
         result.labels[index] = labels
     result.models = [Path(m) for m in models]
-    if result.model is not None and size is not None:
-        last = result.models[0]
+    if fresh:
+        kept = result.models[0]
         if rounds == 2:
-            better = [Pair(p.video, lessons(labels, size)) for p, labels in zip(pairs, result.labels)]
-            last = _trained(better, folder / "round-2", kind, seed=(seed + 1) * nets, **common)
+            (kept,) = learn(pairs, result.labels, folder / "round-2", nets=1, seed=(seed + 1) * nets, **training)
+        result.model = folder / "best.pt"
         with atomic(result.model) as temporary:
-            shutil.copyfile(last, temporary)
+            shutil.copyfile(kept, temporary)
     return result
+
+
+def learn(
+    pairs: Sequence[Pair],
+    tracks: Sequence[LabelSet],
+    folder: Path,
+    *,
+    network: str = "small",
+    init: str = "random",
+    nets: int = 2,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    track: Track = silent,
+) -> list[Path]:
+    """Networks that have learned the footage, one of each seed; those that an earlier run has finished are taken over.
+
+    Parameters
+    ----------
+    pairs
+        Videos; their labels are not looked at.
+    tracks
+        Human and propagated (or refined) points of each.
+    folder
+        Gets a folder for each network.
+    network, init, nets, seed, device, precision, track
+        See `refine`.
+
+    Returns
+    -------
+    list of Path
+        The checkpoints.
+    """
+    _check_networks(network, nets)
+    kind = NETWORKS[network]
+    size = input_size([largest_box(t.human(), i) for t in tracks for i in t.instance_ids], kind.long)
+    data = [Pair(pair.video, lessons(carried, size)) for pair, carried in zip(pairs, tracks)]
+    common: dict[str, Any] = {"init": init, "size": size, "device": device, "precision": precision, "track": track}
+    return [_trained(data, folder / f"net-{n + 1}", kind, seed=seed * nets + n, **common) for n in range(nets)]
 
 
 def _trained(
@@ -272,6 +309,22 @@ def _trained(
     return best
 
 
+def _check_networks(network: str, nets: int) -> None:
+    if network not in NETWORKS:
+        raise PoofError(f"--network {network}: valid are {', '.join(NETWORKS)}")
+    if nets < 1:
+        raise PoofError(f"--nets {nets}: at least one network has to look")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with --run") from error
+    if not os.access(folder, os.W_OK):
+        raise PoofError(f"{folder}: is read-only; choose another place with --run")
+
+
 def _loaded(models: Sequence[str | Path], pairs: Sequence[Pair], device: Any) -> list[PoseModel]:
     """The networks, all of the labels' skeleton and of one input size."""
     loaded = [load_model(path, device) for path in models]
@@ -306,12 +359,6 @@ def _estimators(flow: Sequence[FlowEstimator] | None) -> list[FlowEstimator]:
     from poof.flow.registry import create_flows
 
     return create_flows("auto")
-
-
-def _network_named(name: str) -> Network:
-    if name not in NETWORKS:
-        raise PoofError(f"--network {name}: valid are {', '.join(NETWORKS)}")
-    return NETWORKS[name]
 
 
 def _read(path: Path) -> dict[str, Any]:

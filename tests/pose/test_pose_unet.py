@@ -159,4 +159,4 @@ def test_doubt_lowers_the_weight_of_unsure_points_only() -> None:
 
 def test_steps_are_bounded() -> None:
     recipe = recipe_named("footage")
-    assert [recipe.steps(n, 16) for n in (10, 200, 100_000)] == [300, 500, 2000]
+    assert [recipe.steps(n, 16) for n in (10, 400, 100_000)] == [240, 375, 2000]

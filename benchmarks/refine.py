@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""What networks trained on the footage repair (`poof refine`), by the protocol and the scorer of ../shared/bench.
+
+    python benchmarks/refine.py                              five clips, three seeds of two networks: an hour
+    python benchmarks/refine.py --clips dog --seeds 1        one cell
+    python benchmarks/refine.py --show                       the tables of what is there
+    python benchmarks/refine.py --fit                        the constants of the confidence, and what they are worth
+
+Labels every 2R+1 frames, everything else hidden (benchmarks/propagation.py). Columns: the blend of `poof propagate
+--flow dis`; what the networks see by themselves; the fusion with networks that see nothing (the control: it must be
+worse than with them); and the labels of `poof refine`. Everything is kept in --out and taken over by the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from propagation import WEIGHTS, anchor_labels, load_scorer
+from torch import Tensor
+
+from poof.flow.registry import create_flows
+from poof.labels import LabelSet, Source
+from poof.pose import Pair, load_model
+from poof.pose.crops import Crop
+from poof.propagation import Settings, propagate
+from poof.propagation.engine import Engine
+from poof.propagation.propagate import chains_of, merged
+from poof.refine import combine
+from poof.refine.appearance import Appearance
+from poof.refine.beliefs import Grid, even
+from poof.refine.fusion import Fused, fuse
+from poof.refine.places import input_size, largest_box
+from poof.refine.run import NETWORKS, learn
+from poof.video import open_video
+from poof.video.base import Video
+
+CLIPS = ("dog", "camel", "bear", "reaching", "cam01")
+GOALS = {
+    "dog": (16.8, 46.8),
+    "camel": (5.0, 76.2),
+    "bear": (5.95, 75.5),
+    "reaching": (4.65, 66.0),
+    "cam01": (10.2, 78.0),
+}
+COLUMNS = ("blend", "networks", "control", "refined")
+GOOD, BAD, UNSURE = 0.05, 0.10, 0.04
+"""In longer sides: errors of good points, of broken ones, and the sigma of the blend from which a point is unsure."""
+
+
+class Blind:
+    """Stands for networks that see nothing."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, keypoints: int) -> None:
+        self._keypoints = keypoints
+
+    def maps(self, image: np.ndarray, crop: Crop, grid: Grid) -> Tensor:
+        """Every cell alike."""
+        del image, crop
+        return even(grid, self._keypoints)
+
+
+class Bench:
+    """One clip: its labels, tracks and the blend's sigma; results by seed."""
+
+    def __init__(self, scorer: ModuleType, name: str, flow: str) -> None:
+        self.scorer, self.name = scorer, name
+        clip = scorer.registered()[name]
+        self.split = scorer.split(clip)
+        self.video: Video = open_video(clip.video)
+        labels = anchor_labels(scorer, self.split)
+        settings = Settings(radius=scorer.RADIUS if clip.dense else 2 * scorer.RADIUS)
+        self.flow = create_flows(flow, WEIGHTS if "raft" in flow else None)
+        begin = time.process_time()
+        self.tracks = propagate(self.video, labels, self.flow, settings)
+        self.propagation_seconds = time.process_time() - begin
+        engine = Engine(self.video, labels, self.flow, settings)
+        for _ in engine.run():
+            pass
+        passages = engine.result()
+        joint = merged(chains_of(labels, 0, passages)[0], passages.frames_of(0), settings)
+        self.sigma = dict(zip(passages.frames_of(0).tolist(), joint.sigma))
+        boxes = self.split.boxes
+        self.side = float(np.median([max(b[2] - b[0], b[3] - b[1]) for b in boxes.values()]))
+
+    def score(self, labels: LabelSet) -> dict[str, Any]:
+        """The scorer's figures for everything that no person has set."""
+        table = labels.to_table()
+        return dict(self.scorer.score(self.split, table[table.source != "human"]))
+
+    def errors(self, labels: LabelSet) -> dict[tuple[int, str], float]:
+        """(frame, keypoint) -> error in longer sides, of the hidden labels that are visible."""
+        names = labels.skeleton.keypoints
+        result = {}
+        for row in self.split.hidden[self.split.hidden.visible == 1].itertuples():
+            points = labels.instances.get((row.frame, 0))
+            k = names.index(row.keypoint)
+            if points is not None and points.labelled[k]:
+                away = float(np.hypot(points.xy[k, 0] - row.x, points.xy[k, 1] - row.y))
+                result[row.frame, row.keypoint] = away / self.side
+        return result
+
+    def placed(self, fused: dict[tuple[int, int], Fused], what: str) -> LabelSet:
+        """The tracks with every propagated point where the fusion, or the networks alone, have it."""
+        instances = {}
+        for key, points in self.tracks.instances.items():
+            instances[key] = points.copy()
+            carried = points.source == Source.PROPAGATED
+            instances[key].xy[carried] = getattr(fused[key], what)[carried]
+        return self.tracks.replace(instances=instances)
+
+
+def run_seed(bench: Bench, seed: int, network: str, init: str, nets: int, out: Path) -> dict[str, Any]:
+    """Train, fuse and score with one seed."""
+    folder = out / f"{bench.name}-{network}-{seed}"
+    begin = time.process_time()
+    fresh = not (folder / f"net-{nets}" / "best.pt").exists()
+    models = learn(
+        [Pair(bench.video, bench.tracks)], [bench.tracks], folder, network=network, init=init, nets=nets, seed=seed
+    )
+    trained = time.process_time() - begin
+    loaded = [load_model(path) for path in models]
+    begin = time.process_time()
+    fused = fuse(bench.video, bench.tracks, Appearance(loaded), bench.flow[0], loaded[0].input_size)
+    refined = combine.apply(bench.tracks, fused)
+    looked = time.process_time() - begin
+    with (out / f"{bench.name}-{network}-{seed}.pkl").open("wb") as file:
+        pickle.dump((bench.tracks, fused, bench.errors(bench.placed(fused, "xy")), bench.errors(refined)), file)
+    blend, now = bench.errors(bench.tracks), bench.errors(refined)
+    names = bench.tracks.skeleton.keypoints
+    unsure = [k for k in now if bench.sigma[k[0]][names.index(k[1])] / bench.side > UNSURE]
+    good = [k for k in now if blend[k] < GOOD]
+    return {
+        "networks": bench.score(bench.placed(fused, "alone")),
+        "fusion": bench.score(bench.placed(fused, "xy")),
+        "refined": bench.score(refined),
+        "unsure": [float(np.sum([e[k] for k in unsure])) for e in (blend, now)] + [len(unsure)],
+        "broken": [sum(now[k] > BAD for k in good), len(good)],
+        "seconds": bench.propagation_seconds + looked + (trained if fresh else np.nan),
+        "frames": len(bench.tracks.frames),
+    }
+
+
+def run_clip(scorer: ModuleType, name: str, arguments: argparse.Namespace) -> None:
+    """Every seed of a clip, into a JSON file of its own."""
+    path = arguments.out / f"{name}-{arguments.network}.json"
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"seeds": {}}
+    bench = Bench(scorer, name, arguments.flow)
+    result["blend"] = bench.score(bench.tracks)
+    size = input_size([largest_box(bench.tracks.human(), 0)], NETWORKS[arguments.network].long)
+    blind: Any = Blind(len(bench.tracks.skeleton))
+    result["control"] = bench.score(
+        combine.apply(bench.tracks, fuse(bench.video, bench.tracks, blind, bench.flow[0], size))
+    )
+    for seed in range(arguments.seeds):
+        before = result["seeds"].get(str(seed), {})
+        row = run_seed(bench, seed, arguments.network, arguments.init, arguments.nets, arguments.out)
+        if not np.isfinite(row["seconds"]) and "seconds" in before:
+            row["seconds"] = before["seconds"]
+        result["seeds"][str(seed)] = row
+        path.write_text(json.dumps(scorer.jsonable(result), indent=1))
+        shown = row["refined"]
+        print(f"{name:9s} seed {seed}  {shown['mean']:6.2f} px  {100 * shown['delta_avg']:5.1f} %", flush=True)
+
+
+def tables(out: Path, network: str) -> str:
+    """Markdown of what is in `out`."""
+    lines = [
+        "| clip | " + " | ".join(COLUMNS) + " | ratio to the blend | delta_avg | p95 ratio | goal |",
+        "|---" * (len(COLUMNS) + 5) + "|",
+    ]
+    ratios, deltas, unsure, broken, costs = [], [], np.zeros(3), np.zeros(2), []
+    for path in sorted(out.glob(f"*-{network}.json")):
+        result = json.loads(path.read_text())
+        rows = list(result["seeds"].values())
+        name = path.stem.removesuffix(f"-{network}")
+        blend = result["blend"]
+
+        def mean(part: str, key: str, rows: list[dict[str, Any]] = rows) -> float:
+            return float(np.mean([row[part][key] for row in rows]))
+
+        cells = {
+            "blend": (blend["mean"], blend["delta_avg"]),
+            "control": (result["control"]["mean"], result["control"]["delta_avg"]),
+            "networks": (mean("networks", "mean"), mean("networks", "delta_avg")),
+            "refined": (mean("refined", "mean"), mean("refined", "delta_avg")),
+        }
+        seeds = [row["refined"]["mean"] for row in rows]
+        ratio = [s / blend["mean"] for s in seeds]
+        delta = 100 * (cells["refined"][1] - blend["delta_avg"])
+        texts = [f"{px:.2f} / {100 * share:.1f}" for px, share in (cells[c] for c in COLUMNS)]
+        goal = "{} / {}".format(*GOALS[name]) if name in GOALS else "-"
+        spread = f"{np.mean(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})"
+        p95 = mean("refined", "p95") / blend["p95"]
+        lines.append(f"| {name} | {' | '.join(texts)} | {spread} | {delta:+.1f} | {p95:.2f} | {goal} |")
+        ratios.append(np.mean(ratio))
+        deltas.append(delta)
+        unsure += np.sum([row["unsure"] for row in rows], axis=0)
+        broken += np.sum([row["broken"] for row in rows], axis=0)
+        costs += [row["seconds"] / row["frames"] * 100 / 60 for row in rows if row["seconds"] is not None]
+    lines.append(f"| mean | | | | | {np.mean(ratios):.3f} | {np.mean(deltas):+.1f} | | 0.95 / +0.8 |")
+    lines += [
+        "",
+        f"Points whose blend sigma exceeds {UNSURE:.0%} of the side ({int(unsure[2])} over all seeds): error x"
+        f" {unsure[1] / unsure[0]:.2f}. Good points broken: {int(broken[0])} of {int(broken[1])}"
+        f" ({broken[0] / broken[1]:.2%}). Processor minutes per 100 frames, propagation included:"
+        f" {np.nanmean(costs):.1f} ({np.nanmin(costs):.1f} to {np.nanmax(costs):.1f}).",
+    ]
+    return "\n".join(lines)
+
+
+def fit(out: Path, network: str) -> str:
+    """Fit the confidence on all clips, and judge it on each clip by a fit on the others."""
+    from scipy.optimize import minimize
+
+    clips: dict[str, list[tuple[np.ndarray, bool, float]]] = {}
+    for path in sorted(out.glob(f"*-{network}-*.pkl")):
+        with path.open("rb") as file:
+            tracks, fused, _, errors = pickle.load(file)
+        names = tracks.skeleton.keypoints
+        rows = clips.setdefault(path.stem.split("-")[0], [])
+        for key, points in tracks.instances.items():
+            both = combine.combined(points, fused[key])
+            flow = points.xy.astype(float)
+            apart = np.hypot(*(both.seen - flow).T) / fused[key].side
+            known = combine.features(points, fused[key], apart)
+            for k in np.flatnonzero(both.moved):
+                error = errors.get((key[0], names[k]))
+                if error is not None:
+                    rows.append((known[k], error < 0.05, float(points.confidence[k])))
+
+    def fitted(names: list[str]) -> np.ndarray:
+        x = np.concatenate([[r[0] for r in clips[n]] for n in names])
+        y = np.concatenate([[r[1] for r in clips[n]] for n in names]).astype(float)
+        w = np.concatenate([np.full(len(clips[n]), 1 / len(clips[n])) for n in names])
+        design = np.c_[np.ones(len(x)), x]
+
+        def loss(beta: np.ndarray) -> float:
+            z = design @ beta
+            return float((w * (np.logaddexp(0, z) - y * z)).sum() + 1e-3 * (beta[1:] ** 2).sum())
+
+        bounds = [(None, None), (0, None)] + [(None, 0)] * (design.shape[1] - 2)
+        return np.asarray(minimize(loss, np.zeros(design.shape[1]), bounds=bounds).x)
+
+    heads = ("clip", "points", "share right", "mean confidence", "AUROC, fitted on the others", "AUROC of the flow's")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, rows in clips.items():
+        beta = fitted([n for n in clips if n != name])
+        x, y = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
+        p = 1 / (1 + np.exp(-(np.c_[np.ones(len(x)), x] @ beta)))
+        before = np.array([r[2] for r in rows])
+        figures = (y.mean(), p.mean(), auroc(p, y), auroc(before, y))
+        lines.append(f"| {name} | {len(y)} | {' | '.join(f'{v:.2f}' for v in figures)} |")
+    return "\n".join([*lines, "", f"all clips: {np.round(fitted(list(clips)), 2).tolist()}"])
+
+
+def auroc(score: np.ndarray, right: np.ndarray) -> float:
+    """Chance that a right point has the higher score."""
+    from scipy.stats import rankdata
+
+    good = int(right.sum())
+    ranks = rankdata(score)[right].sum()
+    return float((ranks - good * (good + 1) / 2) / max(good * (len(right) - good), 1))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", default=",".join(CLIPS), help="comma-separated")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--nets", type=int, default=2)
+    parser.add_argument("--network", default="small", choices=list(NETWORKS))
+    parser.add_argument("--init", default="random", help="of mspn")
+    parser.add_argument("--flow", default="dis")
+    parser.add_argument("--out", type=Path, default=Path("runs/refine"), help="where networks and results are kept")
+    parser.add_argument("--show", action="store_true", help="print the tables only")
+    parser.add_argument("--fit", action="store_true", help="fit the confidence on the results")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if not (arguments.show or arguments.fit):
+        scorer = load_scorer()
+        for name in arguments.clips.split(","):
+            run_clip(scorer, name, arguments)
+    print(fit(arguments.out, arguments.network) if arguments.fit else tables(arguments.out, arguments.network))
+
+
+if __name__ == "__main__":
+    main()
