@@ -32,13 +32,16 @@ def train(
     init: Annotated[
         str, typer.Option(help="Start from random, imagenet, mspn50-coco or a checkpoint's PATH.")
     ] = "random",
-    recipe: Annotated[str, typer.Option(help="How to train: default, or thesis.")] = "default",
+    recipe: Annotated[str, typer.Option(help="How to train: default, thesis, or footage (for unet).")] = "default",
     stages: Annotated[
         int | None, typer.Option(help="Stages of MSPN, 1 to 4. [default: the checkpoint's, else 2]", show_default=False)
     ] = None,
     body: Annotated[
         str | None,
-        typer.Option(help="resnet50 or resnet18. [default: the checkpoint's, else resnet50]", show_default=False),
+        typer.Option(
+            help="resnet50, resnet18, or unet: a small network for one footage. [default: the checkpoint's, else resnet50]",
+            show_default=False,
+        ),
     ] = None,
     input_size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of the crops.")] = "256x192",
     batch: Annotated[
