@@ -39,7 +39,7 @@ def train(
     body: Annotated[
         str | None,
         typer.Option(
-            help="resnet50, resnet18, or unet: a small network for one footage. [default: the checkpoint's, else resnet50]",
+            help="resnet50, resnet18, or unet (small, for one footage). [default: the checkpoint's, else resnet50]",
             show_default=False,
         ),
     ] = None,
