@@ -1,4 +1,4 @@
-"""`poof.refine.refine` as a whole: exact labels, the same numbers for the same seed, going on after a kill, refusals."""
+"""`poof.refine.refine` as a whole: exact labels, the same numbers for a seed, going on after a kill, refusals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from poof.errors import PoofError
 from poof.flow.dis import DisFlow
 from poof.labels import LabelSet, Source
-from poof.pose import RECIPES, Pair, load_model, predict_pose, split
+from poof.pose import MSPN, RECIPES, Pair, load_model, predict_pose, split
 from poof.pose.people import people_from_labels
 from poof.propagation import Settings, propagate
 from poof.refine import NETWORKS, Refinement, refine
@@ -212,6 +212,15 @@ def test_it_propagates_by_itself(pair: Pair, tmp_path: Path) -> None:
     result = go(pair, None, tmp_path, always=True)
     assert len(result.labels[0].frames) == 20
     assert result.labels[0].info["refinement"]["network"] == "small"
+
+
+def test_mspn_can_look_as_well(pair: Pair, tracks: LabelSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "mspn", Network("resnet18", 1, "quick", 64))
+    result = go(pair, tracks, tmp_path, network="mspn", nets=1)
+    assert isinstance(load_model(result.models[0]).network, MSPN)
+    assert result.as_dict()["refined"] > 20
+    refined = result.labels[0].instances[8, 0]
+    assert np.hypot(*(refined.xy - tracks.instances[8, 0].xy).T).max() < 40  # flow and leash hold it
 
 
 def test_refined_points_do_not_leak_into_validation(result: tuple[Refinement, Path], pair: Pair) -> None:
