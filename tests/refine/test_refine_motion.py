@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
@@ -80,6 +82,28 @@ def test_the_error_is_that_of_going_there_and_back() -> None:
     onward, back = motions((texture(150, 120),) * 2, (STILL, STILL), Grid.over(STILL, 80.0), 80.0, flow)
     for motion in (onward, back):
         np.testing.assert_allclose(motion.error, 10 / 80, rtol=1e-5)
+
+
+class Zoom(ConstantFlow):
+    """All grows from the upper left corner of what is seen, by a twentieth."""
+
+    def both(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """In pixels of the images; the way back is exact."""
+        rows, columns = np.mgrid[: first[0].shape[0], : first[0].shape[1]].astype(np.float32)
+        place = np.stack([columns, rows])[None]
+        return 0.05 * place, (1 / 1.05 - 1) * place
+
+
+def test_the_way_back_is_read_where_the_way_there_ends() -> None:
+    crop = Crop((75.0, 60.0), 1.0, (64, 64))  # the upper left corner is that of its first pixel: (43.5, 28.5)
+    grid = Grid.over(crop, 50.0)
+    onward, back = motions((texture(150, 120),) * 2, (crop, crop), grid, 50.0, Zoom(0, 0))
+    np.testing.assert_allclose(onward.error, 0, atol=1e-5)
+    inside = slice(1, 29)  # where what has grown is still seen
+    np.testing.assert_allclose(back.error[inside, inside], 0, atol=1e-5)
+    places = grid.to_frame(grid.cells().numpy(), crop) - [43, 28] + 1 / 3  # shown at three times the size
+    origin = grid.to_frame(onward.origin.numpy(), crop) - [43, 28] + 1 / 3
+    np.testing.assert_allclose(origin[inside, inside], places[inside, inside] / 1.05, atol=1e-3)
 
 
 def test_what_moves_against_the_rest_has_an_error_where_it_covers() -> None:
