@@ -19,8 +19,9 @@ from poof.labels import LabelSet, Points
 from poof.pose.crops import Crop
 from poof.refine import fusion
 from poof.refine.appearance import Appearance
-from poof.refine.beliefs import Grid, points
+from poof.refine.beliefs import Grid, Motion, blurred, even, likelihood, normalised, points, predicted, read
 from poof.refine.fusion import Fused, InstanceFusion, fuse
+from poof.refine.motion import motions
 from poof.refine.places import crops_of
 from poof.video import ArrayVideo
 
@@ -224,6 +225,62 @@ def test_it_is_carried_in_both_directions(only: int, frames: Sequence[int]) -> N
     np.testing.assert_allclose(positions(result, frames)[:, 1], truth[list(frames), 1], atol=0.8)
 
 
+class Blurred(Told):
+    """Sees as one does who is not sure."""
+
+    def maps(self, image: np.ndarray, crop: Crop, grid: Grid) -> Tensor:
+        """(3, h, w)."""
+        return blurred(super().maps(image, crop, grid), 2.0)
+
+
+def smoothed_whole(video: ArrayVideo, tracks: LabelSet, eyes: Told, flow: ConstantFlow) -> dict[int, Tensor]:
+    """The beliefs of every frame by a filter that holds the whole video in memory."""
+    crops = crops_of(tracks, 0, SIZE)
+    grid = Grid.over(crops[0], SIDE)
+    images, count = dict(video.frames()), len(tracks)
+    seen, labels = [], []
+    for frame in range(count):
+        mine = tracks.instances[frame, 0]
+        cells = grid.of_frame(mine.xy, crops[frame])
+        seen.append(likelihood(eyes.maps(images[frame], crops[frame], grid), grid, cells))
+        labels.append((torch.from_numpy(mine.is_human)[:, None, None], points(grid, np.nan_to_num(cells))))
+    steps = [
+        motions((images[f], images[f + 1]), (crops[f], crops[f + 1]), grid, SIDE, flow)  # type: ignore[arg-type]
+        for f in range(count - 1)
+    ]
+
+    def passed_on(order: Sequence[int], into: dict[int, Motion]) -> dict[int, Tensor]:
+        belief, found = even(grid, 3), {}
+        for number, frame in enumerate(order):
+            found[frame] = predicted(belief, into[frame], grid) if number else belief
+            belief = torch.where(*labels[frame], normalised(found[frame] * seen[frame]))
+        return found
+
+    before = passed_on(range(count), {f + 1: onward for f, (onward, _) in enumerate(steps)})
+    after = passed_on(range(count)[::-1], {f: back for f, (_, back) in enumerate(steps)})
+    return {frame: normalised(before[frame] * after[frame] * seen[frame]) for frame in range(count)}
+
+
+def test_two_spans_at_a_time_give_what_the_whole_video_gives() -> None:
+    rng = np.random.default_rng(7)
+    truth = walk(15, 1.3, -0.7)
+    tracks = tracks_of(truth, [2, 6, 9, 12], off=(1, 1))
+    # Every keypoint that a label lacks is in the next one: more than that takes longer spans.
+    for frame, missing in ((6, 0), (9, 1), (2, 2), (12, 2)):
+        tracks.instances[frame, 0].put(np.arange(3) == missing, propagated(truth[frame] + 1))
+    eyes, flow = Blurred(truth + rng.normal(0, 3, truth.shape)), ConstantFlow(1, -0.5)
+    result = fuse(numbered(15), tracks, eyes, flow, SIZE)  # type: ignore[arg-type]
+    whole = smoothed_whole(numbered(15), tracks, eyes, flow)
+    crops = crops_of(tracks, 0, SIZE)
+    for frame, belief in whole.items():
+        grid = Grid.over(crops[frame], SIDE)
+        cells, mass, spread = read(belief, grid)
+        got, free = result[frame, 0], ~tracks.instances[frame, 0].is_human
+        np.testing.assert_allclose(got.xy[free], grid.to_frame(cells, crops[frame])[free], atol=1e-3)
+        np.testing.assert_allclose(got.mass[free], mass[free], atol=1e-5)
+        np.testing.assert_allclose(got.spread[free], spread[free], atol=1e-5)
+
+
 def test_points_outside_of_the_crop_do_no_harm() -> None:
     truth = walk(9)
     tracks = tracks_of(truth, [0, 4, 8])
@@ -252,6 +309,18 @@ def test_a_gap_in_the_tracks_ends_a_run() -> None:
     assert sorted(both) == sorted(alone)
     for key, fused in both.items():
         assert_same(fused, alone[key])
+
+
+def test_frames_that_were_skipped_end_a_run() -> None:
+    truth, flow = walk(10), ConstantFlow(0, 0)
+    one = InstanceFusion(tracks_of(truth, [1, 8]), 0, Blind(), flow, SIZE)  # type: ignore[arg-type]
+    given = []
+    for frame, image in numbered(10).frames():
+        if frame not in (4, 5):
+            given += [number for number, _ in one.push(frame, image)]
+    given += [number for number, _ in one.finish()]
+    assert sorted(given) == [0, 1, 2, 3, 6, 7, 8, 9]
+    assert flow.pairs == [(0, 1), (1, 2), (2, 3), (6, 7), (7, 8), (8, 9)]
 
 
 def test_a_cut_separates_the_labels_on_both_sides() -> None:
