@@ -77,6 +77,20 @@ def test_crops_that_move_are_accounted_for(scale: float) -> None:
     np.testing.assert_allclose((lobe * near).sum((0, 1)) / lobe.sum(), 0, atol=0.1)
 
 
+def test_flow_sees_what_both_crops_see() -> None:
+    first, second = Crop((70.0, 62.0), 1.0, (64, 64)), Crop((80.0, 58.0), 1.0, (64, 64))
+    shown: list[tuple[int, ...]] = []
+
+    class Witness(ConstantFlow):
+        def prepare(self, images: np.ndarray) -> list[np.ndarray]:
+            shown.append(images.shape)
+            return super().prepare(images)
+
+    motions((texture(150, 120),) * 2, (first, second), Grid.over(first, 50.0), 50.0, Witness(0, 0))
+    # Columns 38.5 to 111.5 and rows 26.5 to 93.5, made whole pixels, three times as large.
+    assert shown == [(1, 3 * (95 - 26), 3 * (113 - 38), 3)] * 2
+
+
 def test_the_error_is_that_of_going_there_and_back() -> None:
     flow = ConstantFlow(3, 4, contradicts=True)  # twice (3, 4): 10 pixels from where it began
     onward, back = motions((texture(150, 120),) * 2, (STILL, STILL), Grid.over(STILL, 80.0), 80.0, flow)
