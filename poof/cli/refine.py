@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poof.cli import common
+
+if TYPE_CHECKING:
+    from poof.labels import LabelSet
 
 
 def refine(
@@ -20,7 +24,12 @@ def refine(
     ],
     tracks: Annotated[
         list[Path] | None,
-        typer.Option("--tracks", "-t", help="What poof propagate made of them before.", show_default=False),
+        typer.Option(
+            "--tracks",
+            "-t",
+            help="What poof propagate made of them before (JSON: a CSV forgets scene cuts).",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
         list[Path] | None,
@@ -78,6 +87,7 @@ def refine(
     from poof.flow.registry import create_flows
     from poof.labels import load_labels, save_labels
     from poof.labels.io import format_for
+    from poof.pose.precision import PRECISIONS
     from poof.pose.splitting import Pair
     from poof.propagation import Settings
     from poof.propagation.memo import Memo, cache_folder
@@ -87,16 +97,25 @@ def refine(
     settings = Settings(radius=radius, max_size=max_size)
     for name, given in (("--labels", labels), ("--tracks", tracks), ("--output", output)):
         if given and len(given) != len(videos) and not (name == "--output" and len(videos) == 1):
-            raise PoofError(f"{len(given)} {name} for {len(videos)} videos; give one for each, in their order")
+            count = f"{len(videos)} video{'s' if len(videos) > 1 else ''}"
+            raise PoofError(f"{len(given)} {name} for {count}; give one for each, in their order")
     written = _outputs(videos, output)
     pictures = [
         paths[0].with_suffix(ending) for paths in written for ending in (".overlay.mp4", ".sheet.png") if render
     ]
-    for path in [*(p for paths in written for p in paths), *pictures, *([json_file] if json_file else [])]:
+    outputs = [*(p for paths in written for p in paths), *pictures, *([json_file] if json_file else [])]
+    for number, path in enumerate(outputs):
+        if path.resolve() in (other.resolve() for other in outputs[:number]):
+            raise PoofError(f"{path}: would be written twice; name another file for each with -o and --json")
         check_output(path, force)
     for paths in written:
         for path in paths:
             format_for(path, None)
+    for path in model or []:  # a name mistyped is better told before the propagation than after it
+        if not path.is_file():
+            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
+    if precision not in PRECISIONS:
+        raise PoofError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
     footage = [open_video(video) for video in videos]
     pairs = [
         Pair(one, load_labels(path, one.frame_names, category=category, video=str(video)))
@@ -108,6 +127,8 @@ def refine(
             load_labels(path, one.frame_names, category=category, video=str(video))
             for one, path, video in zip(footage, tracks, videos)
         ]
+        for path, given_tracks in zip(tracks, carried):
+            _check_carried(path, given_tracks)
     folder = run or Path("runs") / f"refine-{videos[0].resolve().stem}"
     estimators = create_flows(flow, weights, device, True, cache_folder() / "flows" if cache else None)
     if not quiet:
@@ -135,6 +156,8 @@ def refine(
     except KeyboardInterrupt:
         typer.echo("poof: finished parts are kept; the same command goes on from there", err=True)
         raise
+    finally:
+        _tidy(folder, folder.parent if run is None else None)
     for refined, paths in zip(result.labels, written):
         for path in paths:
             save_labels(refined, path, force)
@@ -156,6 +179,27 @@ def _outputs(videos: list[Path], output: list[Path] | None) -> list[list[Path]]:
     if output is None:
         return [[Path(f"{v.resolve().stem}.refined.{ending}") for ending in ("json", "csv")] for v in videos]
     return [output] if len(videos) == 1 else [[path] for path in output]
+
+
+def _check_carried(path: Path, tracks: LabelSet) -> None:
+    """Refuse tracks in which there is nothing to refine."""
+    from poof.errors import PoofError
+    from poof.labels.model import describe_sources
+
+    sources = describe_sources(tracks)
+    advice = "give what poof propagate made of your labels, or leave -t out"
+    if "refined" in sources:
+        raise PoofError(f"{path}: is refined already; {advice}")
+    if "propagated" not in sources:
+        raise PoofError(f"{path}: holds no point that flow has carried; {advice}")
+
+
+def _tidy(*folders: Path | None) -> None:
+    """Remove those of the run's folders in which nothing was left."""
+    for folder in folders:
+        if folder is not None:
+            with suppress(OSError):  # there is something in it, or it was never made
+                folder.rmdir()
 
 
 def show(summary: dict[str, object], written: list[Path]) -> None:
