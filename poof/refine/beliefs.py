@@ -46,7 +46,9 @@ LEASH = 0.4
 POINT = 0.7
 """Standard deviation of the belief at a label, in cells."""
 NEAR = 0.03
-"""Cells within so many longer sides of the mode make the position."""
+"""Cells within so many longer sides of the position make it."""
+SETTLED = 6
+"""Times that the disc of these cells is moved to its own mean: a disc around a whole cell pulls the mean towards it."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def passed(
 
 
 def read(beliefs: Tensor, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions from beliefs (K, h, w): the mean of the cells around the mode.
+    """Positions from beliefs (K, h, w): the mean of the cells around it, near the mode.
 
     Returns
     -------
@@ -201,10 +203,12 @@ def read(beliefs: Tensor, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarra
     best = smooth.flatten(1).argmax(1)
     mode = torch.stack([best % grid.width, best // grid.width], dim=-1).float()
     cells = grid.cells(beliefs.device)
-    away = (cells - mode[:, None, None]).square().sum(-1)
-    near = beliefs * (away <= (NEAR * grid.side) ** 2 + 1)
-    mass = near.sum((-1, -2))
-    place = (near[..., None] * cells).sum((1, 2)) / mass[:, None].clamp_min(1e-30)
+    place = mode
+    for _ in range(SETTLED):
+        away = (cells - place[:, None, None]).square().sum(-1).sqrt()
+        near = beliefs * (NEAR * grid.side + 1.5 - away).clamp(0, 1)
+        mass = near.sum((-1, -2))
+        place = (near[..., None] * cells).sum((1, 2)) / mass[:, None].clamp_min(1e-30)
     mean = (beliefs[..., None] * cells).sum((1, 2))
     apart = (beliefs * (cells - mean[:, None, None]).square().sum(-1)).sum((1, 2)).sqrt()
     return place.cpu().numpy(), mass.cpu().numpy(), (apart / grid.side).cpu().numpy()

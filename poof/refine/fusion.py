@@ -32,7 +32,7 @@ class Fused:
     Attributes
     ----------
     xy : (K, 2)
-        Positions in pixels of the frame.
+        Positions in pixels of the frame; in a labelled frame what its neighbours say, not the labels.
     mass : (K,)
         How much of the belief lies around them.
     spread : (K,)
@@ -68,6 +68,9 @@ class _Span:
 
 class InstanceFusion:
     """The fusion of one instance, fed frame by frame.
+
+    Beliefs pass forwards through any number of labels that lack a keypoint, backwards through one: two spans between
+    labels are held.
 
     Parameters
     ----------

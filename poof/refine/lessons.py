@@ -11,11 +11,13 @@ from poof.refine.places import crops_of
 LEAST = 0.2
 """Propagated points below this confidence teach nothing."""
 EDGE = 0.98
-"""Nor do points outside this share of the crop: the crop would be widened for them."""
+"""Nor do points outside this share of the crop."""
 
 
 def lessons(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
     """The points worth learning from, with boxes that make training cut the crops of `crops_of`.
+
+    Where a point lies outside such a box, in the outer tenth of the crop, training cuts a little wider around it.
 
     Parameters
     ----------

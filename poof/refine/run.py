@@ -178,6 +178,8 @@ def refine(
     _check_networks(network, nets)
     if rounds not in (1, 2):
         raise PoofError(f"--rounds {rounds}: valid are 1 and 2; a third has nothing to add")
+    if rounds == 2 and models:
+        raise PoofError("--rounds 2 trains a network, --model trains none; leave one of them out")
     if not pairs:
         raise PoofError("no labels to refine; give a video with its labels")
     if settings.method != "blend":
@@ -329,7 +331,7 @@ def _loaded(models: Sequence[str | Path], pairs: Sequence[Pair], device: Any) ->
     """The networks, all of the labels' skeleton and of one input size."""
     loaded = [load_model(path, device) for path in models]
     for path, model in zip(models, loaded):
-        if model.skeleton.keypoints != pairs[0].labels.skeleton.keypoints:
+        if any(model.skeleton.keypoints != pair.labels.skeleton.keypoints for pair in pairs):
             raise PoofError(f"{path}: sees other keypoints than the labels have; train it on these labels")
         if model.input_size != loaded[0].input_size:
             raise PoofError(f"{path}: sees crops of another size than {models[0]}; take networks of one run")
@@ -340,6 +342,8 @@ def _check_same(pair: Pair, tracks: LabelSet) -> None:
     """Refuse tracks that were not made of the pair's labels."""
     ours, theirs = pair.labels.human(), tracks.human()
     advice = "give what poof propagate makes of these labels, or leave the tracks out"
+    if not theirs.instances:
+        raise PoofError(f"{pair.video.name}: the tracks hold no point that a person set; {advice}")
     if ours.skeleton.keypoints != theirs.skeleton.keypoints:
         raise PoofError(f"{pair.video.name}: the tracks have other keypoints than the labels; {advice}")
     for frame in sorted({*ours.frames, *theirs.frames}):
