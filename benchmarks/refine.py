@@ -119,9 +119,11 @@ class Bench:
         return self.tracks.replace(instances=instances)
 
 
-def run_seed(bench: Bench, seed: int, network: str, init: str, nets: int, out: Path) -> dict[str, Any]:
-    """Train, fuse and score with one seed."""
-    folder = out / f"{bench.name}-{network}-{seed}"
+def run_seed(
+    bench: Bench, seed: int, network: str, init: str, nets: int, out: Path, again: bool = False
+) -> dict[str, Any]:
+    """Train, fuse and score with one seed; `again` takes over what the last run has fused."""
+    folder, kept = out / f"{bench.name}-{network}-{seed}", out / f"{bench.name}-{network}-{seed}.pkl"
     begin = time.process_time()
     fresh = not (folder / f"net-{nets}" / "best.pt").exists()
     models = learn(
@@ -130,10 +132,14 @@ def run_seed(bench: Bench, seed: int, network: str, init: str, nets: int, out: P
     trained = time.process_time() - begin
     loaded = [load_model(path) for path in models]
     begin = time.process_time()
-    fused = fuse(bench.video, bench.tracks, Appearance(loaded), bench.flow[0], loaded[0].input_size)
+    if again and kept.exists():
+        with kept.open("rb") as file:
+            fused = pickle.load(file)[1]
+    else:
+        fused = fuse(bench.video, bench.tracks, Appearance(loaded), bench.flow[0], loaded[0].input_size)
     refined = combine.apply(bench.tracks, fused)
     looked = time.process_time() - begin
-    with (out / f"{bench.name}-{network}-{seed}.pkl").open("wb") as file:
+    with kept.open("wb") as file:
         pickle.dump((bench.tracks, fused, bench.errors(bench.placed(fused, "xy")), bench.errors(refined)), file)
     blend, now = bench.errors(bench.tracks), bench.errors(refined)
     names = bench.tracks.skeleton.keypoints
@@ -145,7 +151,7 @@ def run_seed(bench: Bench, seed: int, network: str, init: str, nets: int, out: P
         "refined": bench.score(refined),
         "unsure": [float(np.sum([e[k] for k in unsure])) for e in (blend, now)] + [len(unsure)],
         "broken": [sum(now[k] > BAD for k in good), len(good)],
-        "seconds": bench.propagation_seconds + looked + (trained if fresh else np.nan),
+        "seconds": bench.propagation_seconds + looked + (trained if fresh and not again else np.nan),
         "frames": len(bench.tracks.frames),
     }
 
@@ -163,7 +169,8 @@ def run_clip(scorer: ModuleType, name: str, arguments: argparse.Namespace) -> No
     )
     for seed in range(arguments.seeds):
         before = result["seeds"].get(str(seed), {})
-        row = run_seed(bench, seed, arguments.network, arguments.init, arguments.nets, arguments.out)
+        options = arguments.network, arguments.init, arguments.nets, arguments.out, arguments.again
+        row = run_seed(bench, seed, *options)
         if not np.isfinite(row["seconds"]) and "seconds" in before:
             row["seconds"] = before["seconds"]
         result["seeds"][str(seed)] = row
@@ -282,6 +289,7 @@ def main() -> None:
     parser.add_argument("--init", default="random", help="of mspn")
     parser.add_argument("--flow", default="dis")
     parser.add_argument("--out", type=Path, default=Path("runs/refine"), help="where networks and results are kept")
+    parser.add_argument("--again", action="store_true", help="only combine and score what is there again")
     parser.add_argument("--show", action="store_true", help="print the tables only")
     parser.add_argument("--fit", action="store_true", help="fit the confidence on the results")
     arguments = parser.parse_args()
