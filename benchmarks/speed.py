@@ -31,6 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from propagation import WEIGHTS, anchor_labels, load_scorer
 
@@ -109,8 +110,14 @@ class Recorder(FlowEstimator):
 class Bench:
     """Runs and collects."""
 
-    def __init__(self, quick: bool, folder: Path, gain_of: Sequence[str] = ("cam01", "bear")) -> None:
-        self.quick, self.folder, self.gain_of = quick, folder, gain_of
+    def __init__(
+        self,
+        quick: bool,
+        folder: Path,
+        gain_of: Sequence[str] = ("cam01", "bear"),
+        overhead_of: slice = slice(None),
+    ) -> None:
+        self.quick, self.folder, self.gain_of, self.overhead_of = quick, folder, gain_of, overhead_of
         self.scorer = load_scorer()
         self.clips = self.scorer.registered()
         self.results: dict[str, Any] = {}
@@ -170,7 +177,7 @@ class Bench:
         """The whole command over the bare calls."""
         cases = [("cam01", 10**6, "dis"), ("bear", 10**6, "dis"), ("cam01", 200 if self.quick else 400, "dis")]
         cases += [("cam01", 32, "raft-small")] if self.quick else [(n, 10**6, "raft-small") for n in ("cam01", "bear")]
-        for name, count, flow in cases:
+        for name, count, flow in cases[self.overhead_of]:
             repeats = (2 if self.quick else 3) if flow == "dis" else 1
             frames = self.clips[name].frames
             video, path, labels = (
@@ -274,9 +281,12 @@ class Bench:
         given = labels.replace(instances={}, image_size=(8, 8))
         for key, points in labels.instances.items():
             given.instances[key] = Points.human(key[0], points.xy * 0 + 4)
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # as the command has it
         for flow in ("dis", "raft-small"):
             recorders = [Recorder(e) for e in create_flows(flow, WEIGHTS if "raft" in flow else None)]
             propagate(footage, labels, recorders, Settings())
+            nothing = [Nothing(recorder.stride) for recorder in recorders]
             height, width = recorders[0].shape
             region = Region(90, 400, 900, 1200, (width, height))
             stage: dict[str, Callable[[], Any]] = {
@@ -285,7 +295,7 @@ class Bench:
                 "rough flow, cuts": lambda: rough.segment(small),
                 "cutting out": partial(cut_all, images, region, recorders[0].grey),
                 "flow": partial(replay, recorders),
-                "chains, merging": lambda: propagate(still, given, Nothing(), Settings(crop=False)),
+                "chains, merging": partial(propagate, still, given, nothing, Settings(crop=False)),
             }
             pairs = len(images) - 1
             cost = {name: 1000 * cpu(work) / pairs for name, work in stage.items()}
@@ -294,6 +304,7 @@ class Bench:
             if flow != "dis":
                 row |= self.rate(recorders[0].estimator, recorders[0].images[0][:1], cost["flow"])
             self.results.setdefault("stages", []).append(row)
+        cv2.setNumThreads(threads)
         self.show("stages")
 
     def rate(self, estimator: FlowEstimator, image: np.ndarray, milliseconds: float) -> dict[str, Any]:
@@ -473,6 +484,9 @@ class Nothing(FlowEstimator):
 
     name = "nothing"
 
+    def __init__(self, stride: int = 1) -> None:
+        self.stride = stride
+
     def prepare(self, images: np.ndarray) -> list[np.ndarray]:
         """See `FlowEstimator.prepare`."""
         return list(images)
@@ -532,12 +546,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer frames, no accuracy of the straightforward loop")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--json", type=Path, help="also write every number")
+    parser.add_argument("--overhead-of", type=int, help="only this row of the part overhead, counted from 0")
     parser.add_argument("--gain-of", default="cam01,bear", help="clips of the part gain")
     options = parser.parse_args()
     if not WEIGHTS.is_file():
         sys.exit(f"{WEIGHTS} is not here: the benchmark needs the shared clips and weights")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(options.quick, Path(folder), options.gain_of.split(","))
+        row = options.overhead_of
+        rows = slice(None) if row is None else slice(row, row + 1)
+        bench = Bench(options.quick, Path(folder), options.gain_of.split(","), rows)
         for part in options.parts.split(","):
             getattr(bench, part)()
             if options.json:
