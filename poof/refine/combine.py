@@ -9,7 +9,7 @@ import numpy as np
 from poof.labels import LabelSet, Points, Source
 from poof.refine.fusion import Fused
 
-KEEP, TAKE = 0.95, 0.70
+KEEP, TAKE = 0.97, 0.85
 """Confidence of the flow from which on its place is kept, and below which the fusion's is taken; between, a mixture."""
 AGREE = 0.03
 """Within so many longer sides of the fusion, what the networks see by themselves is averaged with it."""

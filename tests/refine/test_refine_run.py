@@ -18,6 +18,7 @@ from poof.pose.people import people_from_labels
 from poof.propagation import Settings, propagate
 from poof.refine import NETWORKS, Refinement, refine
 from poof.refine import run as run_module
+from poof.refine.combine import KEEP
 from poof.refine.run import Network
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import ArrayVideo
@@ -80,9 +81,9 @@ def test_labels_are_exact_and_both_results_are_kept(result: tuple[Refinement, Pa
         human = before.is_human
         np.testing.assert_array_equal(points.xy[human], before.xy[human])
         assert (points.confidence[human] == 1).all() and (points.source[human] == Source.HUMAN).all()
-        sure = ~human & (before.confidence >= 0.95)
+        sure = ~human & (before.confidence >= KEEP)
         np.testing.assert_array_equal(points.xy[sure], before.xy[sure])
-        unsure = before.labelled & ~human & (before.confidence < 0.95)
+        unsure = before.labelled & ~human & (before.confidence < KEEP)
         assert (points.source[unsure] == Source.REFINED).all()
         if unsure.any():
             assert points.flow_xy is not None
