@@ -148,7 +148,7 @@ def refine(
             rounds=rounds,
             seed=seed,
             device=device,
-            precision=precision,  # type: ignore[arg-type]  # checked inside
+            precision=precision,
             always=force,
             memo=Memo(cache_folder() / "segments") if cache else None,
             track=track(quiet),
