@@ -237,9 +237,7 @@ def fit(out: Path, network: str) -> str:
         rows = clips.setdefault(path.stem.split("-")[0], [])
         for key, points in tracks.instances.items():
             both = combine.combined(points, fused[key])
-            flow = points.xy.astype(float)
-            apart = np.hypot(*(both.seen - flow).T) / fused[key].side
-            known = combine.features(points, fused[key], apart)
+            known = combine.features(points, fused[key])
             for k in np.flatnonzero(both.moved):
                 error = errors.get((key[0], names[k]))
                 if error is not None:

@@ -29,8 +29,6 @@ class Combined:
     ----------
     xy : (K, 2)
         Positions, pixels.
-    seen : (K, 2)
-        The fusion's by itself.
     confidence : (K,)
         Probability of an error below 5 % of the side.
     moved, disputed : (K,) bool
@@ -38,7 +36,6 @@ class Combined:
     """
 
     xy: np.ndarray
-    seen: np.ndarray
     confidence: np.ndarray
     moved: np.ndarray
     disputed: np.ndarray
@@ -66,29 +63,28 @@ def combined(points: Points, fused: Fused) -> Combined:
     apart = np.hypot(*(seen - flow).T) / fused.side
     with np.errstate(invalid="ignore"):
         disputed = ours & (apart > DISPUTE)
-    return Combined(xy, seen, np.where(moved, confidence(points, fused, apart), sure), moved, disputed)
+    return Combined(xy, np.where(moved, confidence(points, fused), sure), moved, disputed)
 
 
-def confidence(points: Points, fused: Fused, apart: np.ndarray) -> np.ndarray:
+def confidence(points: Points, fused: Fused) -> np.ndarray:
     """(K,) the probability that a refined point is off by less than 5 % of the subject's longer side.
 
-    A logistic regression on the flow's own confidence, how spread the belief is, how sure the networks are, and how far
-    flow and fusion lie apart (`apart`, longer sides). The constants are fitted by `benchmarks/refine.py --fit`.
+    A logistic regression on the flow's own confidence and on how far from the fusion the networks alone see the point.
+    How spread the belief is and how far flow and fusion lie apart add nothing to these. The constants are fitted by
+    `benchmarks/refine.py --fit`.
     """
-    return 1 / (1 + np.exp(-(CONSTANT + features(points, fused, apart) @ WEIGHTS)))
+    return 1 / (1 + np.exp(-(CONSTANT + features(points, fused) @ WEIGHTS)))
 
 
-def features(points: Points, fused: Fused, apart: np.ndarray) -> np.ndarray:
-    """(K, 4) what the regression of `confidence` knows of each point."""
+def features(points: Points, fused: Fused) -> np.ndarray:
+    """(K, 2) what the regression of `confidence` knows of each point: log-odds, and ln(longer sides + 0.005)."""
     sure = np.clip(np.nan_to_num(points.confidence.astype(float)), 0.01, 0.99)
-    odds = np.log(sure / (1 - sure))
     alone = np.hypot(*(fused.alone - fused.xy).T) / fused.side
-    lengths = [np.log(np.nan_to_num(length, nan=1.0) + 0.005) for length in (fused.spread, apart, alone)]
-    return np.stack([odds, *lengths], axis=1)
+    return np.stack([np.log(sure / (1 - sure)), np.log(alone + 0.005)], axis=1)
 
 
-CONSTANT = -3.0
-WEIGHTS = np.array([0.4, -0.4, -0.4, -0.4])
+CONSTANT = -2.58
+WEIGHTS = np.array([0.76, -0.63])
 
 
 def apply(tracks: LabelSet, fused: dict[tuple[int, int], Fused]) -> LabelSet:
