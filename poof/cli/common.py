@@ -36,7 +36,7 @@ Category = Annotated[
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt(3)."""
 
 
@@ -95,12 +95,14 @@ def settle_for_flow() -> None:
     for name in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ.setdefault(name, "1")
     # glibc hands every large block back to the system as soon as it is freed, and the system empties the block page by
-    # page before the next pair gets it again. Here blocks stay.
+    # page before the next pair gets it again. Here blocks stay; one arena a core, for what stays in one arena is of no
+    # use to the threads of another (eight a core: 40 % more memory after 400 pairs).
     if sys.platform.startswith("linux") and not any(name.startswith("MALLOC_") for name in os.environ):
         with suppress(OSError, AttributeError):  # other C libraries have no mallopt
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(M_MMAP_MAX, 0)
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+            mallopt(M_ARENA_MAX, os.cpu_count() or 1)
 
 
 def track(quiet: bool) -> Track:
