@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How close `poof propagate` is to what the flow alone costs, in one run, as ratios.
 
-    python benchmarks/speed.py --quick                under ten minutes on two cores
+    python benchmarks/speed.py --quick                fewer frames and pairs: minutes
     python benchmarks/speed.py --json speed.json      all frames, and the straightforward loop's accuracy: an hour
 
 Times of different runs, and of different machines, mean nothing beside each other; every ratio is of times of one run.
