@@ -4,7 +4,7 @@ A belief is a probability over the cells of a grid that lies over a subject's cr
 labelled frame to the next, forwards in time (backwards alike):
 
     a(t+1)(x) = sum over kernels of  w(x) N_s * a'(t)(x + B(x)),    a'(t) = a(t) L(t) / sum               (prediction)
-    L(t)(x)   = (h(t)(x) / max h(t) + 0.03) (1 + |x - p(t)|^2 / (0.4 side)^2)^(-3/2)                      (likelihood)
+    L(t)(x)   = (h(t)(x) / max h(t) + 0.03) (1 + |x - p(t)|^2 / (0.2 side)^2)^(-3/2)                      (likelihood)
     b(t)      = a_forward(t) a_backward(t) L(t) / sum                                                    (belief)
 
 B is the flow from t+1 back to t, h the heat map, p where propagation has put the point. The kernels are blurs of 0.006
@@ -41,7 +41,7 @@ DOUBTFUL = 0.02 / 1.4
 """Forward-backward error, in longer sides, at which a step counts as wrong."""
 FLOOR = 0.03
 """What a heat map says at least of every cell, as a share of its peak: it may be mistaken."""
-LEASH = 0.4
+LEASH = 0.2
 """Where propagation has put a point is within about so many longer sides."""
 POINT = 0.7
 """Standard deviation of the belief at a label, in cells."""

@@ -23,6 +23,7 @@ from poof.files import atomic
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Source
+from poof.pose.initial import NAMED
 from poof.pose.model import PoseModel, load_model
 from poof.pose.precision import Precision
 from poof.pose.recipes import Recipe, recipe_named
@@ -175,7 +176,7 @@ def refine(
     """
     folder, where = Path(folder), resolve_device(device)
     settings = settings or Settings()
-    _check_networks(network, nets)
+    _check_networks(network, nets, init)
     if rounds not in (1, 2):
         raise PoofError(f"--rounds {rounds}: valid are 1 and 2; a third has nothing to add")
     if rounds == 2 and models:
@@ -185,6 +186,7 @@ def refine(
     if settings.method != "blend":
         raise PoofError(f"--method {settings.method}: refinement needs the confidences of the blend")
     estimators = _estimators(flow)
+    loaded = _loaded(models, pairs, where)
     if not models:
         _make(folder)
     if tracks is None:
@@ -205,7 +207,7 @@ def refine(
     fresh = not models
     if fresh:
         models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
-    loaded = _loaded(models, pairs, where)
+        loaded = _loaded(models, pairs, where)
     appearance = Appearance(loaded, precision)
     for index, (pair, carried) in enumerate(zip(pairs, tracks)):
         fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)
@@ -254,7 +256,7 @@ def learn(
     list of Path
         The checkpoints.
     """
-    _check_networks(network, nets)
+    _check_networks(network, nets, init)
     kind = NETWORKS[network]
     size = input_size([largest_box(t.human(), i) for t in tracks for i in t.instance_ids], kind.long)
     data = [Pair(pair.video, lessons(carried, size)) for pair, carried in zip(pairs, tracks)]
@@ -311,9 +313,11 @@ def _trained(
     return best
 
 
-def _check_networks(network: str, nets: int) -> None:
+def _check_networks(network: str, nets: int, init: str) -> None:
     if network not in NETWORKS:
         raise PoofError(f"--network {network}: valid are {', '.join(NETWORKS)}")
+    if network == "small" and init in NAMED and init != "random":
+        raise PoofError(f"--init {init}: there are no such weights for the small network; take --network mspn")
     if nets < 1:
         raise PoofError(f"--nets {nets}: at least one network has to look")
 

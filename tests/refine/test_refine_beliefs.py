@@ -212,9 +212,9 @@ def test_the_likelihood_by_hand() -> None:
     maps[0, 20, 30] = 8.0
     seen = likelihood(maps, GRID, np.array([[30.0, 20.0]]))[0]
     assert seen[20, 30].item() == pytest.approx(1 + FLOOR)
-    assert LEASH * GRID.side == 32
-    assert seen[20, 62].item() == pytest.approx((0.25 + FLOOR) / 2**1.5, rel=1e-5)
-    assert seen[44, 30].item() == pytest.approx((0.25 + FLOOR) * (1 + (24 / 32) ** 2) ** -1.5, rel=1e-5)
+    assert LEASH * GRID.side == 16
+    assert seen[20, 46].item() == pytest.approx((0.25 + FLOOR) / 2**1.5, rel=1e-5)
+    assert seen[44, 30].item() == pytest.approx((0.25 + FLOOR) * (1 + (24 / 16) ** 2) ** -1.5, rel=1e-5)
     free = likelihood(maps, GRID, NOWHERE)[0]  # no leash where nothing was propagated
     assert free[20, 62].item() == free[0, 0].item() == pytest.approx(0.25 + FLOOR)
     torch.testing.assert_close(likelihood(7 * maps, GRID, NOWHERE)[0], free)  # of any scale
@@ -222,10 +222,10 @@ def test_the_likelihood_by_hand() -> None:
     assert blank.min() == blank.max() > 0
 
 
-@pytest.mark.parametrize(("sides", "found"), [(0.5, True), (2.0, False)])
+@pytest.mark.parametrize(("sides", "found"), [(0.5, True), (1.5, False)])
 def test_the_leash_is_loose_but_holds(sides: float, found: bool) -> None:
-    # 1.03 (1 + (0.5 / 0.4)^2)^-1.5 = 0.25 is more than what is left of the propagated place, 0.03;
-    # 1.03 (1 + (2 / 0.4)^2)^-1.5 = 0.008 is less.
+    # 1.03 (1 + (0.5 / 0.2)^2)^-1.5 = 0.053 is more than what is left of the propagated place, 0.03;
+    # 1.03 (1 + (1.5 / 0.2)^2)^-1.5 = 0.002 is less.
     grid = Grid(32, 96, 40.0)
     away = np.array([10 + sides * 40, 16.0])
     seen = likelihood(bell(grid, *away, 1.0), grid, np.array([[10.0, 16.0]]))

@@ -159,7 +159,7 @@ def test_labels_are_certain_and_flow_leads_on_from_them() -> None:
     tracks = tracks_of(truth, [0, 10], off=(6, -3))
     result = fuse(numbered(11), tracks, Blind(), ConstantFlow(2, 1.5), SIZE)  # type: ignore[arg-type]
     error = np.linalg.norm(positions(result, range(1, 10)) - truth[1:10], axis=-1)
-    assert error.max() < 0.8
+    assert error.max() < 1.2  # of 6.7; the leash pulls a little
     for fused in result.values():
         assert (fused.peak < 0.02).all()  # what the networks alone say
 
@@ -209,7 +209,7 @@ def test_a_keypoint_that_one_label_lacks_is_carried_through_it() -> None:
     np.testing.assert_allclose(positions(result, range(1, 12))[:, 1], truth[1:12, 1], atol=0.8)
     # What is set there is surer.
     beside = result[5, 0].mass
-    assert beside[1] < beside[[0, 2]].min() - 0.01
+    assert beside[1] < beside[[0, 2]].min() - 0.003
 
 
 @pytest.mark.parametrize(("only", "frames"), [(0, range(1, 13)), (12, range(1, 12))])

@@ -235,6 +235,8 @@ def test_refined_points_do_not_leak_into_validation(result: tuple[Refinement, Pa
     [
         ({"network": "huge"}, "--network huge: valid are small, mspn"),
         ({"nets": 0}, "--nets 0: at least one"),
+        ({"init": "imagenet"}, "--init imagenet: there are no such weights"),
+        ({"models": ["missing.pt"]}, "missing.pt: there is no such checkpoint"),
         ({"rounds": 3}, "--rounds 3: valid are 1 and 2"),
         ({"settings": Settings(method="chain")}, "--method chain"),
     ],
