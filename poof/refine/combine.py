@@ -83,8 +83,8 @@ def features(points: Points, fused: Fused) -> np.ndarray:
     return np.stack([np.log(sure / (1 - sure)), np.log(alone + 0.005)], axis=1)
 
 
-CONSTANT = -2.58
-WEIGHTS = np.array([0.76, -0.63])
+CONSTANT = -1.85
+WEIGHTS = np.array([0.78, -0.46])
 
 
 def apply(tracks: LabelSet, fused: dict[tuple[int, int], Fused]) -> LabelSet:
