@@ -33,6 +33,22 @@ def check_output(path: Path, force: bool = False) -> None:
         raise PoofError(f"{path}: the folder {folder} is read-only; choose another place with -o")
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for a run, with those above it.
+
+    Raises
+    ------
+    PoofError
+        If it cannot be made or written; `option` is how the command lets one choose another.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with {option}") from error
+    if not os.access(folder, os.W_OK):
+        raise PoofError(f"{folder}: is read-only; choose another place with {option}")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its name once the block ends without an error.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.files import make_folder
 from poof.labels import LabelSet, check_fit, load_labels
 from poof.pose.data import clear_leftovers
 from poof.pose.people import People, people_from_file, people_from_labels
@@ -76,12 +76,7 @@ def run_folder(folder: Path, resume: bool, force: bool) -> Iterator[Path]:
     if last.exists() and not (resume or force):
         raise PoofError(f"{folder}: holds a run already; go on with --resume, overwrite with --force, or choose -o")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with -o") from error
-    if not os.access(folder, os.W_OK):
-        raise PoofError(f"{folder}: is read-only; choose another place with -o")
+    make_folder(folder, "-o")
     try:
         yield folder
     except BaseException:

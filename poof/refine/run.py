@@ -8,7 +8,6 @@ cache, finished networks in their folders, and a network in training goes on fro
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic
+from poof.files import atomic, make_folder
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Source
@@ -188,7 +187,7 @@ def refine(
     estimators = _estimators(flow)
     loaded = _loaded(models, pairs, where)
     if not models:
-        _make(folder)
+        make_folder(folder, "--run")
     if tracks is None:
         tracks = [propagate(p.video, p.labels, estimators, settings, track, memo) for p in pairs]
     else:
@@ -284,7 +283,7 @@ def _trained(
         for frame, instance, p in labels
         for array in (np.array([frame, instance]), p.xy, p.source, np.nan_to_num(p.confidence), p.box)
     ]
-    identity = key_of(recipe.as_dict(), kind.body, kind.stages, init, seed, size, *arrays)
+    identity = key_of(recipe.as_dict(), kind.body, kind.stages, init, seed, size, precision, *arrays)
     mark, best, last = folder / "refine.json", folder / "best.pt", folder / "last.pt"
     known = _read(mark)
     if known.get("identity") == identity and known.get("done") and best.exists():
@@ -320,15 +319,6 @@ def _check_networks(network: str, nets: int, init: str) -> None:
         raise PoofError(f"--init {init}: there are no such weights for the small network; take --network mspn")
     if nets < 1:
         raise PoofError(f"--nets {nets}: at least one network has to look")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with --run") from error
-    if not os.access(folder, os.W_OK):
-        raise PoofError(f"{folder}: is read-only; choose another place with --run")
 
 
 def _loaded(models: Sequence[str | Path], pairs: Sequence[Pair], device: Any) -> list[PoseModel]:

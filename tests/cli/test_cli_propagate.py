@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typed import poof, refused
 
 from poof.labels import load_labels, save_labels
 from poof.labels.model import LabelSet
@@ -33,27 +34,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         exact.replace(instances={k: p for k, p in exact.instances.items() if k[0] in (5, 16)}), folder / "labels.json"
     )
     return folder
-
-
-def poof(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as its users do, with a cache of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "poof", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"POOF_CACHE": str(cwd / "cache"), "COLUMNS": "120"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One line on standard error with the words, exit code 1, no traceback."""
-    lines = [line for line in result.stderr.splitlines() if line.startswith("poof: error")]
-    assert result.returncode == 1, result.stderr
-    assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
-    for word in words:
-        assert word in lines[0]
 
 
 def test_the_main_job(clip: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typed import environment, poof, refused
 
 from poof.flow.dis import DisFlow
 from poof.labels import load_labels, save_labels
@@ -81,34 +81,9 @@ def given(clip: Path) -> list[str]:
     return [name if name.startswith("--") else str(clip / name) for name in files]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """One thread, a cache of its own, wide lines."""
-    return os.environ | {"POOF_CACHE": str(folder / "cache"), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
-
-
-def poof(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as its users do."""
-    return subprocess.run(
-        [sys.executable, "-m", "poof", *map(str, arguments)],
-        cwd=cwd,
-        env=environment(cwd),
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-
-
 def left(folder: Path) -> list[str]:
     """Names of what is in a folder, without the cache."""
     return sorted(p.name for p in folder.iterdir() if p.name != "cache")
-
-
-def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One line on standard error with the words, exit code 1, no traceback."""
-    lines = [line for line in result.stderr.splitlines() if line.startswith("poof: error")]
-    assert result.returncode == 1 and len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
-    for word in words:
-        assert word in lines[0]
 
 
 def test_both_results_of_a_point_are_written_and_counted(clip: Path, tmp_path: Path) -> None:
