@@ -23,6 +23,7 @@ from poof.pose import PoseModel
 from poof.pose.model import save_checkpoint
 from poof.pose.unet import UNet
 from poof.propagation import Settings, propagate
+from poof.refine.combine import KEEP
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import VideoWriter, open_video
 
@@ -100,15 +101,15 @@ def test_both_results_of_a_point_are_written_and_counted(clip: Path, tmp_path: P
     human, refined = both.source == "human", both.source == "refined"
     assert human.sum() == 16 and set(both.frame[human]) == {3, 15}
     np.testing.assert_allclose(both.loc[human, ["x", "y"]], both.loc[human, ["x_track", "y_track"]], atol=1e-3)
-    assert (refined == ((both.source_track == "propagated") & (both.confidence_track < 0.95))).all()
+    assert (refined == ((both.source_track == "propagated") & (both.confidence_track < KEEP))).all()
     tracked = both.loc[refined, ["x_track", "y_track"]]
     np.testing.assert_allclose(both.loc[refined, ["flow_x", "flow_y"]], tracked, atol=1e-3)
     assert both.loc[~refined, ["flow_x", "flow_y"]].isna().all(axis=None)
 
     summary = json.loads((tmp_path / "s.json").read_text())
     moved = np.hypot(both.x - both.flow_x, both.y - both.flow_y)[refined]
-    assert summary["frames"] == 20 and summary["human"] == 16 and summary["refined"] == int(refined.sum()) == 72
-    assert summary["propagated"] == 72 and summary["unsure"] == pytest.approx(0.5)
+    assert summary["frames"] == 20 and summary["human"] == 16 and summary["refined"] == int(refined.sum()) >= 72
+    assert summary["propagated"] == 160 - 16 - summary["refined"] and summary["unsure"] == pytest.approx(0.5)
     assert summary["moved_median"] == pytest.approx(np.median(moved), abs=2e-3)
     assert summary["moved_most"] == pytest.approx(moved.max(), abs=2e-3)
     # Flow is right everywhere but in LOST, and the fusion has flow of its own: there the two are 12 px apart.
