@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the printed table as JSON.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")]
 Footage = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of images.")]
 Labels = Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")]
 Flow = Annotated[
@@ -49,6 +51,11 @@ def root(
 
         typer.echo(f"poof {__version__}")
         raise typer.Exit
+
+
+def help_of(command: Callable[..., Any]) -> str:
+    """A command's docstring, each paragraph on one line: Typer would break lines where the file does."""
+    return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(command) or "").split("\n\n"))
 
 
 def guarded(app: Callable[..., Any]) -> int:

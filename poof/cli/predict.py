@@ -48,9 +48,7 @@ def predict(
     stop: Annotated[int | None, typer.Option(min=1, help="Frame before which to end.", show_default=False)] = None,
     batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
     device: common.Device = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")
-    ] = "auto",
+    precision: common.Precision = "auto",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,

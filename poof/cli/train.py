@@ -60,9 +60,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     json: common.JsonFile = None,
     device: common.Device = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")
-    ] = "auto",
+    precision: common.Precision = "auto",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from poof.cli.common import help_of
 from poof.cli.recog.check import check
 from poof.cli.recog.eval import evaluate
 from poof.cli.recog.explain import explain
@@ -23,12 +24,12 @@ recog = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-recog.command("list")(list_names)
-recog.command("profile")(profile)
-recog.command("train")(train)
-recog.command("eval")(evaluate)
-recog.command("predict")(predict)
-recog.command("explain")(explain)
-recog.command("extract")(extract)
-recog.command("check")(check)
-recog.command("motion-task")(motion_task)
+recog.command("list", help=help_of(list_names))(list_names)
+recog.command("profile", help=help_of(profile))(profile)
+recog.command("train", help=help_of(train))(train)
+recog.command("eval", help=help_of(evaluate))(evaluate)
+recog.command("predict", help=help_of(predict))(predict)
+recog.command("explain", help=help_of(explain))(explain)
+recog.command("extract", help=help_of(extract))(extract)
+recog.command("check", help=help_of(check))(check)
+recog.command("motion-task", help=help_of(motion_task))(motion_task)
