@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typed import poof, refused
+from typed import poof, poof_on_a_full_disk, refused
 
 from poof.labels import load_labels, save_labels
 from poof.labels.model import LabelSet
@@ -141,30 +141,8 @@ def test_outputs_that_exist_are_kept_unless_forced(clip: Path, tmp_path: Path) -
 
 
 def test_a_full_disk_leaves_nothing_behind(clip: Path, tmp_path: Path) -> None:
-    """A limit on file sizes stands in for a full disk: writes beyond it fail in the same place."""
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.argv[0] = 'poof';"
-        "from poof.cli import main; main()"
-    )
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            script,
-            "propagate",
-            str(clip / "video.mp4"),
-            "-l",
-            str(clip / "labels.json"),
-            "-r",
-            "3",
-        ],
-        cwd=tmp_path,
-        env=os.environ | {"POOF_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    video, labels = clip / "video.mp4", clip / "labels.json"
+    result = poof_on_a_full_disk("propagate", video, "-l", labels, "-r", 3, cwd=tmp_path)
     refused(result, "video.poof.json", "cannot be written")
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == []
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from typed import environment, poof, refused
+from typed import environment, poof, poof_on_a_full_disk, refused
 
 from poof.flow.dis import DisFlow
 from poof.labels import load_labels, save_labels
@@ -236,20 +236,7 @@ def test_outputs_that_exist_are_kept_unless_forced(clip: Path, tmp_path: Path) -
 
 
 def test_a_full_disk_leaves_nothing_behind(clip: Path, tmp_path: Path) -> None:
-    """A limit on file sizes stands in for a full disk: writes beyond it fail in the same place."""
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.argv[0] = 'poof';"
-        "from poof.cli import main; main()"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script, "refine", *given(clip)],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    result = poof_on_a_full_disk("refine", *given(clip), cwd=tmp_path)
     refused(result, "video.refined.json", "cannot be written")
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == []
 
