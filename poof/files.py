@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
@@ -33,20 +33,28 @@ def check_output(path: Path, force: bool = False) -> None:
         raise PoofError(f"{path}: the folder {folder} is read-only; choose another place with -o")
 
 
-def make_folder(folder: Path, option: str) -> None:
-    """Make a folder for a run, with those above it.
+@contextmanager
+def made_folder(folder: Path, option: str) -> Iterator[None]:
+    """Make a folder for a run, with those above it; what is still empty at the end goes again.
 
     Raises
     ------
     PoofError
         If it cannot be made or written; `option` is how the command lets one choose another.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with {option}") from error
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{folder}: is read-only; choose another place with {option}")
+    try:
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # there is something in it
+                path.rmdir()
 
 
 @contextmanager

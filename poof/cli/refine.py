@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,9 +59,7 @@ def refine(
     flow: common.Flow = "auto",
     weights: common.Weights = None,
     device: common.Device = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")
-    ] = "auto",
+    precision: common.Precision = "auto",
     max_size: common.MaxSize = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep finished parts of the propagation.")] = True,
     category: common.Category = None,
@@ -87,7 +84,6 @@ def refine(
     from poof.flow.registry import create_flows
     from poof.labels import load_labels, save_labels
     from poof.labels.io import format_for
-    from poof.pose.precision import PRECISIONS
     from poof.pose.splitting import Pair
     from poof.propagation import Settings
     from poof.propagation.memo import Memo, cache_folder
@@ -114,8 +110,6 @@ def refine(
     for path in model or []:  # a name mistyped is better told before the propagation than after it
         if not path.is_file():
             raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
-    if precision not in PRECISIONS:
-        raise PoofError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
     footage = [open_video(video) for video in videos]
     pairs = [
         Pair(one, load_labels(path, one.frame_names, category=category, video=str(video)))
@@ -148,7 +142,7 @@ def refine(
             rounds=rounds,
             seed=seed,
             device=device,
-            precision=precision,
+            precision=precision,  # type: ignore[arg-type]  # checked inside
             always=force,
             memo=Memo(cache_folder() / "segments") if cache else None,
             track=track(quiet),
@@ -156,8 +150,6 @@ def refine(
     except KeyboardInterrupt:
         typer.echo("poof: finished parts are kept; the same command goes on from there", err=True)
         raise
-    finally:
-        _tidy(folder, folder.parent if run is None else None)
     for refined, paths in zip(result.labels, written):
         for path in paths:
             save_labels(refined, path, force)
@@ -192,14 +184,6 @@ def _check_carried(path: Path, tracks: LabelSet) -> None:
         raise PoofError(f"{path}: is refined already; {advice}")
     if "propagated" not in sources:
         raise PoofError(f"{path}: holds no point that flow has carried; {advice}")
-
-
-def _tidy(*folders: Path | None) -> None:
-    """Remove those of the run's folders in which nothing was left."""
-    for folder in folders:
-        if folder is not None:
-            with suppress(OSError):  # there is something in it, or it was never made
-                folder.rmdir()
 
 
 def show(summary: dict[str, object], written: list[Path]) -> None:

@@ -37,11 +37,7 @@ def select_keypoints(labels: LabelSet, names: Sequence[str]) -> LabelSet:
     if tuple(names) == labels.skeleton.keypoints:
         return labels
     index = np.array([_find(labels.skeleton, n) for n in names], np.int64)
-    instances = {
-        key: Points(p.xy[index], p.visible[index], p.source[index], p.anchor[index], p.steps[index],
-                    p.confidence[index], p.box)
-        for key, p in labels.instances.items()
-    }  # fmt: skip
+    instances = {key: points.ordered(index) for key, points in labels.instances.items()}
     return labels.replace(skeleton=Skeleton(tuple(names), name=labels.skeleton.name), instances=instances)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.files import make_folder
+from poof.files import made_folder
 from poof.labels import LabelSet, check_fit, load_labels
 from poof.pose.data import clear_leftovers
 from poof.pose.people import People, people_from_file, people_from_labels
@@ -75,16 +75,12 @@ def run_folder(folder: Path, resume: bool, force: bool) -> Iterator[Path]:
         raise PoofError(f"{folder}: holds no run to resume (no last.pt); start it without --resume")
     if last.exists() and not (resume or force):
         raise PoofError(f"{folder}: holds a run already; go on with --resume, overwrite with --force, or choose -o")
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    make_folder(folder, "-o")
-    try:
-        yield folder
-    except BaseException:
-        clear_leftovers(folder)
-        for path in made:
-            with suppress(OSError):  # only what is empty goes
-                path.rmdir()
-        raise
+    with made_folder(folder, "-o"):
+        try:
+            yield folder
+        except BaseException:
+            clear_leftovers(folder)
+            raise
 
 
 def models_and_video(inputs: Sequence[Path], model: Path | None, ensemble: Sequence[Path]) -> tuple[Path, list[Path]]:

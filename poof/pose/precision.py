@@ -18,6 +18,12 @@ Precision = Literal["auto", "bfloat16", "float32"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16", "float32")
 
 
+def check_precision(precision: str) -> None:
+    """Refuse an unknown precision with a `PoofError` that lists the valid ones."""
+    if precision not in PRECISIONS:
+        raise PoofError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
+
+
 def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:
     """A context in which networks compute on `device`; 'auto' is bfloat16 where the machine multiplies that natively.
 
@@ -26,8 +32,7 @@ def autocast(device: torch.device, precision: Precision = "auto") -> torch.autoc
     PoofError
         On an unknown precision; lists the valid ones.
     """
-    if precision not in PRECISIONS:
-        raise PoofError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
+    check_precision(precision)
     wanted = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 

@@ -64,7 +64,7 @@ def propagate(
         points outside the image.
     """
     settings = settings or Settings()
-    estimators = _estimators(flow, settings.method == "blend")
+    estimators = estimators_of(flow, settings.method == "blend")
     anchors = link_identities(video, labels.human(), settings.radius, track)
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
@@ -196,7 +196,8 @@ def _behind_cut(frames: np.ndarray, set_: np.ndarray, distance: np.ndarray, cuts
     return behind & np.isfinite(distance)
 
 
-def _estimators(flow: FlowEstimator | Sequence[FlowEstimator] | None, several: bool) -> list[FlowEstimator]:
+def estimators_of(flow: FlowEstimator | Sequence[FlowEstimator] | None, several: bool) -> list[FlowEstimator]:
+    """The estimators as a list; None takes those of `create_flows("auto")`, `several` as for a blend."""
     if flow is None:
         from poof.flow.registry import create_flows
 

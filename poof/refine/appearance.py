@@ -65,13 +65,15 @@ class Appearance:
         around = wide.cut(image)
         views = np.stack([self._view(around, wide, turn) for turn in self._turns])
         pictures = normalise(torch.from_numpy(views.transpose(0, 3, 1, 2).copy()).to(self.device))
-        total = torch.zeros(())
+        places = self._places(grid).to(self.device)
+        seen = []
         for model in self._models:
             model.network.eval()
             with torch.no_grad():
                 maps = run(model.network, pictures, self._precision).clamp_min(0)
-            total = total.to(maps.device) + self._straight(maps, grid, model.network.stride).mean(0)
-        return normalised(total / len(self._models))
+            straight = F.grid_sample(maps, places, padding_mode="zeros", align_corners=False)
+            seen.append(normalised(straight).mean(0))
+        return normalised(torch.stack(seen).mean(0))
 
     def _view(self, around: np.ndarray, wide: Crop, turn: np.ndarray) -> np.ndarray:
         """One view of the wider crop, in the networks' input size."""
@@ -81,17 +83,13 @@ class Appearance:
         border = cv2.BORDER_REPLICATE
         return cv2.warpAffine(around, np.c_[turn, shift], (width, height), flags=flags, borderMode=border)
 
-    def _straight(self, maps: Tensor, grid: Grid, stride: int) -> Tensor:
-        """The maps (views, K, ., .) of the views as they lie on the grid of the crop itself, each of sum 1."""
-        cells = grid.cells(maps.device)
-        pixels = (cells + 0.5) * CELL - torch.tensor(self._middle, device=maps.device, dtype=torch.float32)
-        size = torch.tensor([maps.shape[-1], maps.shape[-2]], device=maps.device)
+    def _places(self, grid: Grid) -> Tensor:
+        """(views, h, w, 2): where the cells of the crop lie in each view, as `grid_sample` counts."""
+        pixels = (grid.cells() + 0.5) * CELL - torch.tensor(self._middle, dtype=torch.float32)
         back = torch.stack([torch.tensor(np.linalg.inv(t).T, dtype=torch.float32) for t in self._turns])
-        middle = torch.tensor(self._middle, device=maps.device, dtype=torch.float32)
-        there = torch.einsum("hwa,vab->vhwb", pixels, back.to(maps.device)) + middle  # pixels of the views
-        places = there / stride / size * 2 - 1  # cell c of a map stands at pixel stride * (c + 1/2)
-        straight = F.grid_sample(maps, places, padding_mode="zeros", align_corners=False)
-        return normalised(straight)
+        there = torch.einsum("hwa,vab->vhwb", pixels, back) + torch.tensor(self._middle, dtype=torch.float32)
+        # A cell of a map of any stride s stands at pixel s * (cell + 1/2) of the view.
+        return there / torch.tensor([self._size[1], self._size[0]]) * 2 - 1
 
     @property
     def _middle(self) -> np.ndarray:

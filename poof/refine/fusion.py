@@ -55,7 +55,7 @@ class Fused:
 
 @dataclass
 class _Span:
-    """Consecutive frames up to a label or to the end of what was propagated; the first is the one before them."""
+    """Consecutive frames up to a label, which is the last of them, or to the end of what was propagated."""
 
     frames: list[int] = field(default_factory=list)
     likelihoods: list[Tensor] = field(default_factory=list)
@@ -100,6 +100,7 @@ class InstanceFusion:
         self._points = {frame: points for (frame, i), points in tracks.instances.items() if i == instance}
         self._crops = crops_of(tracks, instance, size)
         self._side = float(np.median(list(subject_sides(tracks.human(), instance).values())))
+        self._grid = Grid.over(next(iter(self._crops.values())), self._side)  # crops differ in their places only
         self._appearance, self._flow = appearance, flow
         self._cuts = set(cuts)
         self._device = appearance.device
@@ -118,7 +119,7 @@ class InstanceFusion:
             yield from self.finish()
         if crop is None:
             return
-        grid = Grid.over(crop, self._side)
+        grid = self._grid
         span = self._open
         if self._before is None:
             self._start = even(grid, len(self._points[frame]), self._device)
@@ -160,12 +161,12 @@ class InstanceFusion:
 
     def _settle(self, span: _Span, following: _Span | None) -> Iterator[tuple[int, Fused]]:
         """The beliefs of a span whose surroundings are known."""
-        grid = Grid.over(span.crops[0], self._side)
+        grid = self._grid
         after = even(grid, len(span.likelihoods[0]), self._device)  # what later frames say of the span's last frame
         if following is not None:
             # From the label at the end of the next span back to the one at the end of this span, for the keypoints
             # that this one lacks.
-            last = self._labelled(following.frames[-1], grid, normalised(following.likelihoods[-1]))
+            last = self._labelled(following.frames[-1], normalised(following.likelihoods[-1]))
             _, beyond = passed(last, following.likelihoods[-2::-1], following.back[:0:-1], grid)
             after = predicted(beyond, following.back[0], grid)
         for index in reversed(range(len(span.frames))):
@@ -174,19 +175,20 @@ class InstanceFusion:
             cells, mass, spread = read(belief, grid)
             alone, peak = span.seen[index]
             yield frame, Fused(grid.to_frame(cells, span.crops[index]), mass, spread, alone, peak, self._side)
-            here = self._labelled(frame, grid, normalised(after * seen))
+            here = self._labelled(frame, normalised(after * seen))
             after = predicted(here, span.back[index], grid)
 
     def _pass_on(self) -> None:
         """Pass the belief forwards through the open span, whose last frame may hold labels."""
         span = self._open
         assert self._start is not None
-        grid = Grid.over(span.crops[0], self._side)
+        grid = self._grid
         span.behind, last = passed(self._start, span.likelihoods, span.onward, grid)
-        self._start = self._labelled(span.frames[-1], grid, last)
+        self._start = self._labelled(span.frames[-1], last)
 
-    def _labelled(self, frame: int, grid: Grid, belief: Tensor) -> Tensor:
+    def _labelled(self, frame: int, belief: Tensor) -> Tensor:
         """A belief in which the points that a person has set are where they are."""
+        grid = self._grid
         mine = self._points[frame]
         human = torch.from_numpy(mine.is_human).to(belief.device)[:, None, None]
         cells = grid.of_frame(np.nan_to_num(mine.xy), self._crops[frame])

@@ -29,15 +29,14 @@ def lessons(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
     instances: dict[tuple[int, int], Points] = {}
     for instance in tracks.instance_ids:
         for frame, crop in crops_of(tracks, instance, size).items():
-            points = tracks.instances[frame, instance].copy()
+            points = tracks.instances[frame, instance]
             box = _box(crop)
             away = np.abs(points.xy - (box[:2] + box[2:] / 2)) > EDGE * MARGIN * box[2:] / 2
             good = points.labelled & ~away.any(axis=1)
             good &= points.is_human | (np.nan_to_num(points.confidence) >= LEAST)
-            kept = Points.empty(len(points))
-            for name in ("xy", "visible", "source", "anchor", "steps", "confidence"):
-                getattr(kept, name)[good] = getattr(points, name)[good]
             if good.any():
+                kept = Points.empty(len(points))
+                kept.put(good, points)
                 kept.box = box.astype(np.float32)
                 instances[frame, instance] = kept
     return tracks.replace(instances=instances)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,20 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic, make_folder
+from poof.files import atomic, made_folder
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Source
 from poof.pose.initial import NAMED
 from poof.pose.model import PoseModel, load_model
-from poof.pose.precision import Precision
+from poof.pose.precision import Precision, check_precision
 from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.splitting import Pair
 from poof.pose.training import train_pose
 from poof.progress import Track, silent
 from poof.propagation import Settings, propagate
 from poof.propagation.memo import Memo, key_of
+from poof.propagation.propagate import estimators_of
 from poof.refine.appearance import Appearance
 from poof.refine.combine import LITTLE, apply, unsure_share
 from poof.refine.fusion import fuse
@@ -184,44 +185,42 @@ def refine(
         raise PoofError("no labels to refine; give a video with its labels")
     if settings.method != "blend":
         raise PoofError(f"--method {settings.method}: refinement needs the confidences of the blend")
-    estimators = _estimators(flow)
+    check_precision(precision)
+    estimators = estimators_of(flow, several=True)
     loaded = _loaded(models, pairs, where)
-    if not models:
-        make_folder(folder, "--run")
-    if tracks is None:
-        tracks = [propagate(p.video, p.labels, estimators, settings, track, memo) for p in pairs]
-    else:
-        for pair, carried in zip(pairs, tracks, strict=True):
-            _check_same(pair, carried)
-    result = Refinement(list(tracks), float(np.mean([unsure_share(t) for t in tracks])))
-    if not models and not always and result.unsure < LITTLE:
-        result.skipped = f"flow is unsure of {result.unsure:.1%} of its points: training would hardly move any"
-        with suppress(OSError):  # only if there is nothing in it
-            folder.rmdir()
-        return result
+    with nullcontext() if models else made_folder(folder, "--run"):
+        if tracks is None:
+            tracks = [propagate(p.video, p.labels, estimators, settings, track, memo) for p in pairs]
+        else:
+            for pair, carried in zip(pairs, tracks, strict=True):
+                _check_same(pair, carried)
+        result = Refinement(list(tracks), float(np.mean([unsure_share(t) for t in tracks])))
+        if not models and not always and result.unsure < LITTLE:
+            result.skipped = f"flow is unsure of {result.unsure:.1%} of its points: training would hardly move any"
+            return result
 
-    training: dict[str, Any] = {
-        "network": network, "init": init, "device": device, "precision": precision, "track": track
-    }  # fmt: skip
-    fresh = not models
-    if fresh:
-        models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
-        loaded = _loaded(models, pairs, where)
-    appearance = Appearance(loaded, precision)
-    for index, (pair, carried) in enumerate(zip(pairs, tracks)):
-        fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)
-        labels = apply(carried, fused)
-        labels.info = carried.info | {"refinement": {"network": network, "models": [str(m) for m in models]}}
-        result.labels[index] = labels
-    result.models = [Path(m) for m in models]
-    if fresh:
-        kept = result.models[0]
-        if rounds == 2:
-            (kept,) = learn(pairs, result.labels, folder / "round-2", nets=1, seed=(seed + 1) * nets, **training)
-        result.model = folder / "best.pt"
-        with atomic(result.model) as temporary:
-            shutil.copyfile(kept, temporary)
-    return result
+        training: dict[str, Any] = {
+            "network": network, "init": init, "device": device, "precision": precision, "track": track
+        }  # fmt: skip
+        fresh = not models
+        if fresh:
+            models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
+            loaded = _loaded(models, pairs, where)
+        appearance = Appearance(loaded, precision)
+        for index, (pair, carried) in enumerate(zip(pairs, tracks)):
+            fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)
+            labels = apply(carried, fused)
+            labels.info = carried.info | {"refinement": {"network": network, "models": [str(m) for m in models]}}
+            result.labels[index] = labels
+        result.models = [Path(m) for m in models]
+        if fresh:
+            kept = result.models[0]
+            if rounds == 2:
+                (kept,) = learn(pairs, result.labels, folder / "round-2", nets=1, seed=(seed + 1) * nets, **training)
+            result.model = folder / "best.pt"
+            with atomic(result.model) as temporary:
+                shutil.copyfile(kept, temporary)
+        return result
 
 
 def learn(
@@ -349,14 +348,6 @@ def _check_same(pair: Pair, tracks: LabelSet) -> None:
 
 def _sorted(xy: np.ndarray) -> np.ndarray:
     return np.asarray(xy[np.lexsort(xy.T)])
-
-
-def _estimators(flow: Sequence[FlowEstimator] | None) -> list[FlowEstimator]:
-    if flow is not None:
-        return list(flow)
-    from poof.flow.registry import create_flows
-
-    return create_flows("auto")
 
 
 def _read(path: Path) -> dict[str, Any]:
