@@ -129,10 +129,10 @@ def aligned(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
 
 
 def merge(base: LabelSet, other: LabelSet, name: str = "the corrections") -> LabelSet:
-    """`base` with the human points of `other` put in: a person's correction wins over everything that was there.
+    """`base` with what a person said in `other` put in: a correction wins over everything that was there.
 
-    Instances are matched by their number. Points that are not human in `other` are not looked at. Neither argument is
-    changed.
+    Instances are matched by their number. Points that are not a person's in `other` are not looked at. Neither
+    argument is changed.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def merge(base: LabelSet, other: LabelSet, name: str = "the corrections") -> Lab
     for frame, instance, correction in aligned(other, base.skeleton, name).human():
         points = instances.get((frame, instance))
         points = Points.empty(len(base.skeleton)) if points is None else points.copy()
-        points.put(correction.is_human, correction)
+        points.put(correction.by_person, correction)
         if correction.box is not None:
             points.box = correction.box.copy()
         instances[frame, instance] = points

@@ -10,13 +10,16 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
 ``annotation.poof``
     Provenance: ``source``, ``anchor``, ``steps``, ``confidence``, each a list over the keypoints, and ``unseen``,
     keypoint -> [x, y] of points that have coordinates although they are not visible (COCO wants 0, 0, 0 there).
-    Left out where every labelled point is plainly a person's. In refined labels also, where there is something to say,
+    Left out where every labelled point is plainly a person's. Where there is something to say also ``absent``, the
+    names of the keypoints that are not in the picture (0, 0, 0 in COCO's own field; who says so is in ``source``, a
+    person where that is left out), and ``presence``, the probability of each keypoint to be there. In refined labels
     ``flow``, [x, y] where flow alone had put each keypoint or null, and ``disputed``, true or false for each.
 ``category.poof``
     ``symmetry``: pairs [left, right] of names.
 ``poof``
     ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name).
 
+In a file of other origin an empty keypoint of a subject that has others is absent (`--missing`, see `load_labels`).
 A file of other origin without a single visibility of 2 is taken to say 1 for visible, with a `PoofWarning`.
 `LabelSet.info` is the file's ``info``. A box equal to the extent of the visible points says nothing and is not kept.
 Coordinates are written with three decimals.
@@ -37,7 +40,7 @@ import numpy as np
 from poof.errors import PoofError, PoofWarning
 from poof.labels.coco_writing import LABELS, VERSION, default_name, extent, save
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import Choice, frame_number, frames_of, read_text
+from poof.labels.reading import Choice, frame_number, frames_of, read_text, settle_missing
 from poof.labels.symmetry import mirror_pairs
 
 __all__ = ["ENDINGS", "claims", "detect", "load", "save"]
@@ -80,16 +83,18 @@ def load(path: Path, choice: Choice) -> LabelSet:
         points = _points(path, frame, annotation, skeleton)
         if (frame, instance) in labels.instances:
             raise PoofError(f"{path}: frame {frame}: instance {instance} is labelled twice; keep one of them")
-        if points.labelled.any():
+        if points.decided.any():
             labels.add(frame, instance, points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled keypoint; label at least one frame")
     if "poof" not in document:
         _correct_yes_and_no(path, labels)
+        settle_missing(labels, choice)
     single = all(len(instances) == 1 for instances in labels.by_frame().values())
     labels.tracked = bool(extra.get("tracked", identified or single))
     if not identified and single:
         labels.instances = {(frame, 0): points for frame, _, points in labels}
+        labels.assumed_absent = {(frame, 0, k) for frame, _, k in labels.assumed_absent}
     try:
         labels.individuals = {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
     except (AttributeError, ValueError):
@@ -324,37 +329,59 @@ def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Ske
     points = Points.human(frame, xy, flags.astype(np.int8))
     extra = annotation.get("poof")
     if isinstance(extra, dict):
-        _restore(path, frame, points, extra)
+        _restore(path, frame, points, extra, skeleton)
     points.box = _box(annotation.get("bbox"), xy)
     return points
 
 
-def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any]) -> None:
+def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any], skeleton: Skeleton) -> None:
     """Provenance from the extra field of an annotation."""
     try:
         for k, xy in (extra.get("unseen") or {}).items():
             points.xy[int(k)] = xy
-        codes = {label: code for code, label in LABELS.items()}
-        columns = {
-            "source": [codes[name] for name in extra["source"]],
-            "anchor": extra["anchor"],
-            "steps": extra["steps"],
-            "confidence": [math.nan if c is None else c for c in extra["confidence"]],
-        }
-        if any(not (c != c or 0 <= c <= 1) for c in columns["confidence"]):
-            raise ValueError("a confidence outside 0..1")
-        for name, values in columns.items():
-            if len(values) != len(points):
-                raise ValueError(f"{len(values)} values of {name}")
-            getattr(points, name)[:] = values
+        _restore_absent(frame, points, extra, skeleton)
+        if "source" in extra:
+            codes = {label: code for code, label in LABELS.items()}
+            columns = {
+                "source": [codes[name] for name in extra["source"]],
+                "anchor": extra["anchor"],
+                "steps": extra["steps"],
+                "confidence": _probabilities(extra["confidence"]),
+            }
+            for name, values in columns.items():
+                if len(values) != len(points):
+                    raise ValueError(f"{len(values)} values of {name}")
+                getattr(points, name)[:] = values
+        if extra.get("presence") is not None:
+            points.presence = np.full(len(points), np.nan, np.float32)
+            points.presence[:] = _probabilities(extra["presence"])
         _restore_refinement(points, extra)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError):
         raise PoofError(
             f"{path}: frame {frame}: the field 'poof' of an annotation is damaged; remove it or write the file again"
         ) from None
     # Somebody may have added or removed points with a tool that carries the field along without knowing it.
-    points.source[~points.labelled] = Source.NONE
-    points.source[points.labelled & (points.source == Source.NONE)] = Source.HUMAN
+    points.source[~points.decided] = Source.NONE
+    points.source[points.decided & (points.source == Source.NONE)] = Source.HUMAN
+
+
+def _restore_absent(frame: int, points: Points, extra: Mapping[str, Any], skeleton: Skeleton) -> None:
+    """The absent keypoints; a point that has been given coordinates since is not absent any more."""
+    absent = np.zeros(len(points), bool)
+    absent[[skeleton.keypoints.index(name) for name in extra.get("absent") or ()]] = True
+    absent &= ~points.labelled
+    points.visible[absent] = Visible.ABSENT
+    points.source[absent] = Source.HUMAN
+    points.anchor[absent] = frame
+    points.confidence[absent] = 1.0
+
+
+def _probabilities(values: Sequence[Any]) -> list[float]:
+    """Numbers in 0..1, NaN for null; a `ValueError` or `TypeError` for anything else."""
+    numbers = [math.nan if v is None else v for v in values]
+    if any(not (v != v or 0 <= v <= 1) for v in numbers):
+        raise ValueError("a probability outside 0..1")
+    return numbers
 
 
 def _restore_refinement(points: Points, extra: Mapping[str, Any]) -> None:

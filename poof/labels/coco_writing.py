@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def save(labels: LabelSet, path: Path) -> None:
             image["width"], image["height"] = labels.image_size
         images.append(image | {"frame_index": frame})
     annotations = [
-        _annotation(i, numbers[frame], frame, instance, points) for i, (frame, instance, points) in enumerate(labels, 1)
+        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton.keypoints)
+        for i, (frame, instance, points) in enumerate(labels, 1)
     ]
     extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
     if labels.individuals:
@@ -56,7 +57,9 @@ def save(labels: LabelSet, path: Path) -> None:
         temporary.write_text(_dump(document), encoding="utf-8")
 
 
-def _annotation(number: int, image: int, frame: int, instance: int, points: Points) -> dict[str, Any]:
+def _annotation(
+    number: int, image: int, frame: int, instance: int, points: Points, keypoint_names: Sequence[str]
+) -> dict[str, Any]:
     """One annotation with the fields that COCO readers expect, and its provenance when there is any."""
     shown = points.labelled & (points.visible > 0)
     xy = points.xy.astype(np.float64).round(_DECIMALS)
@@ -76,26 +79,42 @@ def _annotation(number: int, image: int, frame: int, instance: int, points: Poin
         "iscrowd": 0,
         "track_id": instance,
     }
+    extra = _provenance(frame, points, shown, xy, keypoint_names)
+    return entry | ({"poof": extra} if extra else {})
+
+
+def _provenance(frame: int, points: Points, shown: Array, xy: Array, names: Sequence[str]) -> dict[str, Any]:
+    """What COCO's own fields cannot hold, empty for points that a person set and that are in sight."""
     plain = Points.human(frame, np.where(shown[:, None], points.xy, np.nan), points.visible)
     fields = ("source", "anchor", "steps", "confidence")
     unseen = points.labelled & ~shown
     refined, disputed = points.was_refined, points.in_dispute
+    extra: dict[str, Any] = {}
     if (unseen | refined | disputed).any() or not all(
         np.array_equal(getattr(points, f), getattr(plain, f), equal_nan=f == "confidence") for f in fields
     ):
-        entry["poof"] = {
+        extra = {
             "source": [LABELS[code] for code in points.source.tolist()],
             "anchor": points.anchor.tolist(),
             "steps": points.steps.tolist(),
-            "confidence": [None if c != c else c for c in points.confidence.astype(np.float64).round(4).tolist()],
+            "confidence": _rounded(points.confidence),
         }
-        if unseen.any():
-            entry["poof"]["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
-        if points.flow_xy is not None and refined.any():
-            entry["poof"]["flow"] = [[_number(v) for v in xy] if r else None for xy, r in zip(points.flow_xy, refined)]
-        if disputed.any():
-            entry["poof"]["disputed"] = disputed.tolist()
-    return entry
+    if unseen.any():
+        extra["unseen"] = {str(k): [_number(v) for v in xy[k]] for k in np.flatnonzero(unseen)}
+    if points.absent.any():
+        extra["absent"] = [names[k] for k in np.flatnonzero(points.absent).tolist()]
+    if points.presence is not None and np.isfinite(points.presence).any():
+        extra["presence"] = _rounded(points.presence)
+    if points.flow_xy is not None and refined.any():
+        extra["flow"] = [[_number(v) for v in xy] if r else None for xy, r in zip(points.flow_xy, refined)]
+    if disputed.any():
+        extra["disputed"] = disputed.tolist()
+    return extra
+
+
+def _rounded(values: Array) -> list[float | None]:
+    """Probabilities as the file holds them, null for unknown ones."""
+    return [None if v != v else v for v in values.astype(np.float64).round(4).tolist()]
 
 
 def default_name(frame: int) -> str:

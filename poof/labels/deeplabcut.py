@@ -11,7 +11,9 @@ individual 'single' (objects of which there is one) are keypoints like the other
 The tables that DeepLabCut's networks write (rows named by the frame, a column likelihood) are read too; their points
 are predicted ones.
 
-A table holds coordinates and nothing else: provenance, confidence, occlusion, limbs and boxes are lost on writing.
+An empty cell of an animal that has other points in the image is absent (`--missing`, see `load_labels`): DeepLabCut's
+guide has people leave out what they do not see. A table holds coordinates and nothing else: provenance, confidence,
+occlusion, limbs and boxes are lost on writing.
 A file that pandas stored may run code when it is opened: read .h5 files from people you trust only.
 """
 
@@ -30,7 +32,16 @@ import pandas as pd
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import Choice, base_name, folder_of, frame_number, frames_of, number_in, read_rows
+from poof.labels.reading import (
+    Choice,
+    base_name,
+    folder_of,
+    frame_number,
+    frames_of,
+    number_in,
+    read_rows,
+    settle_missing,
+)
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".h5", ".csv")
@@ -109,7 +120,15 @@ def load(path: Path, choice: Choice) -> LabelSet:
                     labels.add(frame, numbers[individual], points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled point; label at least one frame")
+    exempt = _foreign_columns(labels, places, numbers)
+    settle_missing(labels, choice, exempt)
     return labels
+
+
+def _foreign_columns(labels: LabelSet, places: dict[str, Array], numbers: dict[str, int]) -> set[tuple[int, int, int]]:
+    """The keypoints for which an individual has no columns: nobody can have looked for them."""
+    none = {numbers[individual]: np.flatnonzero(table[:, 0] < 0).tolist() for individual, table in places.items()}
+    return {(frame, instance, k) for frame, instance in labels.instances for k in none.get(instance, ())}
 
 
 def _from_csv(path: Path) -> _Sheet:
@@ -351,6 +370,9 @@ def _warn_losses(labels: LabelSet, path: Path, images: dict[int, tuple[str, str,
         lost.append("which points are occluded")
     if any((points.visible[points.labelled] == Visible.UNLABELLED).any() for points in everything):
         lost.append("the points that are out of sight")
+    absent = sum(int(points.absent.sum()) for points in everything)
+    if absent > len(labels.assumed_absent) and any((~points.decided).any() for points in everything):
+        lost.append("which keypoints are absent and at which nobody looked")
     if any(points.box is not None for points in everything):
         lost.append("the boxes")
     if labels.skeleton.edges:

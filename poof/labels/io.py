@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 from poof.errors import PoofError
 from poof.files import check_output
 from poof.labels import coco, deeplabcut, long_csv
 from poof.labels.model import LabelSet
-from poof.labels.reading import Choice
+from poof.labels.reading import Choice, Missing
 
 _HEAD = 65536
 
@@ -51,6 +51,7 @@ def load_labels(
     format: str | None = None,
     category: str | None = None,
     video: str | None = None,
+    missing: Missing = "absent",
 ) -> LabelSet:
     """Read a label file of any known format.
 
@@ -68,11 +69,16 @@ def load_labels(
     video
         For files with the images of several videos: name or path of the wanted video, which is the name of the folder
         of its images. Not looked at when the images lie in one folder.
+    missing
+        What an empty keypoint means in a format that cannot tell 'absent' (looked for, not in the picture) from
+        'unlabelled' (nobody looked), in a frame where its subject has other points. DeepLabCut's empty cell, COCO's
+        0, 0, 0 of other tools and a table without a state 'absent' are such; `LabelSet.assumed_absent` says where the
+        rule was used. Files that poof wrote say which it is.
 
     Returns
     -------
     LabelSet
-        Points without a label, and instances without any labelled point, are not in it.
+        Instances of which no keypoint is labelled or absent are not in it.
 
     Raises
     ------
@@ -80,12 +86,14 @@ def load_labels(
         If the file is missing, empty, of no known format, damaged, ambiguous, or holds no label.
     """
     path = Path(path)
+    if missing not in get_args(Missing):
+        raise PoofError(f"missing '{missing}' is neither {' nor '.join(get_args(Missing))}")
     if format:
         name = _checked(format)
         _head(path)
     else:
         name = detect_format(path)
-    return FORMATS[name].load(path, Choice(frame_names, category, video))
+    return FORMATS[name].load(path, Choice(frame_names, category, video, missing))
 
 
 def save_labels(labels: LabelSet, path: str | Path, force: bool = False, format: str | None = None) -> None:

@@ -12,7 +12,11 @@ skeleton is the keypoints in order of appearance. In a file that lacks some of `
 - the points are a person's, whatever a column `source` says (in a complete file those with an empty `source` are),
 - `REFINED_COLUMNS` are ignored,
 - `visible` may be a plain yes/no column: without a 2 in it, 1 means visible and 0, with coordinates, occluded,
-- rows with `reliable` equal to 0 are left out.
+- rows with `reliable` equal to 0 are left out,
+- unless some `visible` says so itself, a keypoint without coordinates of a subject that has others in the frame is
+  absent (`--missing`, see `load_labels`).
+
+`visible` is `absent` for a keypoint that was looked for and is not in the picture; coordinates beside it do not count.
 
 Commas, semicolons (with decimal points or decimal commas) and tabs separate columns.
 """
@@ -29,12 +33,24 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
-from poof.labels.model import REFINED_COLUMNS, TABLE_COLUMNS, Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import Choice, read_rows, separator_of
+from poof.labels.model import (
+    PRESENCE_COLUMN,
+    REFINED_COLUMNS,
+    TABLE_COLUMNS,
+    Array,
+    LabelSet,
+    Points,
+    Skeleton,
+    Source,
+    Visible,
+)
+from poof.labels.reading import Choice, read_rows, separator_of, settle_missing
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".csv",)
 _REQUIRED = ("frame", "keypoint", "x", "y")
+ABSENT = "absent"
+"""How `visible` says that a keypoint is not in the picture."""
 _SOURCES = {source.label: source.value for source in Source if source.label}
 
 
@@ -57,14 +73,15 @@ def claims(path: Path) -> bool:
 
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read a long CSV; see `poof.labels.load_labels` for the errors."""
-    del choice
     table, decimal = _table(path)
     for line in _lines(table, table["keypoint"] == ""):
         raise PoofError(f"{path}: line {line}: names no keypoint; fill the column 'keypoint'")
     keypoints = tuple(dict.fromkeys(table["keypoint"]))
     complete = set(TABLE_COLUMNS) <= set(table)
+    left_out = table.iloc[:0]
     if not complete and "reliable" in table:
-        table = table[_numbers(path, table, "reliable", decimal) != 0]
+        reliable = _numbers(path, table, "reliable", decimal) != 0
+        table, left_out = table[reliable], table[~reliable]
     if not len(table):
         raise PoofError(f"{path}: holds no labels; label at least one frame")
     frames = _whole(path, table, "frame", decimal)
@@ -72,12 +89,15 @@ def load(path: Path, choice: Choice) -> LabelSet:
     joints = table["keypoint"].map({name: k for k, name in enumerate(keypoints)}).to_numpy(np.int64)
     _refuse_duplicates(path, table, frames, instances)
     xy = _coordinates(path, table, decimal, ("x", "y"), "not labelled")
-    keep = np.isfinite(xy).all(axis=1)
+    visible = _visible(path, table, complete, decimal)
+    absent = visible == Visible.ABSENT
+    xy[absent] = np.nan
+    keep = np.isfinite(xy).all(axis=1) | absent
     if not keep.any():
         raise PoofError(f"{path}: no row has coordinates; label at least one frame")
     values = {
         "xy": xy,
-        "visible": _visible(path, table, complete, decimal),
+        "visible": visible,
         "source": _sources(path, table, complete),
         "anchor": np.where(table["anchor"] == "", frames, _whole(path, table, "anchor", decimal))
         if complete
@@ -87,6 +107,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
     }
     if complete:
         values |= _refinement(path, table, decimal)
+        if PRESENCE_COLUMN in table:
+            values[PRESENCE_COLUMN] = _probability(path, table, PRESENCE_COLUMN, decimal)
     keys, where = np.unique(np.stack([frames, instances], axis=1)[keep], axis=0, return_inverse=True)
     labels = LabelSet(Skeleton(keypoints, symmetry=mirror_pairs(keypoints)), individuals=individuals)
     # One array for all instances, filled at once, of which each instance holds its part.
@@ -94,11 +116,15 @@ def load(path: Path, choice: Choice) -> LabelSet:
     everything = Points.empty(len(keys) * count)
     everything.flow_xy = np.full_like(everything.xy, np.nan)
     everything.disputed = np.zeros(len(everything), bool)
+    everything.presence = np.full(len(everything), np.nan, np.float32)
     for name, column in values.items():
         getattr(everything, name)[where.ravel() * count + joints[keep]] = column[keep]
     for i, (frame, instance) in enumerate(keys.tolist()):
         part = slice(i * count, (i + 1) * count)
         labels.add(frame, instance, Points(**{name: getattr(everything, name)[part] for name in values}))
+    if not complete and not absent.any():
+        exempt = _keys(path, left_out, labels, decimal)
+        settle_missing(labels, choice, exempt)
     return labels
 
 
@@ -167,6 +193,18 @@ def _instances(path: Path, table: pd.DataFrame) -> tuple[Array, dict[int, str]]:
     return text.map(numbers).to_numpy(np.int64), {i: name for name, i in numbers.items()}
 
 
+def _keys(path: Path, table: pd.DataFrame, labels: LabelSet, decimal: str) -> set[tuple[int, int, int]]:
+    """(frame, instance, keypoint index) of each row, for rows of keypoints and instances that the labels have."""
+    numbers = {name: i for i, name in labels.individuals.items()}
+    joints = {name: k for k, name in enumerate(labels.skeleton.keypoints)}
+    names = table["instance"] if "instance" in table else pd.Series("0", table.index)
+    frames = _whole(path, table, "frame", decimal).tolist()
+    return {
+        (frame, numbers.get(name, 0) if numbers else int(float(name)), joints[keypoint])
+        for frame, name, keypoint in zip(frames, names, table["keypoint"])
+    }
+
+
 def _refuse_duplicates(path: Path, table: pd.DataFrame, frames: Array, instances: Array) -> None:
     """Each keypoint of an instance may stand in a frame once."""
     keys = pd.DataFrame({"frame": frames, "instance": instances, "keypoint": table["keypoint"].to_numpy()})
@@ -214,13 +252,18 @@ def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> A
     """COCO's flags; a plain yes/no column is translated, an absent one means visible."""
     if "visible" not in table:
         return np.full(len(table), Visible.VISIBLE, np.int64)
-    truth = table["visible"].str.lower().map({"true": "1", "false": "0"})
+    words = table["visible"].str.lower()
+    absent = (words == ABSENT).to_numpy(bool)
+    truth = words.map({"true": "1", "false": "0", ABSENT: ""})
     flags = _numbers(path, table.assign(visible=truth.fillna(table["visible"])), "visible", decimal)
     for line in _lines(table, ~(np.isin(flags, (0, 1, 2)) | np.isnan(flags))):
-        raise PoofError(f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1 or 2; correct it")
+        raise PoofError(
+            f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1, 2 or {ABSENT}; correct it"
+        )
     if not complete and not (flags == 2).any():
         flags = np.where(flags == 0, Visible.OCCLUDED, Visible.VISIBLE)
-    return np.where(np.isnan(flags), Visible.VISIBLE, flags).astype(np.int64)
+    flags = np.where(np.isnan(flags), Visible.VISIBLE, flags)
+    return np.where(absent, Visible.ABSENT, flags).astype(np.int64)
 
 
 def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
@@ -239,13 +282,17 @@ def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -
     """Confidence of each row; 1 for rows without one that a person wrote."""
     if "confidence" not in table:
         return np.ones(len(table), np.float32)
-    values = _numbers(path, table, "confidence", decimal)
-    for line in _lines(table, (values < 0) | (values > 1)):
-        raise PoofError(
-            f"{path}: line {line}: confidence {_cell(table, line, 'confidence')} is outside 0..1; correct it"
-        )
+    values = _probability(path, table, "confidence", decimal)
     by_hand = (table["source"] == "").to_numpy(bool) if complete else np.ones(len(table), bool)
     return np.where(np.isnan(values) & by_hand, 1.0, values)
+
+
+def _probability(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
+    """A column of numbers in 0..1, NaN for empty cells."""
+    values = _numbers(path, table, column, decimal)
+    for line in _lines(table, (values < 0) | (values > 1)):
+        raise PoofError(f"{path}: line {line}: {column} {_cell(table, line, column)} is outside 0..1; correct it")
+    return values
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -261,12 +308,14 @@ def save(labels: LabelSet, path: Path) -> None:
             f"{path}: a table cannot hold {' or '.join(lost)}; keep the labels as .json too", PoofWarning, stacklevel=3
         )
     table = labels.to_table()
-    table["confidence"] = table["confidence"].round(4)
+    for column in {"confidence", PRESENCE_COLUMN} & set(table):
+        table[column] = table[column].round(4)
     for column in {"x", "y", "flow_x", "flow_y"} & set(table):
         table[column] = table[column].round(3)
     first = next(iter(labels), None)
     if first is not None:
         table = _with_every_keypoint(table, labels, *first)
+    table["visible"] = table["visible"].replace({Visible.ABSENT.value: ABSENT})
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
 
@@ -275,7 +324,7 @@ def _with_every_keypoint(
     table: pd.DataFrame, labels: LabelSet, frame: int, instance: int, points: Points
 ) -> pd.DataFrame:
     """The table with all keypoints of the first instance, in the order of the skeleton."""
-    count = int(points.labelled.sum())
+    count = int(points.decided.sum())
     blank = {"frame": frame, "instance": instance, "visible": 0, "source": "", "anchor": -1, "steps": 0}
     if set(REFINED_COLUMNS) <= set(table):
         blank["disputed"] = False
@@ -283,5 +332,5 @@ def _with_every_keypoint(
     if table.empty:  # its columns know no types
         return rows
     rows = rows.astype({name: float for name in table if table[name].dtype == float})
-    rows.loc[points.labelled, :] = table.iloc[:count].to_numpy()
+    rows.loc[points.decided, :] = table.iloc[:count].to_numpy()
     return pd.concat([rows.astype(table.dtypes.to_dict()), table.iloc[count:]], ignore_index=True)

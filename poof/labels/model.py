@@ -18,8 +18,12 @@ TABLE_COLUMNS = ("frame", "instance", "keypoint", "x", "y", "confidence", "visib
 """What every table of labels has."""
 REFINED_COLUMNS = ("flow_x", "flow_y", "disputed")
 """What follows in a table of refined labels."""
+PRESENCE_COLUMN = "presence"
+"""What follows where it was estimated whether keypoints are in the picture at all."""
 
 _PER_POINT = ("xy", "visible", "source", "anchor", "steps", "confidence")
+_OPTIONAL: dict[str, Any] = {"flow_xy": np.nan, "disputed": False, "presence": np.nan}
+"""What only some points have, and the value that says nothing."""
 
 
 class Source(IntEnum):
@@ -38,8 +42,12 @@ class Source(IntEnum):
 
 
 class Visible(IntEnum):
-    """COCO's visibility flag. `UNLABELLED` also serves points that left the image."""
+    """COCO's visibility flag, and `ABSENT`, which COCO does not have: somebody looked, and it is not in the picture.
 
+    `UNLABELLED`: nobody looked; it also serves points with coordinates that left the image.
+    """
+
+    ABSENT = -1
     UNLABELLED = 0
     OCCLUDED = 1
     VISIBLE = 2
@@ -96,15 +104,15 @@ class Points:
     xy : (K, 2) float32
         Pixels of the full frame, origin at the centre of the top-left pixel, x to the right. NaN: not labelled.
     visible : (K,) int8
-        `Visible`: 0 not labelled or out of frame, 1 occluded, 2 visible.
+        `Visible`: 0 not labelled or out of frame, 1 occluded, 2 visible, -1 absent: looked for and not in the picture.
     source : (K,) int8
-        `Source`.
+        `Source`; for an absent point who says so.
     anchor : (K,) int32
         Frame of the human label the point was carried from; for a human point its own frame; -1 without.
     steps : (K,) int32
         Frames between the point and its anchor; 0 for a human point.
     confidence : (K,) float32
-        In [0, 1]; 1 for a human point, NaN where unknown or not labelled.
+        In [0, 1]; 1 for a human point, NaN where unknown or not labelled. For an absent point: that it is absent.
     box : (4,) float32 or None
         x, y, width, height of the instance as the label file gave it.
     flow_xy : (K, 2) float32 or None
@@ -124,6 +132,7 @@ class Points:
     box: Array | None = None
     flow_xy: Array | None = None
     disputed: Array | None = None
+    presence: Array | None = None
 
     @classmethod
     def empty(cls, count: int) -> Points:
@@ -139,11 +148,19 @@ class Points:
 
     @classmethod
     def human(cls, frame: int, xy: Array, visible: Array | None = None, box: Array | None = None) -> Points:
-        """Points a person set in `frame`; NaN rows of `xy` (K, 2) stay unlabelled, `visible` defaults to 2."""
+        """Points a person set in `frame`; `visible` defaults to 2.
+
+        NaN rows of `xy` (K, 2) stay unlabelled, unless `visible` says that they are absent (-1).
+        """
         points = cls.empty(len(xy))
         points.xy[:] = xy
+        if visible is not None:
+            points.xy[np.asarray(visible) == Visible.ABSENT] = np.nan
         set_ = points.labelled
         points.visible[set_] = Visible.VISIBLE if visible is None else np.asarray(visible)[set_]
+        if visible is not None:
+            points.visible[np.asarray(visible) == Visible.ABSENT] = Visible.ABSENT
+            set_ = points.decided
         points.source[set_] = Source.HUMAN
         points.anchor[set_] = frame
         points.confidence[set_] = 1.0
@@ -159,8 +176,23 @@ class Points:
         return np.isfinite(self.xy).all(axis=1)
 
     @property
+    def absent(self) -> Array:
+        """(K,) bool: which keypoints are said not to be in the picture."""
+        return self.visible == Visible.ABSENT
+
+    @property
+    def decided(self) -> Array:
+        """(K,) bool: which keypoints have coordinates or are absent; of the others nothing is known."""
+        return self.labelled | self.absent
+
+    @property
     def is_human(self) -> Array:
-        """(K,) bool: which points a person set."""
+        """(K,) bool: which points a person set, with coordinates; `by_person` has the absent ones too."""
+        return (self.source == Source.HUMAN) & ~self.absent
+
+    @property
+    def by_person(self) -> Array:
+        """(K,) bool: of which keypoints a person said where they are, or that they are absent."""
         return self.source == Source.HUMAN
 
     @property
@@ -184,23 +216,21 @@ class Points:
     def ordered(self, order: Sequence[int] | Array) -> Points:
         """An independent copy that holds the keypoints with these indices, in this order."""
         order = np.asarray(order, np.int64)
-        return Points(
-            **{name: getattr(self, name)[order] for name in _PER_POINT},
-            box=None if self.box is None else self.box.copy(),
-            flow_xy=None if self.flow_xy is None else self.flow_xy[order],
-            disputed=None if self.disputed is None else self.disputed[order],
-        )
+        known = [name for name in (*_PER_POINT, *_OPTIONAL) if getattr(self, name) is not None]
+        parts: dict[str, Any] = {name: getattr(self, name)[order] for name in known}
+        return Points(**parts, box=None if self.box is None else self.box.copy())
 
     def put(self, where: Array, other: Points) -> None:
         """Overwrite the points at `where` (K,) bool with those of `other`, all that is known of each included."""
         for name in _PER_POINT:
             getattr(self, name)[where] = getattr(other, name)[where]
-        if self.flow_xy is not None or other.flow_xy is not None:
-            flows = [np.full_like(self.xy, np.nan) if p.flow_xy is None else p.flow_xy for p in (self, other)]
-            self.flow_xy = np.where(where[:, None], flows[1], flows[0])
-        if self.disputed is not None or other.disputed is not None:
-            disputes = [np.zeros(len(self), bool) if p.disputed is None else p.disputed for p in (self, other)]
-            self.disputed = np.where(where, disputes[1], disputes[0])
+        for name, nothing in _OPTIONAL.items():
+            own, new = getattr(self, name), getattr(other, name)
+            if own is None and new is None:
+                continue
+            blank = np.full_like(new if own is None else own, nothing)
+            own, new = (blank if values is None else values for values in (own, new))
+            setattr(self, name, np.where(where.reshape(-1, *(1,) * (own.ndim - 1)), new, own))
 
     def extent(self) -> Array | None:
         """(4,) x, y, width, height around the labelled points, None when there are none."""
@@ -231,6 +261,9 @@ class LabelSet:
         How the labels were made (flow, weights, method, options); written to the file.
     individuals
         Instance -> name of the individual, where the file gave one.
+    assumed_absent
+        (frame, instance, keypoint index) of the points that are absent by the rule for empty keypoints only, see
+        `load_labels`: the file's format cannot say so.
     """
 
     skeleton: Skeleton
@@ -240,6 +273,7 @@ class LabelSet:
     frame_names: dict[int, str] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     individuals: dict[int, str] = field(default_factory=dict)
+    assumed_absent: set[tuple[int, int, int]] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -279,12 +313,12 @@ class LabelSet:
         self.instances[frame, instance] = points
 
     def human(self) -> LabelSet:
-        """Only what a person set: instances with at least one human point, their other points unlabelled."""
+        """Only what a person said, set or absent: instances with at least one such point, their others unlabelled."""
         kept: dict[tuple[int, int], Points] = {}
         for key, points in self.instances.items():
-            if points.is_human.any():
+            if points.by_person.any():
                 only = points.copy()
-                only.put(~points.is_human, Points.empty(len(points)))
+                only.put(~points.by_person, Points.empty(len(points)))
                 kept[key] = only
         return self.replace(instances=kept)
 
@@ -296,16 +330,19 @@ class LabelSet:
     # ------------------------------------------------------------------------------------------------ as a table
 
     def to_table(self) -> pd.DataFrame:
-        """One row a labelled point, columns `TABLE_COLUMNS`; what the long CSV holds.
+        """One row a labelled or absent point, columns `TABLE_COLUMNS`; what the long CSV holds.
 
-        `REFINED_COLUMNS` follow if some point was refined or is in dispute: two float columns, NaN where the point was
-        not refined, and a bool column.
+        Absent points have NaN for x and y and `visible` -1. `REFINED_COLUMNS` follow if some point was refined or is in
+        dispute: two float columns, NaN where the point was not refined, and a bool column; `PRESENCE_COLUMN` if the
+        presence of some point was estimated.
         """
         refined = any(p.was_refined.any() or p.in_dispute.any() for p in self.instances.values())
-        rows: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS + (REFINED_COLUMNS if refined else ())}
+        estimated = any(p.presence is not None and np.isfinite(p.presence).any() for p in self.instances.values())
+        columns = TABLE_COLUMNS + (REFINED_COLUMNS if refined else ()) + ((PRESENCE_COLUMN,) if estimated else ())
+        rows: dict[str, list[Any]] = {name: [] for name in columns}
         names = np.array(self.skeleton.keypoints, dtype=object)
         for frame, instance, points in self:
-            keep = points.labelled
+            keep = points.decided
             count = int(keep.sum())
             rows["frame"] += [frame] * count
             rows["instance"] += [instance] * count
@@ -322,6 +359,9 @@ class LabelSet:
                 rows["flow_x"] += flow[keep, 0].tolist()
                 rows["flow_y"] += flow[keep, 1].tolist()
                 rows["disputed"] += points.in_dispute[keep].tolist()
+            if estimated:
+                presence = np.full(len(points), np.nan) if points.presence is None else points.presence
+                rows[PRESENCE_COLUMN] += presence[keep].tolist()
         return pd.DataFrame(rows)
 
 

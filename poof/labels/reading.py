@@ -6,11 +6,17 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from poof.errors import PoofError, PoofWarning
+from poof.labels.model import LabelSet, Source, Visible
+
+Missing = Literal["absent", "unlabelled"]
 
 _LAST_FRAME = 2**31 - 1
 
@@ -27,11 +33,45 @@ class Choice:
         Which category of a file that holds several.
     video
         Name or path of the video whose labels are wanted from a file that holds those of several.
+    missing
+        What an empty keypoint of a subject that has others means, in formats that cannot say: 'absent' (looked for,
+        not in the picture) or 'unlabelled' (nobody looked).
     """
 
     frame_names: Sequence[str] | None = None
     category: str | None = None
     video: str | None = None
+    missing: Missing = "absent"
+
+
+def settle_missing(labels: LabelSet, choice: Choice, exempt: Container[tuple[int, int, int]] = ()) -> None:
+    """Apply the rule for empty keypoints to labels of a format that cannot tell absent from not labelled.
+
+    With `choice.missing` 'absent', in an instance in which a person set other points, every keypoint of which nothing
+    is known becomes absent and is noted in `labels.assumed_absent`. That is how DeepLabCut's and SLEAP's guides tell
+    people to label: leave out what is not in the picture.
+
+    Parameters
+    ----------
+    labels
+        Changed in place.
+    choice
+        What the caller wants.
+    exempt
+        (frame, instance, keypoint index) of points that are empty for another reason.
+    """
+    if choice.missing != "absent":
+        return
+    for frame, instance, points in labels:
+        if not points.is_human.any():
+            continue
+        for k in np.flatnonzero(~points.decided).tolist():
+            if (frame, instance, k) not in exempt:
+                labels.assumed_absent.add((frame, instance, k))
+                points.visible[k] = Visible.ABSENT
+                points.source[k] = Source.HUMAN
+                points.anchor[k] = frame
+                points.confidence[k] = 1.0
 
 
 def read_text(path: Path) -> str:

@@ -294,6 +294,7 @@ def test_human_takes_the_refinement_away() -> None:
 def test_a_copy_is_independent() -> None:
     points = refined_at([[1, 1], [2, 2]], [[NAN, NAN], [8, 8]], [False, True]).instances[0, 0]
     points.box = np.array([1, 2, 3, 4], np.float32)
+    points.presence = np.array([0.5, 1], np.float32)
     other = points.copy()
     for name in vars(points):
         np.testing.assert_array_equal(getattr(other, name), getattr(points, name))

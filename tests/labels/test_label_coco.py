@@ -57,9 +57,14 @@ def test_plain_file(write) -> None:
     assert list(labels.instances) == [(12, 0), (30, 0)]
     first, second = labels.instances[12, 0], labels.instances[30, 0]
     np.testing.assert_array_equal(first.xy, np.array([[1.5, 2.25], [30, 40], [NAN, NAN]], np.float32))
-    assert first.visible.tolist() == [Visible.VISIBLE, Visible.OCCLUDED, Visible.UNLABELLED]
-    assert first.source.tolist() == [Source.HUMAN, Source.HUMAN, Source.NONE]
-    assert first.anchor.tolist() == [12, 12, -1]
+    assert first.visible.tolist() == [Visible.VISIBLE, Visible.OCCLUDED, Visible.ABSENT]
+    assert first.source.tolist() == [Source.HUMAN] * 3
+    assert first.anchor.tolist() == [12, 12, 12]
+    assert labels.assumed_absent == {(12, 0, 2), (30, 0, 1)}
+    bare = load_labels(write(document()), missing="unlabelled")
+    assert bare.instances[12, 0].visible.tolist() == [Visible.VISIBLE, Visible.OCCLUDED, Visible.UNLABELLED]
+    assert bare.instances[12, 0].source.tolist() == [Source.HUMAN, Source.HUMAN, Source.NONE]
+    assert bare.assumed_absent == set()
     assert first.box is not None and first.box.tolist() == [0, 1, 50, 60]
     assert second.labelled.tolist() == [True, False, True], "coordinates with v = 0 are not labelled in COCO"
     assert second.box is None
@@ -71,7 +76,7 @@ def test_visibility_as_yes_and_no(write) -> None:
     path = write(document(annotations=annotations))
     with pytest.warns(PoofWarning, match=r"gt\.json: no keypoint has COCO's visibility 2 .visible.; took 1 as visible"):
         labels = load_labels(path)
-    assert labels.instances[12, 0].visible.tolist() == [2, 0, 2]
+    assert labels.instances[12, 0].visible.tolist() == [2, -1, 2]
     own = load_labels(write(document(annotations=annotations, poof={"version": 1})))
     assert own.instances[12, 0].visible.tolist() == [1, 0, 1]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from poof.errors import PoofError, PoofWarning
-from poof.labels import LabelSet, Points, Skeleton, Source, load_labels, save_labels
+from poof.labels import LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 
 NAN = float("nan")
 
@@ -38,9 +38,10 @@ def test_the_genuine_file_is_the_same_in_csv_and_h5(data: Path) -> None:
     assert csv.tracked
     points = csv.instances[5, 0]
     np.testing.assert_allclose(points.xy[0], [185.25173502386923, 610.3622760638572], rtol=1e-7)
-    assert points.labelled.tolist() == [True, True, False, True, True], "the tongue is not labelled in frame 5"
-    assert points.source.tolist() == [Source.HUMAN, Source.HUMAN, Source.NONE, Source.HUMAN, Source.HUMAN]
-    assert points.visible.tolist() == [2, 2, 0, 2, 2]
+    assert points.labelled.tolist() == [True, True, False, True, True], "no tongue is to be seen in frame 5"
+    assert points.source.tolist() == [Source.HUMAN] * 5
+    assert points.visible.tolist() == [2, 2, Visible.ABSENT, 2, 2]
+    assert len(csv.assumed_absent) == sum(int(p.absent.sum()) for _, _, p in csv) == 42
 
 
 @pytest.mark.parametrize("kind", ["csv", "h5"])

@@ -201,7 +201,7 @@ BAD_CSV: list[tuple[str, tuple[str, ...]]] = [
     ("frame,keypoint,x,y\n99999999999,a,1,2\n", ("line 2: frame '99999999999'",)),
     ("frame,keypoint,x,y\n1,a,1,2\n1,b,1,2\n1,a,5,6\n", ("line 4: frame 1: a of instance 0 is labelled twice",)),
     ("frame,keypoint,x,y,instance\n1,a,1,2,Bo\n1,a,5,6,\n", ("line 3: names no instance",)),
-    ("frame,keypoint,x,y,visible\n1,a,1,2,3\n", ("line 2: visible '3' is not 0, 1 or 2",)),
+    ("frame,keypoint,x,y,visible\n1,a,1,2,3\n", ("line 2: visible '3' is not 0, 1, 2 or absent",)),
     ("frame,keypoint,x,y,confidence\n1,a,1,2,95\n", ("line 2: confidence 95 is outside 0..1",)),
     (f"{HEADER}\n1,0,a,1,2,1,2,guessed,1,0\n", ("line 2: unknown source 'guessed'", "human, propagated")),
     (f"{HEADER}\n1,0,a,1,2,1,2,human,one,0\n", ("line 2: anchor 'one' is not a number",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -39,12 +40,13 @@ def skeletons(draw: st.DrawFn) -> Skeleton:
 
 @st.composite
 def instances(draw: st.DrawFn, frame: int, count: int) -> Points:
-    """At least one labelled point, each labelled point with any provenance."""
+    """At least one labelled or absent point, each with any provenance."""
     points = Points.empty(count)
-    labelled = draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
-    for k in np.flatnonzero(labelled):
-        points.xy[k] = draw(st.tuples(pixels, pixels))
+    decided = draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
+    for k in np.flatnonzero(decided):
         points.visible[k] = draw(st.sampled_from(Visible))
+        if points.visible[k] != Visible.ABSENT:
+            points.xy[k] = draw(st.tuples(pixels, pixels))
         points.source[k] = draw(st.sampled_from([s for s in Source if s]))
         points.anchor[k] = draw(st.integers(-1, 10**6))
         points.steps[k] = draw(st.integers(0, 10**4))
@@ -56,10 +58,14 @@ def instances(draw: st.DrawFn, frame: int, count: int) -> Points:
     if draw(st.booleans()):
         points.disputed = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)))
     if draw(st.booleans()):
+        presence = draw(st.lists(st.just(np.nan) | st.floats(0, 1, width=32), min_size=count, max_size=count))
+        points.presence = np.array(presence, np.float32)
+    if draw(st.booleans()):
         corner, extent = st.floats(-50, 3000, width=32), st.floats(0, 3000, width=32)
         points.box = np.array(draw(st.tuples(corner, corner, extent, extent)), np.float32)
     if draw(st.booleans()):
-        return Points.human(frame, points.xy, np.maximum(points.visible, 1), points.box)
+        flags = np.where(points.absent, Visible.ABSENT, np.maximum(points.visible, 1))
+        return Points.human(frame, points.xy, flags, points.box)
     return points
 
 
@@ -78,18 +84,23 @@ def label_sets(draw: st.DrawFn) -> LabelSet:
     return labels
 
 
-def again(labels: LabelSet, name: str, format: str | None = None) -> LabelSet:
+def again(labels: LabelSet, name: str, format: str | None = None, missing: str = "absent") -> LabelSet:
     """Written and read."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", PoofWarning)
         save_labels(labels, Path(folder) / name, format=format)
-        return load_labels(Path(folder) / name)
+        return load_labels(Path(folder) / name, missing=missing)
 
 
 def flow_places(points: Points) -> np.ndarray:
     """(K, 2) where flow had put the labelled points, NaN where it is not told."""
     flow = np.full_like(points.xy, np.nan) if points.flow_xy is None else points.flow_xy
     return np.where(points.was_refined[:, None], flow, np.nan)
+
+
+def presence(points: Points) -> np.ndarray:
+    """(K,) probability of presence of the points that are known, NaN where it is not told."""
+    return np.where(points.decided, np.nan if points.presence is None else points.presence, np.nan)
 
 
 def assert_same_points(a: LabelSet, b: LabelSet) -> None:
@@ -99,6 +110,7 @@ def assert_same_points(a: LabelSet, b: LabelSet) -> None:
         np.testing.assert_allclose(points.xy, other.xy, rtol=0, atol=1e-3)
         np.testing.assert_allclose(points.confidence, other.confidence, rtol=0, atol=1e-4)
         np.testing.assert_allclose(flow_places(points), flow_places(other), rtol=0, atol=1e-3)
+        np.testing.assert_allclose(presence(points), presence(other), rtol=0, atol=1e-4)
         for field in ("visible", "source", "anchor", "steps", "was_refined", "in_dispute"):
             np.testing.assert_array_equal(getattr(points, field), getattr(other, field), err_msg=field)
 
@@ -153,7 +165,7 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
             with pytest.raises(PoofError, match="no labelled point"):
                 again(labels, name)
             return
-        back = again(labels, name)
+        back = again(labels, name, missing="unlabelled")
         assert back.skeleton.keypoints == labels.skeleton.keypoints
         assert_same_points(expected, back)
 
@@ -164,8 +176,9 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
 def test_every_format_holds_plain_human_labels(format: str, ending: str) -> None:
     """The least that a format must do, and that reading finds it without help."""
     labels = LabelSet(Skeleton(("Schnauze", "左手", "tail tip")))
-    labels.add(3, 0, Points.human(3, np.array([[1.25, 2.5], [np.nan, np.nan], [639.0, 479.0]])))
-    labels.add(40, 0, Points.human(40, np.array([[0.0, 0.0], [7.125, 8.0], [np.nan, np.nan]])))
+    absent = [Visible.VISIBLE, Visible.VISIBLE, Visible.ABSENT]
+    labels.add(3, 0, Points.human(3, np.array([[1.25, 2.5], [8.0, 9.0], [639.0, 479.0]])))
+    labels.add(40, 0, Points.human(40, np.array([[0.0, 0.0], [7.125, 8.0], [np.nan, np.nan]]), np.array(absent)))
     back = again(labels, f"labels{ending}", format)
     assert back.skeleton.keypoints == labels.skeleton.keypoints
     assert back.tracked
@@ -198,6 +211,36 @@ def test_only_the_first_instance_lists_unlabelled_keypoints(tmp_path: Path) -> N
         "0,0,never,,,,0,,-1,0\n"
         "1,0,a,3.0,4.0,1.0,2,human,1,0\n"
     )
+
+
+def test_a_table_says_absent_in_words(tmp_path: Path) -> None:
+    labels = LabelSet(Skeleton(("a", "b", "c")))
+    labels.add(0, 0, Points.human(0, np.array([[1.0, 2.0], [np.nan] * 2, [np.nan] * 2]), np.array([2, -1, 0])))
+    points = Points.human(1, np.full((3, 2), np.nan), np.array([-1, 0, -1]))
+    points.source[2], points.confidence[2] = Source.PROPAGATED, 0.75
+    points.presence = np.array([np.nan, np.nan, 0.25], np.float32)
+    labels.add(1, 0, points)
+    save_labels(labels, tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == (
+        "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps,presence\n"
+        "0,0,a,1.0,2.0,1.0,2,human,0,0,\n"
+        "0,0,b,,,1.0,absent,human,0,0,\n"
+        "0,0,c,,,,0,,-1,0,\n"
+        "1,0,a,,,1.0,absent,human,1,0,\n"
+        "1,0,c,,,0.75,absent,propagated,1,0,0.25\n"
+    )
+    assert_same_points(labels, load_labels(tmp_path / "x.csv"))
+
+
+def test_absent_is_carried_in_a_field_that_peers_ignore(tmp_path: Path) -> None:
+    labels = LabelSet(Skeleton(("a", "b", "c")))
+    labels.add(0, 0, Points.human(0, np.array([[1.0, 2.0], [np.nan] * 2, [np.nan] * 2]), np.array([2, -1, 0])))
+    save_labels(labels, tmp_path / "x.json")
+    annotation = json.loads((tmp_path / "x.json").read_text())["annotations"][0]
+    assert annotation["keypoints"] == [1, 2, 2, 0, 0, 0, 0, 0, 0]
+    assert annotation["num_keypoints"] == 1
+    assert annotation["poof"] == {"absent": ["b"]}
+    assert_same_points(labels, load_labels(tmp_path / "x.json"))
 
 
 def test_the_columns_of_refined_labels(tmp_path: Path) -> None:

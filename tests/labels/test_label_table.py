@@ -30,10 +30,11 @@ def test_the_least_a_table_needs(read) -> None:
     assert labels.frames == [2, 4]
     points = labels.instances[4, 0]
     np.testing.assert_array_equal(points.xy, np.array([[1.5, 2], [NAN, NAN], [NAN, NAN]], np.float32))
-    assert points.source.tolist() == [Source.HUMAN, 0, 0]
-    assert points.visible.tolist() == [Visible.VISIBLE, 0, 0]
-    assert points.anchor.tolist() == [4, -1, -1]
-    assert points.confidence[0] == 1
+    assert points.source.tolist() == [Source.HUMAN] * 3
+    assert points.visible.tolist() == [Visible.VISIBLE, Visible.ABSENT, Visible.ABSENT]
+    assert points.anchor.tolist() == [4, 4, 4]
+    assert points.confidence.tolist() == [1, 1, 1]
+    assert labels.assumed_absent == {(4, 0, 1), (4, 0, 2), (2, 0, 0), (2, 0, 1)}
 
 
 def test_columns_in_any_order_with_strangers_among_them(read) -> None:
