@@ -39,8 +39,8 @@ def convert(
     from poof.errors import PoofError
     from poof.files import check_output
     from poof.labels import check_fit, describe_sources, load_labels, save_labels, scaled
+    from poof.labels.formats.reading import is_of_video
     from poof.labels.io import detect_format, format_for
-    from poof.labels.reading import is_of_video
     from poof.video import open_video
 
     written = format_for(target, to)

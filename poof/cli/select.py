@@ -126,7 +126,7 @@ def write_images(footage: Video, frames: list[int], folder: Path) -> None:
     from PIL import Image
 
     from poof.files import atomic
-    from poof.labels.coco_writing import default_name
+    from poof.labels.formats.coco_writing import default_name
 
     folder.mkdir(parents=True, exist_ok=True)
     for frame, image in picked(footage, frames):

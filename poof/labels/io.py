@@ -12,9 +12,9 @@ from typing import Protocol, get_args
 
 from poof.errors import PoofError
 from poof.files import check_output
-from poof.labels import coco, deeplabcut, long_csv
+from poof.labels.formats import coco, deeplabcut, long_csv
+from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
-from poof.labels.reading import Choice, Missing
 
 _HEAD = 65536
 

@@ -38,9 +38,9 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from poof.errors import PoofError, PoofWarning
-from poof.labels.coco_writing import LABELS, VERSION, default_name, extent, save
+from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
+from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text, settle_missing
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import Choice, frame_number, frames_of, read_text, settle_missing
 from poof.labels.symmetry import mirror_pairs
 
 __all__ = ["ENDINGS", "claims", "detect", "load", "save"]

@@ -33,6 +33,7 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
+from poof.labels.formats.reading import Choice, read_rows, separator_of, settle_missing
 from poof.labels.model import (
     PRESENCE_COLUMN,
     REFINED_COLUMNS,
@@ -44,7 +45,6 @@ from poof.labels.model import (
     Source,
     Visible,
 )
-from poof.labels.reading import Choice, read_rows, separator_of, settle_missing
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".csv",)

@@ -31,8 +31,7 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import atomic
-from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.reading import (
+from poof.labels.formats.reading import (
     Choice,
     base_name,
     folder_of,
@@ -42,6 +41,7 @@ from poof.labels.reading import (
     read_rows,
     settle_missing,
 )
+from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".h5", ".csv")

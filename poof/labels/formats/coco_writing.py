@@ -1,4 +1,4 @@
-"""Writing of COCO keypoints JSON; `poof.labels.coco` says what the file holds."""
+"""Writing of COCO keypoints JSON; `poof.labels.formats.coco` says what the file holds."""
 
 from __future__ import annotations
 

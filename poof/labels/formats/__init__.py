@@ -1,0 +1,1 @@
+"""One file per format that stores labels; `poof.labels.io` lists them."""
