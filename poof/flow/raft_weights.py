@@ -7,7 +7,6 @@ fits after renaming. `princeton_name` holds the renaming; everything else here c
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from poof.checkpoints import check_finite, read_checkpoint, tensors_in
 from poof.errors import PoofError
 from poof.torchvision_ops import ensure
 
@@ -147,8 +147,6 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
         raise PoofError(f"{path}: holds {found}, not {kind}; use --flow {found} or name a file of {kind} weights")
     if any("fnet." in name for name in state):
         state = to_torchvision(state, kind)
-    else:
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     with torch.device("meta"):
         wanted = new_network(kind).state_dict()
     for name, tensor in wanted.items():
@@ -159,8 +157,7 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
         if state[name].shape != tensor.shape:
             shapes = f"{tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
             raise PoofError(f"{path}: {name} has the shape {shapes}; the file is not the standard {kind}")
-        if state[name].is_floating_point() and not torch.isfinite(state[name]).all():
-            raise PoofError(f"{path}: {name} holds NaN or infinity; the file is damaged, fetch it again")
+    check_finite(state, path)
     extra = sorted(set(state) - set(wanted))
     if extra:
         raise PoofError(f"{path}: holds {extra[0]}, which {kind} does not have; the file is of another network")
@@ -168,24 +165,11 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file, read without executing anything that it might contain.
-
-    Files that wrap it (`state_dict`, `model`, `model_state_dict`) are unwrapped.
-    """
-    path = Path(path)
-    if not path.is_file():
+    """The state dict in a checkpoint file, unwrapped and under plain names; nothing in it is executed."""
+    if not Path(path).is_file():
         raise PoofError(f"{path}: no such weights file; give the path of a checkpoint with --weights")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise PoofError(f"{path}: is no readable torch checkpoint ({first}); fetch it again") from error
-    for wrapper in ("state_dict", "model", "model_state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()) or not content:
-        raise PoofError(f"{path}: holds {type(content).__name__}, not a dictionary of tensors; give a RAFT state dict")
-    return dict(content)
+    content = read_checkpoint(path, "give a file of RAFT weights with --weights")
+    return tensors_in(content, path)
 
 
 def checksum(path: Path) -> str:

@@ -11,9 +11,17 @@ import torch
 
 from poof import torchvision_ops
 from poof.errors import PoofError
-from poof.pose.model import FORMAT, read_checkpoint, rgb_weights, weights_in
+from poof.pose.model import (
+    FORMAT,
+    architecture_in,
+    network_in,
+    read_checkpoint,
+    rgb_weights,
+    skeleton_in,
+    weights_in,
+)
 from poof.pose.mspn import MSPN
-from poof.pose.naming import Architecture, Network, architecture_of, load_resnet, naming_of
+from poof.pose.naming import Network, architecture_of, load_resnet, naming_of
 from poof.pose.transfer import COCO_KEYPOINTS, carry_over
 from poof.pose.unet import UNet
 
@@ -97,10 +105,10 @@ def _from_content(
 ) -> tuple[Network, list[str]]:
     """A network started from the content of a checkpoint file."""
     if content.get("format") == FORMAT:
-        state, theirs = content["network"], tuple(content["skeleton"]["keypoints"])
-        found = Architecture(**content["architecture"])
+        found = architecture_in(source, content)
+        state, theirs = network_in(source, content), skeleton_in(source, content).keypoints
     else:
-        state = weights_in(content)
+        state = weights_in(content, source)
         if naming_of(state) == "torchvision":
             guessed = "resnet50" if "layer1.0.conv3.weight" in state else "resnet18"
             network = MSPN(len(keypoints), DEFAULT_STAGES if stages is None else stages, body=body or guessed)

@@ -7,8 +7,7 @@ width), `margin`, `recipe`, `validation`, `confidence`; `last.pt` has `training`
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poof import checkpoints
 from poof.errors import PoofError
-from poof.files import atomic
 from poof.labels import Skeleton, mirror_pairs
 from poof.pose.crops import MARGIN, normalise
 from poof.pose.decoding import decode
@@ -29,6 +28,7 @@ from poof.pose.transfer import COCO_KEYPOINTS
 
 FORMAT, VERSION = "poof-pose", 1
 INPUT_SIZE = (256, 192)
+_LARGEST_SIDE, _WIDEST = 4096, 100.0
 
 
 def parse_input_size(text: str) -> tuple[int, int]:
@@ -45,6 +45,8 @@ def check_input_size(size: tuple[int, int]) -> tuple[int, int]:
         raise PoofError(
             f"an input of {size[0]}x{size[1]} does not fit a network; both sides must be multiples of {MULTIPLE}"
         )
+    if max(size) > _LARGEST_SIDE:
+        raise PoofError(f"an input of {size[0]}x{size[1]} is beyond {_LARGEST_SIDE} pixels a side; choose less")
     return size
 
 
@@ -147,46 +149,19 @@ def mirror_order(count: int, pairs: tuple[tuple[int, int], ...]) -> list[int]:
     return order
 
 
-def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint, atomically."""
-    with atomic(path) as temporary:
-        torch.save(content, temporary)
-
-
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The dictionary in a checkpoint file of any origin, on the CPU; nothing in it is executed.
-
-    Raises
-    ------
-    PoofError
-        If there is no such file, or it is no PyTorch checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise PoofError(f"{path}: there is no such checkpoint; give the .pt of a training run or a downloaded file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # What torch says here is to load the file without the protection; nobody should.
-        raise PoofError(
-            f"{path}: is not loaded: it is no PyTorch checkpoint, or is damaged, or holds code beside its weights; "
-            "give the .pt of a training run or a published file of weights"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PoofError(f"{path}: is no PyTorch checkpoint, or is damaged ({reason})") from error
+    """The dictionary in a checkpoint file of any origin, on the CPU; see `poof.checkpoints.read_checkpoint`."""
+    content = checkpoints.read_checkpoint(path, "give the .pt of a training run or a downloaded file")
     if not isinstance(content, dict):
-        raise PoofError(f"{path}: holds a {type(content).__name__}, not a checkpoint")
+        raise PoofError(f"{path}: holds a {type(content).__name__}, not a checkpoint; give the .pt of a training run")
     return content
 
 
-def weights_in(content: dict[str, Any]) -> dict[str, Tensor]:
-    """The state dict of a checkpoint that is not ours: bare, or under `model` (official) or `state_dict` (mmpose)."""
-    for key in ("model", "state_dict"):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    return clean({name: value for name, value in content.items() if isinstance(value, Tensor)})
+def weights_in(content: dict[str, Any], source: str) -> dict[str, Tensor]:
+    """The state dict of a checkpoint that is not ours: bare, or wrapped (the official release has it in `model`)."""
+    state = clean(checkpoints.tensors_in(content, source))
+    checkpoints.check_finite(state, source)
+    return state
 
 
 def rgb_weights(state: dict[str, Tensor], content: dict[str, Any], source: str) -> dict[str, Tensor]:
@@ -212,7 +187,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseMode
     if content.get("format") == FORMAT:
         model = _ours(path, content)
     else:
-        state = rgb_weights(weights_in(content), content, str(path))
+        state = rgb_weights(weights_in(content, str(path)), content, str(path))
         architecture = architecture_of(state, str(path))
         if architecture.num_keypoints != len(COCO_KEYPOINTS):
             raise PoofError(
@@ -226,25 +201,64 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseMode
 
 
 def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
-    if content.get("version") != VERSION:
-        raise PoofError(f"{path}: is of version {content.get('version')}, this poof reads {VERSION}; update poof")
+    architecture, skeleton = architecture_in(path, content), skeleton_in(path, content)
+    if architecture.num_keypoints != len(skeleton):
+        raise incomplete(path, ValueError(f"{architecture.num_keypoints} heat maps for {len(skeleton)} keypoints"))
+    model = PoseModel(architecture.build(), skeleton)
+    load(model.network, network_in(path, content), str(path))
     try:
-        skeleton = content["skeleton"]
-        model = PoseModel(
-            Architecture(**content["architecture"]).build(),
-            Skeleton(
-                tuple(skeleton["keypoints"]),
-                tuple((a, b) for a, b in skeleton["edges"]),
-                tuple((a, b) for a, b in skeleton["symmetry"]),
-                skeleton["name"],
-            ),
-            (content["input_size"][0], content["input_size"][1]),
-            content["margin"],
-            content["recipe"],
-            content["validation"],
-            None if content["confidence"] is None else (content["confidence"][0], content["confidence"][1]),
-        )
-        load(model.network, content["network"], str(path))
-    except (KeyError, TypeError, IndexError) as error:
-        raise PoofError(f"{path}: is an incomplete checkpoint of poof ({error}); train again") from error
+        model.input_size = check_input_size((int(content["input_size"][0]), int(content["input_size"][1])))
+        model.margin = float(content["margin"])
+        model.recipe, model.validation = dict(content["recipe"]), dict(content["validation"])
+        pair = content["confidence"]
+        model.confidence = None if pair is None else (float(pair[0]), float(pair[1]))
+    except (LookupError, TypeError, ValueError, OverflowError, PoofError) as error:
+        raise incomplete(path, error) from error
+    if not (math.isfinite(model.margin) and 0 < model.margin < _WIDEST):
+        raise incomplete(path, ValueError(f"margin {model.margin}"))
+    if model.confidence is not None and not all(map(math.isfinite, model.confidence)):
+        raise incomplete(path, ValueError("confidence"))
     return model
+
+
+def architecture_in(path: str | Path, content: dict[str, Any]) -> Architecture:
+    """The architecture that a checkpoint of ours names; a `PoofError` where it is none that can be built."""
+    if content.get("version") != VERSION:
+        raise PoofError(
+            f"{path}: is of version {str(content.get('version'))[:20]}, this poof reads {VERSION}; update poof"
+        )
+    try:
+        return Architecture(**content["architecture"]).checked()
+    except (LookupError, TypeError, ValueError) as error:
+        raise incomplete(path, error) from error
+
+
+def skeleton_in(path: str | Path, content: dict[str, Any]) -> Skeleton:
+    """The skeleton in a checkpoint of ours, one keypoint for each of its heat maps."""
+    try:
+        stored = content["skeleton"]
+        names = tuple(stored["keypoints"])
+        edges, symmetry = (tuple((int(a), int(b)) for a, b in stored[key]) for key in ("edges", "symmetry"))
+        within = all(0 <= end < len(names) for pair in (*edges, *symmetry) for end in pair)
+        if not (within and names and all(isinstance(name, str) for name in (*names, stored["name"]))):
+            raise ValueError("skeleton")
+        return Skeleton(names, edges, symmetry, stored["name"])
+    except (LookupError, TypeError, ValueError, OverflowError, PoofError) as error:
+        raise incomplete(path, error) from error
+
+
+def network_in(path: str | Path, content: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights in a checkpoint of ours (or in its `training`): tensors by name, all of them numbers."""
+    state = content.get("network")
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided for k, v in state.items()
+    ):
+        raise incomplete(path, KeyError("network"))
+    checkpoints.check_finite(state, path)
+    return state
+
+
+def incomplete(path: str | Path, error: Exception) -> PoofError:
+    """What to say of a checkpoint of ours in which something is missing or senseless."""
+    what = " ".join(str(error).split())[:80]
+    return PoofError(f"{path}: is an incomplete checkpoint of poof ({type(error).__name__}: {what}); train again")

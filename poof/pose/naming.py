@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from poof.checkpoints import plain_names
 from poof.errors import PoofError
 from poof.pose.mspn import BODIES, MSPN, UNITS
 from poof.pose.unet import UNet
@@ -21,6 +22,7 @@ from poof.pose.unet import UNet
 StateDict = Mapping[str, Tensor]
 Network = MSPN | UNet
 
+MOST_KEYPOINTS = 10_000
 _UP_PARTS = {"u_skip": "in_skip", "skip1": "out_skip1", "skip2": "out_skip2"}  # the parts that mmpose renamed
 _BLOCK = re.compile(r"stage(\d)\.downsample\.(layer\d\.\d+)\.(?:conv_bn_relu(\d)|downsample)\.(conv|bn)\.(\w+)")
 _UP = re.compile(r"stage(\d)\.upsample\.up(\d)\.(\w+)\.(conv|bn)\.(\w+)")
@@ -39,6 +41,15 @@ class Architecture(NamedTuple):
     def of(cls, network: Network) -> Architecture:
         """That of a network at hand."""
         return cls(network.num_keypoints, network.stages, network.conv_bias, network.body)
+
+    def checked(self) -> Architecture:
+        """Itself; a `ValueError` where it names no network that can be built."""
+        whole = isinstance(self.num_keypoints, int) and isinstance(self.stages, int)
+        if not whole or not 1 <= self.num_keypoints <= MOST_KEYPOINTS or not 1 <= self.stages <= 4:
+            raise ValueError(f"{self.num_keypoints!r} keypoints, {self.stages!r} stages"[:80])
+        if self.body not in (*BODIES, UNet.body) or not isinstance(self.conv_bias, bool):
+            raise ValueError(f"body {self.body!r}"[:80])
+        return self
 
     def build(self) -> Network:
         """A fresh network of this shape."""
@@ -89,10 +100,8 @@ def _ours_of_mmpose() -> dict[str, str]:
 
 
 def clean(state: StateDict) -> dict[str, Tensor]:
-    """The state dict without the prefixes that wrappers (`module.`) and mmpose 0.x (`keypoint_head.`) use."""
-    if state and all(name.startswith("module.") for name in state):
-        state = {name.removeprefix("module."): value for name, value in state.items()}
-    return {re.sub(r"^keypoint_head\.", "head.", name): value for name, value in state.items()}
+    """The state dict without the prefixes of wrappers (`module.`, `_orig_mod.`) and mmpose 0.x (`keypoint_head.`)."""
+    return {re.sub(r"^keypoint_head\.", "head.", name): value for name, value in plain_names(state).items()}
 
 
 def naming_of(state: StateDict) -> str:
@@ -132,10 +141,12 @@ def to_mmpose(state: StateDict) -> dict[str, Tensor]:
 
 def architecture_of(state: StateDict, source: str) -> Architecture:
     """What network a state dict under our names belongs to."""
-    stages = {int(name[5]) for name in state if name.startswith("stage")}
+    stages = {int(match[1]) for name in state if (match := re.match(r"stage(\d)\.", name))}
     head = state.get(f"stage{max(stages, default=0)}.upsample.up4.res_conv2.conv.weight")
     if head is None:
         raise PoofError(f"{source}: has no heat-map heads; give the checkpoint of a whole pose network")
+    if len(stages) != max(stages) + 1 or head.ndim != 4 or not 1 <= head.shape[0] <= MOST_KEYPOINTS:
+        raise PoofError(f"{source}: holds parts of a network only; give the checkpoint of a whole pose network")
     bottleneck = "stage0.downsample.layer1.0.conv_bn_relu3.conv.weight" in state
     return Architecture(
         num_keypoints=int(head.shape[0]),

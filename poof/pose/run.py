@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
+from poof.checkpoints import check_finite
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.pose.data import Example
-from poof.pose.model import read_checkpoint
+from poof.pose.model import FORMAT, architecture_in, incomplete, network_in, read_checkpoint
 from poof.pose.validation import THRESHOLDS
 
 
@@ -100,11 +102,40 @@ class Run:
 def resumable(last: Path, identity: str) -> dict[str, Any]:
     """The content of `last.pt`; a `PoofError` when it cannot be continued with the data and settings of `identity`."""
     content = read_checkpoint(last)
-    if "training" not in content:
+    state = content.get("training")
+    if content.get("format") != FORMAT or not isinstance(state, dict):
         raise PoofError(f"{last}: cannot be continued, it has no training state; start without --resume")
-    if content["training"]["identity"] != identity:
+    if state.get("identity") != identity:
         raise PoofError(f"{last}: was made with other labels or settings; repeat those, or start without --resume")
+    architecture_in(last, content), network_in(last, content), network_in(last, state)
+    try:
+        numbers = [state["step"], state["top_score"], *state["pending"]]
+        rows = [value for row in state["history"] for value in row.values()]
+        good = type(state["step"]) is int and state["step"] >= 0 and isinstance(state["optimizer"], dict)
+        good = good and all(isinstance(value, (int, float)) for value in (*numbers, *rows))
+        good = good and all(isinstance(name, str) for name in state["fresh"])
+        pair = content["confidence"]
+        good = good and (pair is None or [type(value) for value in pair] == [float, float])
+        good = good and isinstance(content["validation"], dict)
+        for moments in state["optimizer"]["state"].values():
+            check_finite(moments, last)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise incomplete(last, error) from error
+    if not good:
+        raise incomplete(last, ValueError("training"))
     return content
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], last: Path) -> None:
+    """Give an optimizer the state it had; a `PoofError` where that belongs to another network."""
+    try:
+        optimizer.load_state_dict(state)
+        for parameter, moments in optimizer.state.items():
+            for value in moments.values():
+                if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                    raise ValueError(f"{tuple(value.shape)} for {tuple(parameter.shape)}")
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise incomplete(last, error) from error
 
 
 def fingerprint(train: Sequence[Example], val: Sequence[Example], *settings: Any) -> str:

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError
 from poof.flow.device import resolve_device
 from poof.pose.augmentation import Augmentation
@@ -30,12 +31,12 @@ from poof.pose.crops import normalise
 from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
 from poof.pose.initial import initial_network
 from poof.pose.losses import training_loss
-from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size, save_checkpoint
+from poof.pose.model import INPUT_SIZE, PoseModel, check_input_size
 from poof.pose.naming import Architecture, load
 from poof.pose.precision import Precision, place
 from poof.pose.precision import run as forward
 from poof.pose.recipes import Recipe, recipe_named
-from poof.pose.run import Run, fingerprint, resumable, write_curves
+from poof.pose.run import Run, fingerprint, restore_optimizer, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
 from poof.pose.validation import validate
 from poof.progress import Track, silent
@@ -152,7 +153,7 @@ def train_pose(
     optimizer = _optimizer(network, recipe)
     model = PoseModel(_copy(network), skeleton, input_size, recipe=recipe.as_dict())  # what is validated and kept
     if resume:
-        optimizer.load_state_dict(saved["training"]["optimizer"])
+        restore_optimizer(optimizer, saved["training"]["optimizer"], last)
         load(model.network, saved["network"], str(last))
         model.validation, model.confidence = saved["validation"], _pair(saved["confidence"])
         del saved

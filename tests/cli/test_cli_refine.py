@@ -16,11 +16,11 @@ import pytest
 import torch
 from typed import environment, poof, poof_on_a_full_disk, refused
 
+from poof.checkpoints import save_checkpoint
 from poof.flow.dis import DisFlow
 from poof.labels import load_labels, save_labels
 from poof.labels.model import REFINED_COLUMNS, TABLE_COLUMNS, LabelSet, Skeleton, Source
 from poof.pose import PoseModel
-from poof.pose.model import save_checkpoint
 from poof.pose.unet import UNet
 from poof.propagation import Settings, propagate
 from poof.refine.combine import KEEP

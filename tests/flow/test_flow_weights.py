@@ -192,10 +192,10 @@ def test_wrong_files_are_named_with_the_remedy(
     first, last = "feature_encoder.conv.weight", "update_block.flow_head.conv2.bias"
     cut = random_weights("raft-small").read_bytes()[:20_000]
     cases: list[tuple[Any, str]] = [
-        (b"<html>not found</html>", "is no readable torch checkpoint"),
-        (b"", "is no readable torch checkpoint"),
-        (cut, "is no readable torch checkpoint"),
-        (pickle.dumps(Harmful(), protocol=2), "is no readable torch checkpoint"),
+        (b"<html>not found</html>", "is no PyTorch checkpoint"),
+        (b"", "is no PyTorch checkpoint"),
+        (cut, "is no PyTorch checkpoint"),
+        (pickle.dumps(Harmful(), protocol=2), "is no PyTorch checkpoint"),
         ([1, 2], "holds list, not a dictionary of tensors"),
         ({"epoch": 3}, "holds dict, not a dictionary of tensors"),
         ({}, "not a dictionary of tensors"),

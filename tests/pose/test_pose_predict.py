@@ -13,11 +13,11 @@ from card import CARD, card_video
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source
 from poof.pose import Pair, PoseModel, load_model, people_from_file, people_from_labels, predict_pose
 from poof.pose.crops import normalise
-from poof.pose.model import save_checkpoint
 from poof.pose.mspn import MSPN
 from poof.pose.people import Boxes
 from poof.video import ArrayVideo, Damage

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError
 from poof.labels import LabelSet, Points, Skeleton, Source
 from poof.pose import Pair, initial_network, load_model, predict_pose, recipe_named, train_pose
 from poof.pose.data import round_of
 from poof.pose.decoding import decode
 from poof.pose.losses import point_weights
-from poof.pose.model import PoseModel, save_checkpoint
+from poof.pose.model import PoseModel
 from poof.pose.people import Boxes
 from poof.pose.unet import SIGMA, UNet, unet_loss
 from poof.video import ArrayVideo

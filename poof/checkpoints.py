@@ -1,0 +1,204 @@
+"""Checkpoint files: written with a checksum, read without executing anything, checked before anybody uses them.
+
+What poof writes is a `torch.save` of a plain dictionary (tensors, numbers, strings, lists, dictionaries), with a
+checksum of all of it under `checksum`: PyTorch itself takes a file with a changed byte in a tensor for good. Files of
+other tools, and those of earlier versions of poof, have none.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poof.errors import PoofError
+from poof.files import atomic
+
+CHECKSUM = "checksum"
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training programs keep the tensors: Lightning and mmpose, PyTorch's tutorial, many others."""
+_PREFIXES = re.compile(r"(^|\.)_orig_mod\.")
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_MOST_DEEP = 50
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint, atomically and with its checksum.
+
+    Raises
+    ------
+    PoofError
+        If the file cannot be written; what stood there before is kept.
+    """
+    content = {name: value for name, value in content.items() if name != CHECKSUM}
+    content[CHECKSUM] = digest(content)
+    with atomic(path) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            with zipfile.ZipFile(temporary) as written:
+                whole = bool(written.namelist())
+        except (RuntimeError, zipfile.BadZipFile) as error:
+            # A full disk reaches us as an error of torch's writer.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        if not whole:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of nested dictionaries, lists, tensors and plain values, the same on every machine."""
+    total = hashlib.sha256()
+
+    def add(one: Any, depth: int) -> None:
+        if depth > _MOST_DEEP:
+            raise ValueError("too many levels")
+        if isinstance(one, Tensor):
+            flat = one.detach().cpu().contiguous().reshape(-1)
+            total.update(f"tensor {one.dtype} {tuple(one.shape)}:".encode())
+            if flat.numel():
+                total.update(flat.view(torch.uint8).numpy().data)
+        elif isinstance(one, Mapping):
+            total.update(f"dict {len(one)}:".encode())
+            for key, item in one.items():
+                add(key, depth + 1)
+                add(item, depth + 1)
+        elif isinstance(one, list | tuple):
+            total.update(f"list {len(one)}:".encode())
+            for item in one:
+                add(item, depth + 1)
+        else:
+            text = repr(one).encode("utf-8", "surrogatepass")
+            total.update(f"{type(one).__name__} {len(text)}:".encode() + text)
+
+    add(value, 0)
+    return total.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------------- reading
+
+
+def read_checkpoint(path: str | Path, remedy: str = "give the .pt of a training run, or a published file") -> Any:
+    """What a checkpoint file of any origin holds, on the CPU; nothing in it is executed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    remedy
+        What the user can do instead, for the end of messages.
+
+    Raises
+    ------
+    PoofError
+        If there is no such file, it is no PyTorch checkpoint, holds more than tensors and plain values, or does not
+        agree with its own checksum.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise PoofError(f"{path}: there is no such checkpoint; {remedy}")
+        if not path.is_file():
+            raise PoofError(f"{path}: is no file; {remedy}")
+        with path.open("rb") as file:
+            content = _decoded(path, file, remedy)
+    except OSError as error:
+        raise PoofError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
+    if isinstance(content, dict) and CHECKSUM in content:
+        _verify(path, content)
+    return content
+
+
+def _decoded(path: Path, file: Any, remedy: str) -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # What torch says here is to load the file without the protection; nobody should.
+        found = _GLOBAL.search(str(error))
+        if found:
+            raise PoofError(
+                f"{path}: is no PyTorch checkpoint, or holds code beside its weights ({found[1][:60]}), which "
+                "is never run; save its state_dict() alone"
+            ) from None
+        raise PoofError(f"{path}: is no PyTorch checkpoint, or is damaged; {remedy}") from None
+    except Exception:  # a file of garbage can raise anything in torch's reader
+        raise PoofError(f"{path}: is no PyTorch checkpoint, or is damaged or cut short; {remedy}") from None
+
+
+def _verify(path: Path, content: dict[str, Any]) -> None:
+    try:
+        found = digest({name: value for name, value in content.items() if name != CHECKSUM})
+    except (ValueError, TypeError, RuntimeError, RecursionError):
+        found = ""
+    if found != content[CHECKSUM]:
+        raise PoofError(
+            f"{path}: is damaged, its content does not agree with its checksum; copy it again, or train again"
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+
+def tensors_in(content: Any, path: str | Path) -> dict[str, Tensor]:
+    """The state dict in what a checkpoint of another tool holds: bare or wrapped, without the prefixes of wrappers.
+
+    `torch.compile` puts ``_orig_mod.`` before the names of what it compiled, `DataParallel` ``module.`` before all.
+
+    Raises
+    ------
+    PoofError
+        If there are no tensors in it.
+    """
+    for _ in WRAPPERS:
+        inner = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
+        if not inner:
+            break
+        content = inner[0]
+    if not isinstance(content, dict):
+        raise PoofError(f"{path}: holds {type(content).__name__}, not a dictionary of tensors; give a state dict")
+    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if not state:
+        raise PoofError(f"{path}: holds dict, not a dictionary of tensors; give a checkpoint with a network's weights")
+    return plain_names(state)
+
+
+def plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the names that the network itself has for them."""
+    plain = dict(state)
+    while True:
+        before = list(plain)
+        plain = {_PREFIXES.sub(r"\1", name): value for name, value in plain.items()}
+        if plain and all(name.startswith("module.") for name in plain):
+            plain = {name.removeprefix("module."): value for name, value in plain.items()}
+        if list(plain) == before:
+            return plain
+
+
+def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse weights that are no numbers: with them a network answers, and every answer is wrong.
+
+    Raises
+    ------
+    PoofError
+        If a tensor holds NaN or infinity.
+    """
+    for name, value in state.items():
+        real = isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+        if real and not torch.isfinite(value).all():
+            what = f"{str(name)[:80]} holds NaN or infinity"
+            raise PoofError(f"{path}: {what}; take an earlier checkpoint, or fetch the file again")
