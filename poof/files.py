@@ -1,14 +1,31 @@
-"""Writing files so that a crash, a full disk or Ctrl-C never leaves half a file behind."""
+"""Writing files so that a crash, a full disk or Ctrl-C never leaves half a file behind.
+
+Everything poof writes goes through `atomic` (or `write_bytes`, `write_text`): a temporary file beside the output is
+written, flushed to the disk, read back, and only then takes the output's name. A process that is killed leaves its
+temporary file; the next one that writes into the folder removes it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.wholeness import check_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows has none; there temporary files of killed runs stay
+    fcntl = None  # type: ignore[assignment]
+
+_TEMPORARY = re.compile(r"\..*\.poof-[a-z0-9_]{8}(\.[^.]*)?")
+_LONGEST_NAME = 200
+_tidied: set[str] = set()
 
 
 def check_output(path: Path, force: bool = False) -> None:
@@ -19,18 +36,35 @@ def check_output(path: Path, force: bool = False) -> None:
     Raises
     ------
     PoofError
-        If `path` exists and `force` is false, is a folder, or its folder is missing or read-only.
+        If `path` exists and `force` is false, is a folder or a device, or its folder is missing or read-only.
     """
     path = Path(path)
     folder = path.parent
-    if path.is_dir():
+    kind = _kind(path)
+    if kind is not None and stat.S_ISDIR(kind):
         raise PoofError(f"{path}: is a folder; name a file")
-    if path.exists() and not force:
+    if kind is not None and not stat.S_ISREG(kind):
+        raise PoofError(f"{path}: is no ordinary file; choose another name with -o")
+    if kind is not None and not force:
         raise PoofError(f"{path}: exists already; choose another name with -o or overwrite it with --force")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise PoofError(f"{path}: the name is longer than {_LONGEST_NAME} bytes; choose a shorter one with -o")
     if not folder.is_dir():
         raise PoofError(f"{path}: there is no folder {folder}; create it first")
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{path}: the folder {folder} is read-only; choose another place with -o")
+    tidy(folder)
+
+
+def _kind(path: Path) -> int | None:
+    """The mode bits of what lies under a name, None for nothing; a `PoofError` for a name that can have nothing."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PoofError(f"{path}: cannot be a file here ({reason}); choose another name") from None
 
 
 @contextmanager
@@ -42,13 +76,16 @@ def made_folder(folder: Path, option: str) -> Iterator[None]:
     PoofError
         If it cannot be made or written; `option` is how the command lets one choose another.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    made: list[Path] = []
     try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoofError(f"{folder}: cannot be made ({error.strerror}); choose another place with {option}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PoofError(f"{folder}: cannot be made ({reason}); choose another place with {option}") from error
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{folder}: is read-only; choose another place with {option}")
+    tidy(folder)
     try:
         yield
     finally:
@@ -58,28 +95,51 @@ def made_folder(folder: Path, option: str) -> Iterator[None]:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, durable: bool = True, check: Callable[[Path], object] = check_whole) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its name once the block ends without an error.
 
     The temporary name keeps the suffix of `path`, since many writers choose the format by it.
 
+    Parameters
+    ----------
+    path
+        The output.
+    durable
+        Whether the file must survive a power failure; caches, which are checked when read, need not.
+    check
+        Reads the finished temporary file and raises an `OSError` if it is not whole.
+
     Raises
     ------
     PoofError
-        If the file cannot be written (disk full, folder read-only); the temporary file is removed.
+        If the file cannot be written (disk full, folder read-only); the temporary file is removed and what was under
+        the name before stays.
     """
     path = Path(path)
+    tidy(path.parent)
     temporary: Path | None = None
+    handle = -1
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
+        handle, temporary = _temporary(path)
+        try:
+            yield temporary
+        except (OSError, KeyboardInterrupt):
+            raise
+        except Exception:
+            # Libraries raise errors of their own when a write fails; whether that was it, another write tells.
+            _try_to_write(temporary)
+            raise
+        if durable:
+            _to_disk(temporary)
+        check(temporary)
         # mkstemp makes private files; give the result the mode an ordinary open() would have given.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+        if durable:
+            with suppress(OSError):  # not every system lets one open folders
+                _to_disk(path.parent)
     except OSError as error:
         if temporary is not None and error.filename not in (None, str(temporary), str(path)):
             raise
@@ -88,4 +148,73 @@ def atomic(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file as `atomic` does; what is on the disk is compared with `data` before it takes the name."""
+
+    def same(temporary: Path) -> None:
+        if temporary.read_bytes() != data:
+            raise OSError("what was read back is not what was written")
+
+    with atomic(path, check=same) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8 as `write_bytes` does; half a character, which UTF-8 cannot hold, becomes '?'."""
+    write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def tidy(folder: Path) -> None:
+    """Remove the temporary files that killed runs left in `folder`; once a process for each folder."""
+    try:
+        key = os.path.realpath(folder)
+        if fcntl is None or key in _tidied:
+            return
+        _tidied.add(key)
+        left = [entry.path for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name)]
+    except (OSError, ValueError):
+        return
+    for name in left:
+        with suppress(OSError):
+            handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer holds this lock as long as it lives
+                Path(name).unlink()
+            finally:
+                os.close(handle)
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, locked so that no other process tidies it away: its handle and its name."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.poof-", suffix=path.suffix)
+        if fcntl is not None:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if Path(name).stat().st_ino == os.fstat(handle).st_ino:
+                return handle, Path(name)
+        os.close(handle)  # tidied away before it was locked
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file or the entries of a folder are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _try_to_write(path: Path) -> None:
+    """An `OSError` if nothing can be added to a file."""
+    with path.open("ab") as file:
+        file.write(bytes(2**18))
+        file.flush()
+        os.fsync(file.fileno())

@@ -119,10 +119,9 @@ def track(quiet: bool) -> Track:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically; NaN becomes null."""
-    from poof.files import atomic
+    from poof.files import write_text
 
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(jsonable(value), indent=1) + "\n")
+    write_text(path, json.dumps(jsonable(value), indent=1) + "\n")
 
 
 def jsonable(value: Any) -> Any:

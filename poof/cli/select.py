@@ -54,7 +54,7 @@ def select(
     """
     from poof.cli.common import track, write_json
     from poof.errors import PoofError
-    from poof.files import atomic, check_output
+    from poof.files import check_output, write_text
     from poof.labels import load_labels
     from poof.planning.select import select_frames, select_next
     from poof.video import open_video
@@ -72,8 +72,7 @@ def select(
         given = load_labels(labels, footage.frame_names, category=category, video=str(video))
         chosen = select_next(footage, given, count, radius, track=track(quiet))
     if output:
-        with atomic(output) as temporary:
-            temporary.write_text("".join(f"{frame}\n" for frame in chosen.frames))
+        write_text(output, "".join(f"{frame}\n" for frame in chosen.frames))
     if json_file:
         write_json(json_file, chosen.as_dict(footage.fps))
     if images:

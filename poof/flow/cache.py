@@ -94,7 +94,7 @@ class FlowStore:
         path = self._path(key)
         try:
             path.parent.mkdir(exist_ok=True)
-            with atomic(path) as temporary, temporary.open("wb") as file:
+            with atomic(path, durable=False) as temporary, temporary.open("wb") as file:
                 file.write(HEADER.pack(MAGIC, flow.shape[1], flow.shape[2], zlib.crc32(values)))
                 file.write(values)
         except (PoofError, OSError) as error:

@@ -92,7 +92,7 @@ class Memo:
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic(self._path(key)) as temporary:
+            with atomic(self._path(key), durable=False) as temporary:
                 temporary.write_bytes(buffer.getvalue())
         except (PoofError, OSError):
             return  # the work does not depend on it

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic, made_folder
+from poof.files import atomic, made_folder, write_text
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Source
@@ -359,5 +359,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content) + "\n")
+    write_text(path, json.dumps(content) + "\n")

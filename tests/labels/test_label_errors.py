@@ -247,9 +247,13 @@ def test_damaged_and_foreign_h5(tmp_path: Path) -> None:
     labels = LabelSet(Skeleton(("a",)), {(1, 0): Points.human(1, np.array([[1.0, 2.0]]))})
     save_labels(labels, whole_file)
     (tmp_path / "cut.h5").write_bytes(whole_file.read_bytes()[:3000])
-    fails(tmp_path / "cut.h5", "damaged or unknown h5 file")
+    fails(tmp_path / "cut.h5", "damaged or unknown HDF5 file")
     pd.DataFrame({"a": [1.0]}).to_hdf(tmp_path / "other.h5", key="stuff")
     fails(tmp_path / "other.h5", "no DeepLabCut file")
+    pd.DataFrame(columns=pd.MultiIndex.from_tuples([], names=["scorer", "bodyparts", "coords"])).to_hdf(
+        tmp_path / "empty.h5", key="df_with_missing"
+    )
+    fails(tmp_path / "empty.h5", "export it again")
     import tables
 
     with tables.open_file(str(tmp_path / "sleap.h5"), "w") as file:
@@ -299,8 +303,7 @@ def test_full_disk_leaves_the_old_file(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    for target in ("pathlib.Path.write_text", "pandas.DataFrame.to_csv", "pandas.DataFrame.to_hdf"):
-        monkeypatch.setattr(target, full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(PoofError, match=f"{name}: cannot be written .No space left on device.; free space"):
         save_labels(labels, path, force=True)
     assert path.read_bytes() == b"precious"

@@ -112,11 +112,10 @@ def test_table_with_a_cell_replaced(samples: Path, name: str, data: st.DataObjec
 def test_cut_and_scrambled_files(samples: Path, name: str) -> None:
     rng = np.random.default_rng(0)
     whole = (samples / name).read_bytes()
-    for cut in rng.integers(0, len(whole), 30):
+    count = 5 if name == "a.h5" else 30  # a process each
+    for cut in rng.integers(0, len(whole), count):
         read_or_one_line(whole[:cut], name)
-    if name == "a.h5":
-        return  # HDF5 itself is not made for scrambled bytes
-    for place in rng.integers(0, len(whole), 30):
+    for place in rng.integers(0, len(whole), count):
         read_or_one_line(whole[:place] + rng.bytes(3) + whole[place + 3 :], name)
 
 

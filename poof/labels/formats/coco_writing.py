@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from poof.files import atomic
+from poof.files import write_text
 from poof.labels.model import Array, LabelSet, Points, Source
 
 VERSION = 1
@@ -53,8 +53,7 @@ def save(labels: LabelSet, path: Path) -> None:
         "images": images,
         "annotations": annotations,
     }
-    with atomic(path) as temporary:
-        temporary.write_text(_dump(document), encoding="utf-8")
+    write_text(path, _dump(document))
 
 
 def _annotation(

@@ -14,7 +14,7 @@ are predicted ones.
 An empty cell of an animal that has other points in the image is absent (`--missing`, see `load_labels`): DeepLabCut's
 guide has people leave out what they do not see. A table holds coordinates and nothing else: provenance, confidence,
 occlusion, limbs and boxes are lost on writing.
-A file that pandas stored may run code when it is opened: read .h5 files from people you trust only.
+pandas' own reader unpickles, which runs code; .h5 files are read by `poof.labels.pandas_hdf5`, which does not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
-from poof.files import atomic
+from poof.files import write_bytes, write_text
 from poof.labels.formats.reading import (
     Choice,
     base_name,
@@ -42,6 +42,7 @@ from poof.labels.formats.reading import (
     settle_missing,
 )
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
+from poof.labels.pandas_hdf5 import Table, read_table, table_bytes
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".h5", ".csv")
@@ -50,6 +51,7 @@ SINGLE = "single"
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
+_ROUNDING = 1e-3
 _COORDS = ("x", "y", "likelihood")
 
 
@@ -167,46 +169,29 @@ def _from_csv(path: Path) -> _Sheet:
 
 def _from_h5(path: Path) -> _Sheet:
     """The table of an h5 file."""
-    try:
-        # PyTables warns of every damaged node; the error below says it once.
-        with warnings.catch_warnings(action="ignore"), pd.HDFStore(str(path), mode="r") as store:
-            keys = store.keys()
-            if not keys or (f"/{KEY}" not in keys and len(keys) > 1):
-                held = ", ".join(keys) or "no table"
-                raise PoofError(
-                    f"{path}: is HDF5 but no DeepLabCut file: it holds {held}, not '{KEY}'; export it again"
-                )
-            table = store.get(f"/{KEY}" if f"/{KEY}" in keys else keys[0])
-    except PoofError:
-        raise
-    except Exception as error:  # PyTables and pandas raise a dozen kinds for damaged files
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise PoofError(f"{path}: is a damaged or unknown h5 file ({reason}); export it again") from None
-    if not isinstance(table, pd.DataFrame) or table.columns.nlevels not in (3, 4):
+    table = read_table(path, KEY)
+    levels = [name.lower() for name in table.levels]
+    if len(levels) not in (3, 4) or any(len(column) != len(levels) for column in table.columns):
         raise PoofError(f"{path}: is HDF5 but no DeepLabCut file: its table has other columns; export it again")
-    levels = [str(name).lower() for name in table.columns.names]
     _refuse_header(path, levels)
     at = {name: levels.index(name) for name in levels}
     columns = [
         (
-            str(column[at["individuals"]]) if "individuals" in at else "",
-            str(column[at["bodyparts"]]),
-            str(column[at["coords"]]).lower(),
+            column[at["individuals"]] if "individuals" in at else "",
+            column[at["bodyparts"]],
+            column[at["coords"]].lower(),
         )
         for column in table.columns
     ]
-    try:
-        values = table.to_numpy(np.float64)
-    except (TypeError, ValueError):
-        raise PoofError(f"{path}: holds a cell that is not a number; export it again") from None
     rows: Sequence[str] | Sequence[int]
-    if table.index.nlevels == 1 and pd.api.types.is_integer_dtype(table.index.dtype):
-        rows = [int(row) for row in table.index]
-    elif table.index.nlevels == 1:
-        rows = [str(row) for row in table.index]
+    numbers = [row[0] for row in table.rows if len(row) == 1 and isinstance(row[0], int)]
+    if len(numbers) == len(table.rows):
+        rows = numbers
     else:
-        rows = ["/".join(str(part) for part in row) for row in table.index]
-    return _Sheet(str(table.columns[0][at["scorer"]]), columns, rows, values)
+        rows = ["/".join(str(part) for part in row) for row in table.rows]
+    if not columns:
+        raise PoofError(f"{path}: is HDF5 but no DeepLabCut file: its table has no columns; export it again")
+    return _Sheet(table.columns[0][at["scorer"]], columns, rows, table.values)
 
 
 def _refuse_header(path: Path, levels: Sequence[str]) -> None:
@@ -272,7 +257,13 @@ def _points(path: Path, frame: int, values: Array, places: Array, keypoints: Seq
         made = points.labelled
         points.source[made] = Source.PREDICTED
         points.anchor[made] = -1
-        points.confidence[made] = cells[made, 2]
+        likelihood = cells[:, 2]
+        # A network's float32 may lie a little beyond 1.
+        for k in np.flatnonzero(made & ((likelihood < -_ROUNDING) | (likelihood > 1 + _ROUNDING))).tolist():
+            raise PoofError(
+                f"{path}: frame {frame}: {keypoints[k]} has the likelihood {likelihood[k]:g}, outside 0..1; correct it"
+            )
+        points.confidence[made] = np.clip(likelihood[made], 0, 1)
     return points
 
 
@@ -284,18 +275,11 @@ def save(labels: LabelSet, path: Path) -> None:
     images = _images(labels, path)
     _warn_losses(labels, path, images)
     table = _frame(labels, path, images)
-    with atomic(path) as temporary:
-        if path.suffix.lower() == ".h5":
-            # pandas opens an existing file for appending; DeepLabCut itself writes the fixed layout this way.
-            temporary.unlink()
-            import tables
-
-            try:
-                table.to_hdf(temporary, key=KEY, mode="w", format="fixed")
-            except tables.HDF5ExtError as error:
-                raise OSError("HDF5 could not write it") from error
-        else:
-            table.to_csv(temporary, encoding="utf-8", lineterminator="\n")
+    if path.suffix.lower() == ".h5":
+        names = [str(name) for name in table.columns.names]
+        write_bytes(path, table_bytes(Table(names, [*table.columns], [*images.values()], table.to_numpy()), KEY))
+    else:
+        write_text(path, table.to_csv(lineterminator="\n"))
 
 
 def _frame(labels: LabelSet, path: Path, images: dict[int, tuple[str, str, str]]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
-from poof.files import atomic
+from poof.files import write_text
 from poof.labels.formats.reading import Choice, read_rows, separator_of, settle_missing
 from poof.labels.model import (
     PRESENCE_COLUMN,
@@ -316,8 +316,7 @@ def save(labels: LabelSet, path: Path) -> None:
     if first is not None:
         table = _with_every_keypoint(table, labels, *first)
     table["visible"] = table["visible"].replace({Visible.ABSENT.value: ABSENT})
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _with_every_keypoint(

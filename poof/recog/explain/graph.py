@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from poof.files import atomic
+from poof.files import atomic, write_text
 from poof.recog.explain.pyramids import Pyramid
 
 SHOWN = 14
@@ -24,8 +24,7 @@ def write_graph(pyramid: Pyramid, names: Sequence[str], picture: Path, data: Pat
     title
         What stands above.
     """
-    with atomic(data) as temporary:
-        temporary.write_text(json.dumps(pyramid.as_json(names), indent=1) + "\n")
+    write_text(data, json.dumps(pyramid.as_json(names), indent=1) + "\n")
     draw(pyramid, names, picture, title)
 
 
