@@ -239,7 +239,9 @@ def test_written_file_is_what_coco_prescribes(tmp_path: Path) -> None:
         "area": 810,
         "iscrowd": 0,
         "track_id": 0,
+        "attributes": {"object_id": 1, "track_id": 1, "keyframe": True},
     }
+    assert traced["score"] == 0.5432, "the mean confidence of what no person set"
     assert traced["keypoints"] == [1.235, 2, 2, 3, 4, 1, 0, 0, 0]
     assert (traced["num_keypoints"], traced["bbox"], traced["track_id"]) == (2, [1.235, 2, 1.765, 2], 1)
     assert traced["poof"] == {

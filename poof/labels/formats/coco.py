@@ -5,8 +5,8 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
 ``image.frame_index``
     The 0-based frame; wins over the file name.
 ``annotation.track_id``
-    The instance; the same individual in every frame when ``poof.tracked`` says so. ``instance_id`` and CVAT's
-    ``attributes.track_id`` are understood on reading.
+    The instance; the same individual in every frame when ``poof.tracked`` says so. In files of other tools also
+    ``instance_id``, CVAT's ``attributes.track_id`` and sleap-io's ``attributes.object_id``, as numbers or text.
 ``annotation.poof``
     Provenance: ``source``, ``anchor``, ``steps``, ``confidence``, each a list over the keypoints, and ``unseen``,
     keypoint -> [x, y] of points that have coordinates although they are not visible (COCO wants 0, 0, 0 there).
@@ -19,8 +19,10 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
 ``poof``
     ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name).
 
-In a file of other origin an empty keypoint of a subject that has others is absent (`--missing`, see `load_labels`).
-A file of other origin without a single visibility of 2 is taken to say 1 for visible, with a `PoofWarning`.
+In a file of other origin an annotation with a ``score`` is a model's, and one that CVAT interpolated between key frames
+(``attributes.keyframe`` false) is no label; categories with the same keypoints are individuals, one each; an empty
+keypoint of a subject that has others is absent (`--missing`, see `load_labels`); and without a single visibility of 2,
+1 is taken to mean visible, with a `PoofWarning`.
 `LabelSet.info` is the file's ``info``. A box equal to the extent of the visible points says nothing and is not kept.
 Coordinates are written with three decimals.
 """
@@ -33,15 +35,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from poof.errors import PoofError, PoofWarning
+from poof.labels.formats.coco_schema import categories_of, identities_of, is_whole, skeleton_of
 from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
 from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text, settle_missing
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
-from poof.labels.symmetry import mirror_pairs
 
 __all__ = ["ENDINGS", "claims", "detect", "load", "save"]
 
@@ -63,31 +65,37 @@ def claims(path: Path) -> bool:
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read a COCO keypoints file; see `poof.labels.load_labels` for the errors."""
     document = _parse(path)
-    category = _category(path, document, choice.category)
-    skeleton = _skeleton(path, category)
-    annotations = _annotations(path, document, category, len(skeleton))
+    ours = "poof" in document
+    categories = categories_of(path, document, choice.category)
+    skeleton = skeleton_of(path, categories[0], ours)
+    annotations = _annotations(path, document, categories, len(skeleton), ours)
     frames, names, size = _images(path, document, annotations, choice)
     annotations = [a for a in annotations if a["image_id"] in frames]
     extra, info = (document.get(key) for key in ("poof", "info"))
     extra = extra if isinstance(extra, dict) else {}
-    if _is_whole(extra.get("version")) and extra["version"] > VERSION:
+    if is_whole(extra.get("version")) and extra["version"] > VERSION:
         raise PoofError(f"{path}: was written by a newer poof (version {extra['version']} of its fields); update poof")
     labels = LabelSet(skeleton, image_size=size, frame_names=names, info=info if isinstance(info, dict) else {})
-    identities = [_identity(path, a) for a in annotations]
+    identities, individuals = identities_of(path, annotations)
+    if len(categories) > 1:
+        individuals = {i: str(category.get("name")) for i, category in enumerate(categories)}
+        places = {category.get("id"): i for i, category in enumerate(categories)}
+        identities = [places[a.get("category_id", categories[0].get("id"))] for a in annotations]
     identified = all(i is not None for i in identities)
     order: dict[int, count[int]] = {}
     for annotation, identity in zip(annotations, identities):
         frame = frames[annotation["image_id"]]
         number = next(order.setdefault(frame, count()))
         instance = identity if identified and identity is not None else number
-        points = _points(path, frame, annotation, skeleton)
+        points = _points(path, frame, annotation, skeleton, ours)
         if (frame, instance) in labels.instances:
             raise PoofError(f"{path}: frame {frame}: instance {instance} is labelled twice; keep one of them")
         if points.decided.any():
             labels.add(frame, instance, points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled keypoint; label at least one frame")
-    if "poof" not in document:
+    if not ours:
+        _warn_of_rounding(path, labels)
         _correct_yes_and_no(path, labels)
         settle_missing(labels, choice)
     single = all(len(instances) == 1 for instances in labels.by_frame().values())
@@ -96,10 +104,24 @@ def load(path: Path, choice: Choice) -> LabelSet:
         labels.instances = {(frame, 0): points for frame, _, points in labels}
         labels.assumed_absent = {(frame, 0, k) for frame, _, k in labels.assumed_absent}
     try:
-        labels.individuals = {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
+        labels.individuals = individuals | {int(k): str(v) for k, v in (extra.get("individuals") or {}).items()}
     except (AttributeError, ValueError):
         raise PoofError(f"{path}: the list of individuals in the field 'poof' is damaged; remove it") from None
     return labels
+
+
+def _warn_of_rounding(path: Path, labels: LabelSet) -> None:
+    """Label Studio's COCO export rounds every coordinate to whole pixels."""
+    if labels.info.get("contributor") != "Label Studio":
+        return
+    whole = all((points.xy[points.labelled] % 1 == 0).all() for points in labels.instances.values())
+    if whole:
+        warnings.warn(
+            f"{path}: Label Studio's COCO export rounds to whole pixels; export JSON there, which poof reads, for exact"
+            " labels",
+            PoofWarning,
+            stacklevel=4,
+        )
 
 
 def _correct_yes_and_no(path: Path, labels: LabelSet) -> None:
@@ -139,68 +161,27 @@ def _parse(path: Path) -> dict[str, Any]:
     return document
 
 
-def _category(path: Path, document: Mapping[str, Any], wanted: str | None) -> dict[str, Any]:
-    """The category with keypoints that was asked for, or the only one."""
-    categories = [c for c in document["categories"] if c.get("keypoints")]
-    if not categories:
-        raise PoofError(f"{path}: no category has keypoints; export as COCO keypoints, not as boxes or masks")
-    names = ", ".join(str(c.get("name")) for c in categories)
-    if wanted is not None:
-        chosen = [c for c in categories if c.get("name") == wanted]
-        if not chosen:
-            raise PoofError(f"{path}: no category '{wanted}' with keypoints; it has {names}")
-        return dict(chosen[0])
-    if len(categories) > 1:
-        used = {a.get("category_id") for a in document["annotations"] if a.get("keypoints")}
-        categories = [c for c in categories if c.get("id") in used] or categories
-    if len(categories) > 1:
-        raise PoofError(f"{path}: several categories have keypoints ({names}); choose one (--category)")
-    return dict(categories[0])
-
-
-def _skeleton(path: Path, category: Mapping[str, Any]) -> Skeleton:
-    """Names, limbs (COCO counts from 1) and left/right pairs of a category."""
-    names = category["keypoints"]
-    if not isinstance(names, list):
-        raise PoofError(f"{path}: category '{category.get('name')}': keypoints is not a list of names; export it again")
-    keypoints = tuple(str(name) for name in names)
-    limbs = category.get("skeleton") or []
-    if not isinstance(limbs, list):
-        raise PoofError(f"{path}: category '{category.get('name')}': skeleton is not a list of limbs; correct it")
-    edges = []
-    for edge in limbs:
-        if not (isinstance(edge, list) and len(edge) == 2 and all(isinstance(i, int) for i in edge)):
-            raise PoofError(f"{path}: the limb {edge} of the skeleton is not a pair of keypoint numbers; correct it")
-        if not all(1 <= i <= len(keypoints) for i in edge):
-            raise PoofError(
-                f"{path}: the limb {edge} lies outside 1..{len(keypoints)}; COCO counts keypoints from 1, correct it"
-            )
-        edges.append((edge[0] - 1, edge[1] - 1))
-    extra = category.get("poof")
-    pairs = extra.get("symmetry") if isinstance(extra, dict) else None
-    try:
-        bare = Skeleton(keypoints)
-        symmetry = mirror_pairs(keypoints) if pairs is None else tuple((bare.index(a), bare.index(b)) for a, b in pairs)
-        return Skeleton(keypoints, tuple(edges), symmetry, str(category.get("name") or "subject"))
-    except PoofError as error:
-        raise PoofError(f"{path}: {error}") from None
-    except (TypeError, ValueError):
-        raise PoofError(f"{path}: the field 'poof' of the category is damaged; remove it") from None
-
-
 def _annotations(
-    path: Path, document: Mapping[str, Any], category: Mapping[str, Any], keypoints: int
+    path: Path, document: Mapping[str, Any], categories: Sequence[Mapping[str, Any]], keypoints: int, ours: bool
 ) -> list[dict[str, Any]]:
-    """The annotations of the category that have keypoints, all naming an image of the file."""
+    """The annotations of the categories that have keypoints, all naming an image of the file.
+
+    CVAT exports what it interpolated between key frames as well, and marks it; that is nobody's label.
+    """
     known = {c.get("id") for c in document["categories"]}
     images = {image.get("id") for image in document["images"]}
+    wanted = [category.get("id") for category in categories]
     found = []
+    interpolated = 0
     for annotation in document["annotations"]:
         where = f"{path}: annotation {annotation.get('id')}"
-        own = annotation.get("category_id", category.get("id"))
+        own = annotation.get("category_id", wanted[0])
         if own not in known:
             raise PoofError(f"{where}: names category {own}, which the file does not have; export it again")
-        if own != category.get("id") or not annotation.get("keypoints"):
+        if own not in wanted or not annotation.get("keypoints"):
+            continue
+        if not ours and _attribute(annotation, "keyframe") is False:
+            interpolated += 1
             continue
         if annotation.get("image_id") not in images:
             raise PoofError(
@@ -215,8 +196,18 @@ def _annotations(
             )
         found.append(annotation)
     if not found:
-        raise PoofError(f"{path}: holds no annotation with keypoints of '{category.get('name')}'; label a frame first")
+        kind = f"holds no annotation with keypoints of '{categories[0].get('name')}'"
+        if interpolated:
+            kind = f"holds {interpolated} interpolated annotations and no key frame"
+        raise PoofError(f"{path}: {kind}; label a frame first")
     return found
+
+
+def _attribute(annotation: Mapping[str, Any], name: str) -> Any:
+    """A value of CVAT's attributes, as a truth value where it is one in words."""
+    attributes = annotation.get("attributes")
+    value = attributes.get(name) if isinstance(attributes, dict) else None
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _images(
@@ -275,7 +266,7 @@ def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | 
     sizes: dict[tuple[int, int], Any] = {}
     for image in images:
         width, height = image.get("width"), image.get("height")
-        if not (_is_whole(width) and _is_whole(height) and width > 0 and height > 0):
+        if not (is_whole(width) and is_whole(height) and width > 0 and height > 0):
             return None
         sizes.setdefault((int(width), int(height)), image.get("file_name") or image.get("id"))
     if len(sizes) > 1:
@@ -287,28 +278,8 @@ def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | 
     return next(iter(sizes))
 
 
-def _identity(path: Path, annotation: Mapping[str, Any]) -> int | None:
-    """The individual that an annotation names, None when it names none."""
-    attributes = annotation.get("attributes")
-    places = (annotation, attributes if isinstance(attributes, dict) else {})
-    for place, key in ((places[0], "track_id"), (places[0], "instance_id"), (places[1], "track_id")):
-        value = place.get(key)
-        if value is not None:
-            if not _is_whole(value) or value < 0:
-                raise PoofError(
-                    f"{path}: annotation {annotation.get('id')}: {key} {value!r} is no whole number from 0; correct it"
-                )
-            return int(value)
-    return None
-
-
-def _is_whole(value: Any) -> TypeGuard[float]:
-    """Whether a JSON value is a number without a fraction."""
-    return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
-
-
-def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton) -> Points:
-    """The points of one annotation."""
+def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton, ours: bool) -> Points:
+    """The points of one annotation; those of other tools with a score are a model's."""
     try:
         with np.errstate(over="ignore"):
             table = np.asarray(annotation["keypoints"], np.float64).astype(np.float32).reshape(-1, 3)
@@ -328,6 +299,12 @@ def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Ske
     xy = np.where(flags[:, None] > 0, table[:, :2], np.nan)
     points = Points.human(frame, xy, flags.astype(np.int8))
     extra = annotation.get("poof")
+    score = annotation.get("score")
+    if not ours and isinstance(score, (int, float)) and not isinstance(score, bool):
+        made = points.labelled
+        points.source[made] = Source.PREDICTED
+        points.anchor[made] = -1
+        points.confidence[made] = score if 0 <= score <= 1 else np.nan
     if isinstance(extra, dict):
         _restore(path, frame, points, extra, skeleton)
     points.box = _box(annotation.get("bbox"), xy)

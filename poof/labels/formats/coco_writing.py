@@ -30,8 +30,9 @@ def save(labels: LabelSet, path: Path) -> None:
         if labels.image_size:
             image["width"], image["height"] = labels.image_size
         images.append(image | {"frame_index": frame})
+    identified = labels.tracked and len(labels.instance_ids) > 1
     annotations = [
-        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton.keypoints)
+        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton.keypoints, identified)
         for i, (frame, instance, points) in enumerate(labels, 1)
     ]
     extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
@@ -57,7 +58,7 @@ def save(labels: LabelSet, path: Path) -> None:
 
 
 def _annotation(
-    number: int, image: int, frame: int, instance: int, points: Points, keypoint_names: Sequence[str]
+    number: int, image: int, frame: int, instance: int, points: Points, keypoint_names: Sequence[str], identified: bool
 ) -> dict[str, Any]:
     """One annotation with the fields that COCO readers expect, and its provenance when there is any."""
     shown = points.labelled & (points.visible > 0)
@@ -78,6 +79,13 @@ def _annotation(
         "iscrowd": 0,
         "track_id": instance,
     }
+    if identified:
+        # 0 is no identity for sleap-io; for CVAT frames of a track that are no key frames are interpolated.
+        entry["attributes"] = {"object_id": instance + 1, "track_id": instance + 1, "keyframe": True}
+    machine = points.labelled & ~points.is_human
+    if machine.any():
+        known = points.confidence[machine & np.isfinite(points.confidence)]
+        entry["score"] = round(float(known.mean()), 4) if len(known) else 0
     extra = _provenance(frame, points, shown, xy, keypoint_names)
     return entry | ({"poof": extra} if extra else {})
 
