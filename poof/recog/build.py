@@ -17,6 +17,7 @@ from poof.errors import PoofError
 from poof.recog.backbones import BACKBONES
 from poof.recog.backbones.base import Factory, Host
 from poof.recog.counting import Counting, parameters
+from poof.recog.data.lists.base import shown
 from poof.recog.model import Clock, HostedRecognizer, Insertion, Placed, Plan, Recognizer, apply
 from poof.recog.modules import MODULES
 from poof.recog.modules.base import Place, Shape, TemporalModule
@@ -74,6 +75,9 @@ def build_model(
             f"frames={frames}, num_classes={num_classes}, size={size}, dropout={dropout}: the first three must be at "
             "least 1, dropout in [0, 1)"
         )
+    for what, value, most in (("frames", frames, 4096), ("num_classes", num_classes, 100_000), ("size", size, 4096)):
+        if value > most:
+            raise PoofError(f"{what}={value}: at most {most} are taken")
     modules = [modules] if isinstance(modules, str) else modules
     config: dict[str, Any] = {
         "name": name,
@@ -143,10 +147,12 @@ def _check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> 
 
 
 def unknown(kind: str, name: str, valid: Sequence[str]) -> PoofError:
-    """The error for a name that is not there; lists those that are and the one probably meant."""
+    """The error for a name that is not there; lists those that are, if they are few, and the one probably meant."""
     close = get_close_matches(name, valid, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    return PoofError(f"unknown {kind} '{name}'{hint}; there are {', '.join(valid)}")
+    names = ", ".join(valid)
+    there = f"there are {names}" if len(names) < 200 else f"`poof recog list` has all {len(valid)}"
+    return PoofError(f"unknown {kind} '{shown(name, 60)}'{hint}; {there}")
 
 
 def make_plan(

@@ -2,54 +2,110 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.recog.build import build_model
+from poof.recog.data.lists.base import check_class_names
 from poof.recog.model import Recognizer
+from poof.recog.stored import check_finite, checksum, load_tensors
 
-VERSION = 1
+VERSION = 2
+"""2 has a checksum; 1 is read, too."""
 
 
 def save_model(path: Path, model: Recognizer, **extra: Any) -> None:
-    """Write a network with what it takes to build it again; `extra` (plain values and tensors) rides along."""
-    content = {"poof_recog": VERSION, "config": model.config, "labels": model.labels, "state": model.state_dict()}
+    """Write a network with what it takes to build it again; `extra` (plain values and tensors) rides along.
+
+    Raises
+    ------
+    PoofError
+        If a weight is not finite, or the file cannot be written and read back.
+    """
+    state = model.state_dict()
+    check_finite(state, f"{path}: not written")
+    content = {"poof_recog": VERSION, "config": model.config, "labels": model.labels, "state": state} | extra
+    content["checksum"] = checksum(content)
     with atomic(path) as temporary:
-        torch.save(content | extra, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's writer has errors of its own for a full disk
+            raise PoofError(f"{path}: cannot be written; free space or choose another place") from error
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
-    """What `save_model` wrote; a `PoofError` names a file that is something else."""
+    """What `save_model` wrote; a `PoofError` names a file that is something else, or not as it was written."""
     path = Path(path)
     if path.is_dir():
         path = path / "best.pt" if (path / "best.pt").is_file() else path / "last.pt"
-    if not path.is_file():
+    if not path.exists():
         raise PoofError(f"{path}: there is no such checkpoint; `poof recog train` writes one")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise PoofError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
-    if not isinstance(content, dict) or content.get("poof_recog") != VERSION:
+    content = load_tensors(path, "a checkpoint of `poof recog train`")
+    version = content.get("poof_recog") if isinstance(content, dict) else None
+    if type(version) is not int:
         raise PoofError(f"{path}: is no checkpoint of `poof recog train`; give backbone weights with --weights")
+    if version > VERSION:
+        raise PoofError(f"{path}: is of a newer poof (version {version} of checkpoints); update poof")
+    if version > 1 and content.pop("checksum", None) != checksum(content):
+        raise PoofError(f"{path}: was damaged after it was written (its checksum differs); take last.pt or train anew")
+    _check_content(content, path)
     return content
+
+
+def _check_content(content: dict[str, Any], path: Path) -> None:
+    """What building a network relies on."""
+    config, labels, state = content.get("config"), content.get("labels"), content.get("state")
+    if not isinstance(config, dict) or not {"name", "frames", "num_classes"} <= set(config):
+        raise PoofError(f"{path}: does not say which network it holds; it is damaged")
+    if not isinstance(config["name"], str) or any(not isinstance(key, str) for key in config):
+        raise PoofError(f"{path}: does not say which network it holds; it is damaged")
+    for key in ("frames", "num_classes", "size"):
+        if type(config.get(key, 1)) is not int:
+            raise PoofError(f"{path}: its {key} is no whole number; it is damaged")
+    if labels is not None:
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise PoofError(f"{path}: its class names are no texts; it is damaged")
+        if len(labels) != config["num_classes"]:
+            raise PoofError(f"{path}: has {len(labels)} class names for {config['num_classes']} classes; it is damaged")
+        check_class_names(labels, str(path))
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise PoofError(f"{path}: holds no weights; it is damaged")
+    check_finite(state, str(path))
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> Recognizer:
     """The network of a checkpoint (or of a run's folder: its best one), in evaluation mode."""
-    content = read_checkpoint(path)
-    model = restore(content)
+    model = restore(read_checkpoint(path), path)
     return model.to(device).eval()
 
 
-def restore(content: dict[str, Any]) -> Recognizer:
-    """Build the network of a checkpoint's content and fill it."""
-    config = dict(content["config"])
-    model = build_model(**config)
-    model.load_state_dict(content["state"], strict=True)
+def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Recognizer:
+    """Build the network of a checkpoint's content and fill it.
+
+    Raises
+    ------
+    PoofError
+        If its description builds no network, or one of other weights.
+    """
+    try:
+        model = build_model(**content["config"])
+    except PoofError as error:
+        raise PoofError(f"{path}: its network cannot be built: {error}") from error
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, IndexError) as error:
+        raise PoofError(f"{path}: its description builds no network of this poof") from error
+    own, state = model.state_dict(), content["state"]
+    wrong = [
+        key for key in {**own, **state} if key not in own or key not in state or own[key].shape != state[key].shape
+    ]
+    if wrong:
+        raise PoofError(f"{path}: '{wrong[0]}' and {len(wrong) - 1} more of its weights do not fit its own network")
+    model.load_state_dict(state, strict=True)
     model.labels = content["labels"]
     return model

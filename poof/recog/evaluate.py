@@ -20,6 +20,7 @@ from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
 from poof.recog.model import Recognizer
+from poof.recog.stored import NotFinite
 
 Array = np.ndarray
 
@@ -39,7 +40,7 @@ class Evaluation:
     names
         Class names.
     broken
-        Videos that could not be read, with the reason; they are not part of the rest.
+        Videos that could not be read and rows that name none, with the reason; they are not part of the rest.
     """
 
     scores: Array
@@ -84,12 +85,13 @@ class Evaluation:
     def per_class(self) -> pd.DataFrame:
         """One row a class that occurs: class, videos, top1, and what it is mostly taken for instead."""
         predicted = self.video_scores.argmax(1)
+        right = in_top(self.video_scores, self.labels, 1)
         rows = []
         for label in np.unique(self.labels):
-            answers = predicted[self.labels == label]
-            wrong = answers[answers != label]
+            own = self.labels == label
+            wrong = predicted[own][predicted[own] != label]
             other = self.names[np.bincount(wrong).argmax()] if len(wrong) else ""
-            rows.append((self.names[label], len(answers), float((answers == label).mean()), other))
+            rows.append((self.names[label], int(own.sum()), float(right[own].mean()), other))
         return pd.DataFrame(rows, columns=["class", "videos", "top1", "mostly taken for"])
 
     def summary(self) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class Evaluation:
                 "prediction": [self.names[i] for i in predicted],
                 "score": scores.max(1).round(6),
                 "correct": predicted == self.labels,
-                "in_top5": _in_top(scores, self.labels, 5),
+                "in_top5": in_top(scores, self.labels, 5) == 1,
             }
         )
 
@@ -147,13 +149,10 @@ def evaluate(
     Raises
     ------
     PoofError
-        If classes do not match, or more than `max_broken` of the videos cannot be read.
+        If the network does not know a class, gives scores that are no numbers, or more than `max_broken` of the videos
+        cannot be read.
     """
-    if model.config["num_classes"] != len(clips.labels):
-        raise PoofError(
-            f"{clips.name}: has {len(clips.labels)} classes, the network {model.config['num_classes']}; "
-            "evaluate on the classes it was trained for"
-        )
+    clips = clips.with_labels(class_names(model))
     batches = batches or judging_loader(clips, view, counts, workers, batch)
     device = next(model.parameters()).device
     training = model.training
@@ -162,6 +161,9 @@ def evaluate(
     labels: list[int] = []
     indices: list[int] = []
     broken: dict[str, str] = {}
+    for text in clips.bad:
+        broken[text.split(": ")[0]] = text
+    total = len(clips) + len(clips.bad)
     try:
         for got in track(batches, "evaluating", len(batches)):
             for index, error in got.broken:
@@ -172,16 +174,27 @@ def evaluate(
             with torch.inference_mode():
                 parts = got.clips.split(max(batch, 1))
                 logits = torch.cat([model(normalise(p.to(device), model.mean, model.std)).float() for p in parts])
+            if not torch.isfinite(logits).all():
+                row = int((~torch.isfinite(logits).all(-1)).nonzero()[0]) * len(got.labels) // len(logits)
+                raise NotFinite(
+                    f"{clips.records[int(got.indices[row])].path}: the network's scores are not finite; its weights "
+                    "are damaged or its training diverged (train with a lower --lr)"
+                )
             scores.append(logits.softmax(-1).unflatten(0, (len(got.labels), -1)).cpu().numpy())
             labels += got.labels.tolist()
             indices += got.indices.tolist()
     finally:
         model.train(training)
-    if len(broken) > max_broken * len(clips) or not scores:
+    if len(broken) > max_broken * total or not scores:
         first = next(iter(broken.values()))
-        raise PoofError(f"{clips.name}: {len(broken)} of {len(clips)} videos cannot be read; first: {first}")
+        raise PoofError(f"{clips.name}: {len(broken)} of {total} videos cannot be read; first: {first}")
     paths = [str(clips.records[i].path) for i in indices]
     return Evaluation(np.concatenate(scores), np.array(labels), paths, list(clips.labels), broken)
+
+
+def class_names(model: Recognizer) -> tuple[str, ...]:
+    """The network's class names, or 'class 0' and so on where it never learnt them."""
+    return tuple(model.labels or [f"class {i}" for i in range(model.config["num_classes"])])
 
 
 def judging_loader(
@@ -194,11 +207,16 @@ def judging_loader(
 
 
 def top(scores: Array, labels: Array, k: int) -> float:
-    """Share of rows of (N, classes) whose true class is among the `k` highest."""
-    return float(_in_top(scores, labels, k).mean())
+    """Share of rows of (N, classes) whose true class is among the `k` highest; see `in_top`."""
+    return float(in_top(scores, labels, k).mean())
 
 
-def _in_top(scores: Array, labels: Array, k: int) -> Array:
-    own = scores[np.arange(len(labels)), labels]
-    # A class that merely ties with the true one does not push it out, so equal scores are no advantage of low numbers.
-    return (scores > own[:, None]).sum(1) < k
+def in_top(scores: Array, labels: Array, k: int) -> Array:
+    """(N,) in [0, 1]: whether the true class is among the `k` highest of its row of (N, classes).
+
+    Where classes tie for the last of the k places, each has its share of them: a network that gives all classes the
+    same score is right by chance, whatever the order of the classes.
+    """
+    own = scores[np.arange(len(labels)), labels][:, None]
+    above, tied = (scores > own).sum(1), (scores == own).sum(1)
+    return np.clip((k - above) / tied, 0, 1)

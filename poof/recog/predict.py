@@ -12,13 +12,8 @@ from poof.progress import Track, silent
 from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList, Record
-from poof.recog.evaluate import evaluate
+from poof.recog.evaluate import class_names, evaluate
 from poof.recog.model import Recognizer
-
-
-def class_names(model: Recognizer) -> tuple[str, ...]:
-    """The network's class names, or 'class 0' and so on where it never learnt them."""
-    return tuple(model.labels or [f"class {i}" for i in range(model.config["num_classes"])])
 
 
 def predict(

@@ -37,6 +37,7 @@ from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.multigrid import Grid, MultigridSampler, shrink
 from poof.recog.recipes import Recipe
+from poof.recog.stored import NotFinite, check_finite
 
 
 @dataclass
@@ -109,6 +110,8 @@ def train(
     if classes != len(clips.labels):
         raise PoofError(f"{clips.name}: has {len(clips.labels)} classes, the network was built for {classes}")
     model.labels = list(clips.labels)
+    if validation is not None:  # before the first step, not after the first epoch
+        validation = validation.with_labels(clips.labels)
     counts = FrameCounts(folder / "frame-counts.json")
     clips = _readable(clips, counts, settings, track)
     _tell_short(clips, counts, model.segments * model.per_segment)
@@ -169,7 +172,8 @@ def train(
                 if len(batch.labels):
                     first = (state.batches - 1) // recipe.accumulate * recipe.accumulate
                     share = 1 / (min(first + recipe.accumulate, total) - first)
-                    _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
+                    with _diverging(folder, state):
+                        _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
                 if group_ends:
                     for group in optimizer.param_groups:
                         rate = recipe.rate(state.epoch + state.batches / total, state.drops)
@@ -180,8 +184,12 @@ def train(
                         save()
                         raise KeyboardInterrupt
             row = _row(state, recipe, meter) | model.training_reads()
+            with _diverging(folder, state):
+                # The last step may have broken what no loss has told of yet.
+                check_finite(model.state_dict(), "after the last step")
+                if validation is not None:
+                    judged = evaluate(model, validation, judging, counts, batches=judged_batches)
             if validation is not None:
-                judged = evaluate(model, validation, judging, counts, batches=judged_batches)
                 row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5, "val_loss": judged.loss}
             if recipe.schedule == "plateau":
                 state.watch(row.get("val_loss", row["loss"]), recipe.patience)
@@ -224,6 +232,21 @@ class State:
             self.drops, self.waited = self.drops + 1, 0
 
 
+@contextmanager
+def _diverging(folder: Path, state: State) -> Iterator[None]:
+    """Inside, numbers that are none end the training, with what is left and what helps."""
+    try:
+        yield
+    except NotFinite as error:
+        raise PoofError(f"epoch {state.epoch + 1}: {error}; {_kept(folder, state)}") from None
+
+
+def _kept(folder: Path, state: State) -> str:
+    """What a training that diverged leaves, and what helps."""
+    kept = f"last.pt and best.pt in {folder} are of the epochs before" if state.epoch else "nothing was kept"
+    return f"{kept}; begin anew with a lower --lr{' and --force' if state.epoch else ''}"
+
+
 def _learn(
     model: Recognizer,
     batch: Batch,
@@ -258,7 +281,7 @@ def _learn(
             backward(model, loss, extra, differentiate)
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise PoofError(f"epoch {state.epoch + 1}: the loss is {value}; lower the learning rate (--lr)")
+        raise NotFinite(f"the loss is {value}")
     state.loss += value * len(labels)
     state.right += int((logits.argmax(1) == labels).sum())
     state.seen += len(labels)
@@ -280,10 +303,10 @@ def _readable(clips: ClipList, counts: FrameCounts, settings: Settings, track: T
     broken = counts.fill(clips.records, max(settings.workers, 1), track)
     if broken:
         first = next(iter(broken.values()))
-        share = len(broken) / len(clips)
-        if share > settings.max_broken:
+        bad, total = len(broken) + len(clips.bad), len(clips) + len(clips.bad)
+        if bad > settings.max_broken * total or len(broken) == len(clips):
             raise PoofError(
-                f"{clips.name}: {len(broken)} of {len(clips)} clips cannot be read, more than {settings.max_broken:.0%}"
+                f"{clips.name}: {bad} of {total} clips cannot be read, more than {settings.max_broken:.0%}"
                 f" (--max-broken); first: {first}"
             )
         for message in broken.values():
@@ -309,9 +332,10 @@ def _count_broken(batch: Batch, clips: ClipList, state: State, settings: Setting
         if name not in state.broken:
             warnings.warn(f"left out: {error}", PoofWarning, stacklevel=2)
         state.broken[name] = error
-    if len(state.broken) > settings.max_broken * len(clips):
+    bad, total = len(state.broken) + len(clips.bad), len(clips) + len(clips.bad)
+    if bad > settings.max_broken * total:
         raise PoofError(
-            f"{clips.name}: {len(state.broken)} of {len(clips)} clips cannot be read, more than "
+            f"{clips.name}: {bad} of {total} clips cannot be read, more than "
             f"{settings.max_broken:.0%} (--max-broken); last: {batch.broken[-1][1]}"
         )
 

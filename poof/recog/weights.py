@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,13 @@ from torch import Tensor, nn
 from poof.errors import PoofError, PoofWarning
 from poof.recog.backbones.base import Host
 from poof.recog.backbones.i3d import inflate
+from poof.recog.stored import check_finite, load_tensors
 from poof.torchvision_ops import ensure
+
+WRAPPINGS = ("state_dict", "model", "model_state", "model_state_dict")
+"""Under which a state dict stands in the files of other programs."""
+PREFIXES = ("module.", "_orig_mod.")
+"""What torch's wrappers put in front of every key."""
 
 
 def load_weights(host: Host, weights: str | Path) -> None:
@@ -61,25 +66,36 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file; under 'model', 'state_dict' or 'model_state' and behind 'module.' it is found, too.
+    """A state dict from a file; it is found, too, under 'state_dict', 'model' and the like
+    and behind 'module.' and '_orig_mod.'.
 
     Of a checkpoint of `poof recog train` it is that of the backbone.
     """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise PoofError(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from error
+    content: Any = load_tensors(path, "weights")
     if isinstance(content, dict) and "poof_recog" in content:
-        state = content["state"]
+        state = content["state"] if isinstance(content.get("state"), dict) else {}
         if any(key.startswith("inserted.") for key in state):
             warnings.warn(f"{path}: its modules' weights are left out, the backbone's are taken", PoofWarning, 2)
         content = {key.removeprefix("backbone."): v for key, v in state.items() if key.startswith("backbone.")}
-    for key in ("state_dict", "model", "model_state"):
+    for key in WRAPPINGS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    ):
         raise PoofError(f"{path}: holds no state dict")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    state = {unwrapped(key): value for key, value in content.items()}
+    check_finite(state, str(path))
+    return state
+
+
+def unwrapped(key: str) -> str:
+    """A key without what parallel and compiled networks put in front of it."""
+    while key.startswith(PREFIXES):
+        key = key.partition(".")[2]
+    return key
 
 
 def _fit(value: Tensor, own: Tensor | None, inflated: bool) -> Tensor:

@@ -356,7 +356,7 @@ def test_what_is_random_depends_on_seed_epoch_and_record(clips: Path) -> None:
     names = read_list(clips / "l.txt")
 
     def read(index: int, epoch: int, seed: int = 0) -> np.ndarray:
-        views = ClipDataset(names, View(4, 1, 16), FrameCounts(), True, seed)[index, epoch].views
+        views = ClipDataset(names, View(4, 1, 16, flip="plain"), FrameCounts(), True, seed)[index, epoch].views
         assert views is not None
         return views.numpy()
 

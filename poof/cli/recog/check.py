@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import typer
 
 from poof.cli import common
@@ -23,18 +25,26 @@ def check(
 ) -> None:
     """Read every clip of a list to its end; exit code 1 if one is broken."""
     del debug
+    from poof.errors import PoofWarning
     from poof.files import check_output
     from poof.recog.data.extract import check as run
 
     if json is not None:
         check_output(json, force)
-    clips = options.clip_list(data, root, labels, format, split, part)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "left out|.*more rows are left out", PoofWarning
+        )  # told of below, all of them
+        clips = options.clip_list(data, root, labels, format, split, part, max_broken=1)
     broken = run(clips, workers, common.track(quiet))
+    total = len(clips) + len(clips.bad)
     if json is not None:
-        common.write_json(json, {"clips": len(clips), "broken": {str(k): v for k, v in broken.items()}})
-    for message in broken.values():
+        found = {str(k): v for k, v in broken.items()}
+        common.write_json(json, {"clips": total, "broken": found, "bad rows": list(clips.bad)})
+    for message in [*clips.bad, *broken.values()]:
         typer.echo(message)
     if not quiet:
-        typer.echo(f"{len(clips) - len(broken)} of {len(clips)} clips of {len(clips.labels)} classes are sound")
-    if broken:
+        sound = total - len(broken) - len(clips.bad)
+        typer.echo(f"{sound} of {total} clips of {len(clips.labels)} classes are sound")
+    if broken or clips.bad:
         raise typer.Exit(1)

@@ -65,7 +65,7 @@ def evaluate(
         raise PoofError("--against compares two files of answers: also write this network's with -o")
     if plot is not None and against is None:
         raise PoofError("--plot draws a difference: say --against which answers")
-    names = options.clip_list(data, root, labels, format, split, part)
+    names = options.clip_list(data, root, labels, format, split, part, max_broken)
     if rates is not None:
         if output is not None or against is not None or per_class:
             raise PoofError("--rates prints a grid of accuracies: leave out --output, --against and --per-class")

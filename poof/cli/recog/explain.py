@@ -57,12 +57,12 @@ def explain(
     on, layer by layer back, with their graph. Read-outs: attention entropy, share of open gates, ...
     """
     del debug
-    from poof.files import check_output
+    from poof.files import check_output, made_folder
+    from poof.recog.evaluate import class_names
     from poof.recog.explain import Way
     from poof.recog.explain import explain as look
     from poof.recog.explain.explain import mean_diagnostics
     from poof.recog.explain.ways import SUFFIXES
-    from poof.recog.predict import class_names
 
     way = Way(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
     if json is not None:
@@ -70,12 +70,13 @@ def explain(
     for source in videos:
         if output.is_dir():
             check_output(output / f"{source.stem}-{SUFFIXES[method]}.png", force)
-            check_output(output / f"{source.stem}-modules.png", force)
+            check_output(output / f"{source.stem}-{SUFFIXES[method]}-modules.png", force)
     model = options.load(run, device)
     names = class_names(model)
     found, rows = [], []
     for source in videos:
-        one = look(model, source, output, classes or (), way, sampling.value, video, common.track(quiet))
+        with made_folder(output, "-o"):
+            one = look(model, source, output, classes or (), way, sampling.value, video, common.track(quiet))
         found.append(one)
         for heat in one.heats:
             row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}

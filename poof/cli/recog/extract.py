@@ -30,13 +30,14 @@ def extract(
 ) -> None:
     """Decode every clip once; training then reads frames, many times faster. Goes on where it stopped."""
     del debug
-    from poof.files import check_output
+    from poof.files import check_output, made_folder
     from poof.recog.data.extract import extract as run
 
     if json is not None:
         check_output(json, force)
-    clips = options.clip_list(data, root, labels, format, split, part)
-    done = run(clips, output, kind, short, quality, workers, common.track(quiet))  # type: ignore[arg-type]
+    clips = options.clip_list(data, root, labels, format, split, part, max_broken=1)
+    with made_folder(output, "-o"):
+        done = run(clips, output, kind, short, quality, workers, common.track(quiet))  # type: ignore[arg-type]
     row = {
         "clips": len(done.clips),
         "frames": done.frames,

@@ -54,12 +54,20 @@ Workers = Annotated[int, typer.Option(help="Processes that read clips.", min=0)]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or one of its .pt files.")]
 
 
-def clip_list(path: Path, root: Path | None, labels: Path | None, format: str, split: int, part: str) -> ClipList:
-    """The list a command was given."""
+def clip_list(
+    path: Path,
+    root: Path | None,
+    labels: Path | None,
+    format: str,
+    split: int,
+    part: str,
+    max_broken: float = 0.0,
+) -> ClipList:
+    """The list a command was given; `max_broken` is the share of its rows that may be bad."""
     from poof.recog.data.lists import read_labels, read_list
 
     names = None if labels is None else read_labels(labels)
-    return read_list(path, root=root, labels=names, part=part, split=split, format=format)
+    return read_list(path, root=root, labels=names, part=part, split=split, format=format, max_broken=max_broken)
 
 
 def load(run: Path, device: str) -> Recognizer:

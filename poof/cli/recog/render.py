@@ -23,11 +23,12 @@ def motion_task(
 ) -> None:
     """Render a data set that only temporal order solves: four pairs of classes, each the other played backwards."""
     del debug
-    from poof.files import check_output
+    from poof.files import check_output, made_folder
     from poof.recog.data.motion_task import render_task
 
     if output.is_dir():
         check_output(output / "train.txt", force)
-    lists = render_task(output, train, test, frames, size, seed, common.track(quiet))
+    with made_folder(output, "another argument"):
+        lists = render_task(output, train, test, frames, size, seed, common.track(quiet))
     if not quiet:
         typer.echo("wrote " + ", ".join(map(str, lists)))

@@ -66,7 +66,7 @@ def train(
 
     from poof import recog
     from poof.errors import PoofError
-    from poof.files import check_output
+    from poof.files import check_output, made_folder
     from poof.recog.data.lists import detect
     from poof.recog.device import pick_device
     from poof.recog.recipes import recipe as make_recipe
@@ -94,10 +94,10 @@ def train(
         only=only,
         multigrid=multigrid,
     )
-    clips = options.clip_list(data, root, labels, format, split, "train")
+    clips = options.clip_list(data, root, labels, format, split, "train", max_broken)
     parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())
     judged = val or (data if parts else None)
-    validation = None if judged is None else options.clip_list(judged, root, labels, format, split, "test")
+    validation = None if judged is None else options.clip_list(judged, root, labels, format, split, "test", max_broken)
     settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
     torch.manual_seed(seed)
     model = recog.build_model(
@@ -121,7 +121,8 @@ def train(
             f"{row['clips_per_second']:.1f} clips/s (ms a clip: {times}, backward {row['backward_ms']:.0f})"
         )
 
-    history = run(model, clips, output, options_, settings, validation, common.track(quiet), report)
+    with made_folder(output, "-o"):
+        history = run(model, clips, output, options_, settings, validation, common.track(quiet), report)
     if json is not None:
         common.write_json(json, history)
     if not quiet:

@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.context
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import ClipList
@@ -120,6 +121,15 @@ class ClipDataset(Dataset[Sample]):
             raise PoofError(f"flip={view.flip}: choose one of none, swap, plain")
         same = np.arange(len(clips.labels))
         self.mirrored = mirror_labels(clips.labels) if view.flip == "swap" else same
+        if training and view.flip == "swap" and not clips.named:
+            # A clip of 'left' in the mirror would be one of 'right' that is still called 'left'.
+            self.mirrored = np.full(len(clips.labels), -1)
+            warnings.warn(
+                f"{clips.name}: the classes have numbers only, so no clip is mirrored: which of them tell left from "
+                "right cannot be known; name them with --labels, or mirror all with --flip plain",
+                PoofWarning,
+                stacklevel=3,
+            )
 
     def __len__(self) -> int:
         return len(self.clips)

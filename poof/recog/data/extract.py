@@ -14,7 +14,7 @@ import numpy as np
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.progress import Track, silent
-from poof.recog.data.frames import FrameCounts, image_names, load_array, read_frames
+from poof.recog.data.frames import FrameCounts, image_names, load_array, read_frames, reading
 from poof.recog.data.lists import write_list
 from poof.recog.data.lists.base import ClipList, Record
 from poof.recog.data.sampling import fixed_frames
@@ -81,7 +81,8 @@ def extract(
     def one(pair: tuple[Record, Path]) -> int:
         record, target = pair
         try:
-            return _extract(record, target, kind, short, quality)
+            with reading(record.path):
+                return _extract(record, target, kind, short, quality)
         except PoofError as error:
             broken[record.path] = str(error)
             return 0
@@ -113,7 +114,8 @@ def check(clips: ClipList, workers: int = 1, track: Track = silent) -> dict[Path
 
     def one(record: Record) -> None:
         try:
-            _check(record)
+            with reading(record.path):
+                _check(record)
         except PoofError as error:
             broken[record.path] = str(error)
 

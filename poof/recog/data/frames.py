@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,8 +36,8 @@ class FrameCounts:
         self._known: dict[str, list[int]] = {}
         if cache is not None and cache.is_file():
             try:
-                self._known = json.loads(cache.read_text())
-            except ValueError:
+                self._known = _sound(json.loads(cache.read_text()))
+            except (OSError, ValueError, RecursionError):
                 self._known = {}  # a cache that cannot be read costs time, nothing else
 
     def of(self, record: Record) -> int:
@@ -49,7 +51,7 @@ class FrameCounts:
         total = self._total(record.path)
         count = min(record.count, total - record.start) if record.count is not None else total - record.start
         if count < 1:
-            raise PoofError(f"{record.path}: has {total} frames, but the list begins at frame {record.start}")
+            raise PoofError(f"{record.path}: has {total} frames, but {record.line} begins at frame {record.start}")
         return count
 
     def fill(self, records: Sequence[Record], workers: int = 1, track: Track = silent) -> dict[Path, str]:
@@ -83,12 +85,13 @@ class FrameCounts:
 
     def _total(self, path: Path) -> int:
         if not self._is_known(path):
-            if path.is_dir():
-                count = len(image_names(path))
-            elif path.suffix == ".npy":
-                count = len(load_array(path))
-            else:
-                count = open_video(path).count()
+            with reading(path):
+                if path.is_dir():
+                    count = len(image_names(path))
+                elif path.suffix == ".npy":
+                    count = len(load_array(path))
+                else:
+                    count = open_video(path).count()
             if not count:
                 raise PoofError(f"{path}: has no frame")
             self._known[str(path)] = [count, *_stamp(path)]
@@ -103,8 +106,34 @@ def read_frames(record: Record, frames: Array) -> Array:
     PoofError
         If one of them cannot be read.
     """
-    wanted = np.asarray(frames) + record.start
-    path = record.path
+    with reading(record.path):
+        return _read(record.path, np.asarray(frames) + record.start)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside, whatever a decoder throws is the fault of this one file: a training leaves it out and goes on."""
+    try:
+        yield
+    except PoofError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:120]
+        raise PoofError(f"{path}: cannot be read ({type(error).__name__}: {text}); repair or remove it") from error
+
+
+def _sound(content: Any) -> dict[str, list[int]]:
+    """The entries of a cache that are what this class writes."""
+    if not isinstance(content, dict):
+        return {}
+    return {
+        path: entry
+        for path, entry in content.items()
+        if isinstance(entry, list) and len(entry) == 3 and all(type(v) is int and v >= 0 for v in entry) and entry[0]
+    }
+
+
+def _read(path: Path, wanted: Array) -> Array:
     if path.suffix == ".npy":
         return np.asarray(load_array(path)[wanted])
     if path.is_dir():

@@ -16,13 +16,13 @@ from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
 from poof.recog.data.sampling import WINDOW, Rule, fixed_frames
 from poof.recog.data.transform import fixed_crops, normalise, to_tensor
+from poof.recog.evaluate import class_names
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.graph import write_graph
 from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
 from poof.recog.explain.ways import SUFFIXES, Way
 from poof.recog.model import Recognizer
-from poof.recog.predict import class_names
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def explain(
 
     The files of tubes and pyramids are called `name-tube` and `name-pyramid`; a pyramid has an overlay video a level
     and the graph of its channels as `name-pyramid-graph.png` and `.json`. What modules have to show of their own
-    (squeezed images, attention maps) is `name-modules.png`.
+    (squeezed images, attention maps) is `name-heat-modules.png` and so on.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def explain(
     save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])
     pictures = model.pictures()
     if pictures:
-        files.append(folder / f"{source.stem}-modules.png")
+        files.append(folder / f"{stem}-modules.png")
         save_picture(module_sheet(clip, numbers.tolist(), model.per_segment, pictures, source.name), files[-1])
     first, pyramid = looks[0]
     if pyramid is not None:

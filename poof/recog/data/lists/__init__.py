@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.recog.data.lists.base import ClipList, Options, Record, read_lines
+from poof.recog.data.lists.base import ClipList, Options, Record, check_class_names, read_lines, resolve, shown
 from poof.recog.data.lists.benchmarks import hmdb51, something_v1, something_v2, ucf101
-from poof.recog.data.lists.folders import class_folders
+from poof.recog.data.lists.folders import VIDEOS, class_folders
 from poof.recog.data.lists.tables import csv_list, kinetics_csv, slowfast_csv
-from poof.recog.data.lists.text import frames_list, offset_list, span_list, video_list
+from poof.recog.data.lists.text import frames_list, offset_list, span_list, split_fields, video_list
 
 __all__ = ["FORMATS", "ClipList", "Options", "Record", "read_labels", "read_list", "write_list"]
 
@@ -38,6 +40,7 @@ def read_list(
     part: str = "train",
     split: int = 1,
     format: str = "auto",
+    max_broken: float = 0.0,
 ) -> ClipList:
     """Records and class names of a list, checked: every file is there, every label in range.
 
@@ -55,27 +58,43 @@ def read_list(
         Number of the split, for formats that hold several.
     format
         A name in `FORMATS`, or 'auto': by the file's ending, its neighbours and its first line.
+    max_broken
+        Share of the rows that may be bad (a file missing, a label out of range, fields missing): they are left out,
+        with a warning, and stand in `ClipList.bad`.
 
     Raises
     ------
     PoofError
-        If the list cannot be read, or a line names no file or a label out of range; the line is named.
+        If the list cannot be read, or more rows are bad; the first one's line is named.
     """
     path = Path(path)
-    if not path.exists():
-        raise PoofError(f"{path}: there is no such list or folder")
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # a name too long, or none of a file
+        there = False
+    if not there:
+        raise PoofError(f"{shown(path)}: there is no such list or folder")
     if part not in ("train", "test"):
         raise PoofError(f"part={part}: choose train or test")
     if format != "auto" and format not in FORMATS:
         raise PoofError(f"unknown list format '{format}'; there are {', '.join(FORMATS)}")
     options = Options(None if root is None else Path(root), None if labels is None else tuple(labels), part, split)
     if options.labels is None and path.is_file() and (path.parent / "labels.txt").is_file():
-        options = Options(options.root, tuple(read_labels(path.parent / "labels.txt")), part, split)
-    return FORMATS[detect(path) if format == "auto" else format](path, options).checked()
+        options = replace(options, labels=tuple(read_labels(path.parent / "labels.txt")))
+    if options.labels is not None:
+        check_class_names(options.labels, "--labels" if labels is not None else str(path.parent / "labels.txt"))
+    found = FORMATS[detect(path, options) if format == "auto" else format](path, options)
+    return replace(found, bad=tuple(options.bad)).checked(max_broken)
 
 
-def detect(path: Path) -> str:
-    """The format of a list, by its looks."""
+def detect(path: Path, options: Options | None = None) -> str:
+    """The format of a list, by its looks.
+
+    Raises
+    ------
+    PoofError
+        If it is empty, or may as well hold several labels a clip.
+    """
     if path.is_dir():
         if (path / "classInd.txt").is_file():
             return "ucf101"
@@ -99,10 +118,46 @@ def detect(path: Path) -> str:
         return "csv"
     if ";" in first and first.count(";") == 1:
         return "something-v1"
-    numbers = [part.strip().isdigit() for part in first.replace(";", " ").replace(",", " ").split()[-3:]]
-    if numbers == [True, True, True] and len(first.replace(";", " ").split()) >= 4:
-        return "span"
-    return "frames" if numbers[-2:] == [True, True] and len(numbers) == 3 else "videos"
+    return _by_numbers(path, lines, options or Options())
+
+
+def _by_numbers(path: Path, lines: list[tuple[str, str]], options: Options) -> str:
+    """'span', 'frames' or 'videos': by how many numbers stand behind the name, if the name is then that of a file."""
+    line, first = lines[0]
+    numbers = 0
+    for part in reversed(re.split(r"[\s,;]+", first)[1:]):
+        numbers += bool(re.fullmatch("[0-9]+", part))
+        if not re.fullmatch("[0-9]+", part):
+            break
+    for format, fields, separator in (("span", 4, ";"), ("frames", 3, ",")):
+        if numbers < fields - 1:
+            continue
+        name = (split_fields(first, separator, fields) or [""])[0]
+        # A folder may be called 'run 5': then fewer numbers are meant.
+        shorter = (split_fields(first, ",", fields - 1) or [""])[0]
+        if not _is_there(name, path, options) and _is_there(shorter, path, options):
+            continue
+        if Path(name).suffix.lower() in VIDEOS - {".npy"} and not _is_folder(name, path, options):
+            raise PoofError(
+                f"{line}: {fields - 1} numbers behind a video: lists with several labels a clip are not supported; "
+                f"if they count frames, say --format {format}"
+            )
+        return format
+    return "videos"
+
+
+def _is_there(name: str, path: Path, options: Options) -> bool:
+    try:
+        return resolve(name, path, options).exists()
+    except PoofError:
+        return False
+
+
+def _is_folder(name: str, path: Path, options: Options) -> bool:
+    try:
+        return resolve(name, path, options).is_dir()
+    except PoofError:
+        return False
 
 
 def read_labels(path: Path | str) -> list[str]:
@@ -120,7 +175,11 @@ def write_list(clips: ClipList, path: Path) -> None:
         for record in clips.records:
             file = record.path.resolve()
             name = file.relative_to(folder) if file.is_relative_to(folder) else file
-            lines.append(f"{name.as_posix()} {record.label}\n")
+            text = name.as_posix()
+            if not text.isprintable():
+                raise PoofError(f"{shown(text)}: cannot stand in a list; rename it")
+            text = f"./{text}" if text[0] in "# " else text
+            lines.append(f"{text} {record.label}\n")
         temporary.write_text("".join(lines))
     with atomic(path.parent / "labels.txt") as temporary:
         temporary.write_text("".join(f"{label}\n" for label in clips.labels))

@@ -6,7 +6,18 @@ import json
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.recog.data.lists.base import ClipList, Options, Record, number, read_lines, resolve
+from poof.recog.data.lists.base import (
+    MAX_CLASSES,
+    ClipList,
+    Options,
+    Record,
+    check_class_names,
+    number,
+    read_lines,
+    read_text,
+    resolve,
+    shown,
+)
 
 VIDEO_SUFFIXES = (".webm", ".mp4", ".avi")
 
@@ -21,18 +32,23 @@ def ucf101(path: Path, options: Options) -> ClipList:
     names: dict[str, int] = {}
     for line, text in read_lines(path.parent / "classInd.txt"):
         index, _, name = text.partition(" ")
-        names[name] = number(index, line, "class number") - 1
+        names[name.strip()] = number(index, line, "class number", 1, MAX_CLASSES) - 1
+    if sorted(names.values()) != list(range(len(names))):
+        raise PoofError(f"{path.parent / 'classInd.txt'}: the classes are not numbered from 1 without a gap")
     records = []
     for line, text in read_lines(path):
-        video = text.split()[0]
-        label = names.get(Path(video).parts[0])
-        if label is None:
-            raise PoofError(f"{line}: {path.parent / 'classInd.txt'} has no class '{Path(video).parts[0]}'")
-        # The videos' own folder is mostly called UCF-101 and lies beside that of the lists.
-        found = resolve(video, path, options)
-        if not found.exists():
-            found = resolve(f"UCF-101/{video}", path, options)
-        records.append(Record(found, label, line=line))
+        with options.row():
+            video, _, last = text.rpartition(" ")
+            video = video.strip() if last.isdigit() and video else text
+            name = video.split("/")[0]
+            label = names.get(name)
+            if label is None:
+                raise PoofError(f"{line}: {path.parent / 'classInd.txt'} has no class '{shown(name, 60)}'")
+            # The videos' own folder is mostly called UCF-101 and lies beside that of the lists.
+            found = resolve(video, path, options, line)
+            if not found.exists():
+                found = resolve(f"UCF-101/{video}", path, options, line)
+            records.append(Record(found, label, line=line))
     return ClipList(tuple(records), tuple(sorted(names, key=lambda name: names[name])), str(path))
 
 
@@ -46,9 +62,13 @@ def hmdb51(path: Path, options: Options) -> ClipList:
     records = []
     for label, file in enumerate(files):
         for line, text in read_lines(file):
-            video, _, flag = text.rpartition(" ")
-            if flag == wanted:
-                records.append(Record(resolve(f"{labels[label]}/{video.strip()}", path, options), label, line=line))
+            with options.row():
+                video, _, flag = text.rpartition(" ")
+                if flag not in ("0", "1", "2"):
+                    raise PoofError(f"{line}: expected 'video flag' with the flag 0, 1 or 2, got '{shown(text, 60)}'")
+                if flag == wanted:
+                    found = resolve(f"{labels[label]}/{video.strip()}", path, options, line)
+                    records.append(Record(found, label, line=line))
     return ClipList(tuple(records), labels, str(path))
 
 
@@ -57,7 +77,13 @@ def something_v1(path: Path, options: Options) -> ClipList:
 
     The other numbering, that of the published `*-labels.csv`, is had by giving its lines as `options.labels`.
     """
-    rows = [(line, *text.partition(";")[::2]) for line, text in read_lines(path)]
+    rows = []
+    for line, text in read_lines(path):
+        with options.row():
+            video, semicolon, label = text.partition(";")
+            if not semicolon:
+                raise PoofError(f"{line}: expected 'id;label text', got '{shown(text, 60)}'")
+            rows.append((line, video.strip(), label.strip()))
     labels = options.labels
     if labels is None:
         beside = sorted(path.parent.glob("*-labels.csv"))
@@ -68,34 +94,54 @@ def something_v1(path: Path, options: Options) -> ClipList:
 
 def something_v2(path: Path, options: Options) -> ClipList:
     """The JSON of V2: `id` and `template` (its brackets are dropped); videos by id. Classes from `*labels.json`."""
-    try:
-        content = json.loads(path.read_text())
-        rows = [(f"{path} entry {i}", str(e["id"]), e["template"]) for i, e in enumerate(content)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PoofError(f"{path}: is no list of Something-Something V2 (entries need id and template)") from error
-    rows = [(line, video, text.replace("[", "").replace("]", "")) for line, video, text in rows]
+    content = _json(path)
+    if not isinstance(content, list):
+        raise PoofError(f"{path}: is no list of Something-Something V2 (a JSON list of entries with id and template)")
+    rows = []
+    for i, entry in enumerate(content):
+        with options.row():
+            entry = entry if isinstance(entry, dict) else {}
+            video, text = entry.get("id"), entry.get("template")
+            if not isinstance(video, (str, int)) or not isinstance(text, str):
+                raise PoofError(f"{path} entry {i}: needs an id and a template (texts)")
+            rows.append((f"{path} entry {i}", str(video), text.replace("[", "").replace("]", "")))
     labels = options.labels
     if labels is None:
         beside = [p for p in sorted(path.parent.glob("*labels.json")) if p != path]
         if beside:
-            numbers = json.loads(beside[0].read_text())
-            labels = tuple(sorted(numbers, key=lambda name: int(numbers[name])))
+            numbers = _json(beside[0])
+            if not isinstance(numbers, dict):
+                raise PoofError(f"{beside[0]}: is no table of class names and numbers")
+            order = {
+                name: number(str(i), f"{beside[0]}: {shown(name, 60)}", "class number", 0)
+                for name, i in numbers.items()
+            }
+            labels = tuple(sorted(order, key=lambda name: order[name]))
         else:
             labels = tuple(sorted({text for _, _, text in rows}))
     return _something(rows, labels, path, options)
 
 
+def _json(path: Path) -> object:
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise PoofError(f"{path}: is no JSON ({shown(error, 60)})") from error
+
+
 def _something(rows: list[tuple[str, str, str]], labels: tuple[str, ...], path: Path, options: Options) -> ClipList:
+    check_class_names(labels, str(path))
     numbering = {label: i for i, label in enumerate(labels)}
     records = []
     for line, video, text in rows:
-        if text not in numbering:
-            raise PoofError(f"{line}: there is no class '{text}' among the {len(labels)} labels")
-        found = resolve(video, path, options)
-        for suffix in VIDEO_SUFFIXES:
+        with options.row():
+            if text not in numbering:
+                raise PoofError(f"{line}: there is no class '{shown(text, 60)}' among the {len(labels)} labels")
+            found = resolve(video, path, options, line)
+            for suffix in VIDEO_SUFFIXES:
+                if not found.exists():
+                    found = resolve(video + suffix, path, options, line)
             if not found.exists():
-                found = resolve(video + suffix, path, options)
-        if not found.exists():
-            found = resolve(video, path, options)
-        records.append(Record(found, numbering[text], line=line))
+                found = resolve(video, path, options, line)
+            records.append(Record(found, numbering[text], line=line))
     return ClipList(tuple(records), labels, str(path))
