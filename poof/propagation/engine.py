@@ -67,6 +67,7 @@ class _Work:
     key: str
     known: dict[str, np.ndarray] | None
     needed: bool  # whether its flows must be computed
+    wanted: bool = True  # whether chains through it matter
 
 
 class Engine:
@@ -84,6 +85,8 @@ class Engine:
         See `Settings`.
     memo
         Where finished segments are kept and found again; None keeps nothing.
+    only
+        The frames that matter: segments whose chains do not come by there are passed over. None: all.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Engine:
         estimators: Sequence[FlowEstimator],
         settings: Settings,
         memo: Memo | None = None,
+        only: range | None = None,
     ) -> None:
         self._video = video
         self._settings = settings
@@ -116,6 +120,7 @@ class Engine:
         self._cuts: list[int] = []
         self._end: int | None = None
         self._memo = memo
+        self._only = only
         self._work = self._plan(segments)
 
     @property
@@ -133,6 +138,11 @@ class Engine:
                 if not segment.joined:
                     self._live = self._nothing()
                     self._kept.clear()
+                if not work.wanted:
+                    self._live = self._nothing()
+                    self._kept.clear()
+                    images = []
+                    continue
                 if not work.needed:
                     assert work.known is not None
                     images = []
@@ -176,7 +186,7 @@ class Engine:
         mark = fingerprint(self._video) if self._memo is not None else None
         if self._memo is None or mark is None:
             self._memo = None
-            return [_Work(segment, "", None, True) for segment in segments]
+            return self._chosen([_Work(segment, "", None, True) for segment in segments])
         common = key_of(
             mark,
             {k: v for k, v in self._settings.describe().items() if k not in ("overlap", "min_confidence")},
@@ -184,26 +194,53 @@ class Engine:
             self._count,
         )
         flow_keys: list[str] = []
-        plan: list[_Work] = []
-        for index, segment in enumerate(segments):
+        for segment in segments:
             ends = [
                 part
                 for (frame, i), xy in sorted(self._labels.items())
                 if frame in (segment.start, segment.stop)
                 for part in (frame, i, xy, self._hidden[frame, i])
             ]
-            carried = segment.joined and self._crossed(segment.start, range(segment.start - self._reach, segment.start))
-            flow_keys.append(
-                key_of(common, segment.start, segment.stop, segment.joined, *ends, flow_keys[-1] if carried else "")
-            )
-            behind = self._behind(segments, index)
-            key = key_of(flow_keys[-1], [flow_keys[b] for b in behind])
-            known = self._memo.get(key)
-            plan.append(_Work(segment, key, known, known is None))
-            if known is None:
-                for b in behind:
-                    plan[b].needed = True
+            carried = flow_keys[-1] if self._carried(segment) else ""
+            flow_keys.append(key_of(common, segment.start, segment.stop, segment.joined, *ends, carried))
+        keys = [
+            key_of(own, [flow_keys[b] for b in self._behind(segments, index)]) for index, own in enumerate(flow_keys)
+        ]
+        return self._chosen([_Work(segment, key, None, True) for segment, key in zip(segments, keys)])
+
+    def _chosen(self, plan: list[_Work]) -> list[_Work]:
+        """The plan with what is wanted marked, and of that what is known from earlier runs and what must be computed.
+
+        From the last segment to the first: what must be computed needs the segments that chains come into it from, and
+        those that chains go back into from its end.
+        """
+        segments = [work.segment for work in plan]
+        wanted = {n for n, s in enumerate(segments) if self._matters(s)}
+        needed: set[int] = set()
+        for index in range(len(plan) - 1, -1, -1):
+            work = plan[index]
+            work.wanted = work.needed = index in wanted
+            if not work.wanted:
+                continue
+            work.known = None if self._memo is None else self._memo.get(work.key)
+            if work.known is None:
+                behind = self._behind(segments, index)
+                needed.update(behind)
+                wanted.update(behind)
+            work.needed = work.known is None or index in needed
+            if work.needed and self._carried(work.segment):
+                wanted.add(index - 1)
         return plan
+
+    def _matters(self, segment: Segment) -> bool:
+        """Whether chains through a segment, or what they say of themselves at its end, come by in the frames wanted."""
+        if self._only is None:
+            return True
+        return segment.start < self._only.stop + self._reach and segment.stop > self._only.start - 1 - self._reach
+
+    def _carried(self, segment: Segment) -> bool:
+        """Whether chains run on into a segment from the one before."""
+        return segment.joined and self._crossed(segment.start, range(segment.start - self._reach, segment.start))
 
     def _behind(self, segments: Sequence[Segment], index: int) -> list[int]:
         """The earlier segments that backward chains from the end of a segment run into."""

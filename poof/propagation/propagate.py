@@ -31,6 +31,7 @@ def propagate(
     settings: Settings | None = None,
     track: Track = silent,
     memo: Memo | None = None,
+    only: range | None = None,
 ) -> LabelSet:
     """Labels for the frames up to R before and after each human label (Gebotys 2022, section 3.2).
 
@@ -50,6 +51,9 @@ def propagate(
     memo
         Keeps finished parts on disk, see `Memo`; then an interrupted run goes on where it stopped, and labels that were
         added or changed re-run only the windows they touch.
+    only
+        Propagate to these frames alone, for a part that is wanted at once. Several estimators are then compared on what
+        lies near them; otherwise their points are those of the whole.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def propagate(
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
     known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
     check_fit(anchors, video.size, known, video.name)
-    engine = Engine(video, anchors, estimators, settings, memo)
+    engine = Engine(video, anchors, estimators, settings, memo, only)
     for _ in track(engine.run(), "propagating", engine.total):
         pass
     passages = engine.result()
@@ -83,7 +87,7 @@ def propagate(
     )
     left_out: dict[str, int] = {}
     for instance in anchors.instance_ids:
-        _fill(result, instance, passages, settings, left_out)
+        _fill(result, instance, passages, settings, left_out, only)
     if video.frame_names is not None:
         result.frame_names = {frame: video.frame_names[frame] for frame in result.frames}
     result.info["video"] = video.name
@@ -140,7 +144,14 @@ def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -
     return nearest(chains, frames, settings.radius)
 
 
-def _fill(result: LabelSet, instance: int, passages: Passages, settings: Settings, left_out: dict[str, int]) -> None:
+def _fill(
+    result: LabelSet,
+    instance: int,
+    passages: Passages,
+    settings: Settings,
+    left_out: dict[str, int],
+    only: range | None = None,
+) -> None:
     """Add an instance's propagated points to the result."""
     frames = passages.frames_of(instance)
     chains, human = chains_of(result, instance, passages)
@@ -150,6 +161,8 @@ def _fill(result: LabelSet, instance: int, passages: Passages, settings: Setting
     set_ = np.isfinite(human).all(axis=-1)
     distance = _distance(frames, set_)
     within = (distance <= settings.radius) & ~set_
+    if only is not None:
+        within &= np.isin(frames, only)[:, None]
     got = within & np.isfinite(joint.xy).all(axis=-1)
     kept = got & (sure >= settings.min_confidence)
     for row in np.flatnonzero(kept.any(axis=1)):

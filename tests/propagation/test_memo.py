@@ -189,3 +189,40 @@ def test_the_cache_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.delenv("POOF_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "poof"
+
+
+# ---------------------------------------------------------------------------------------------- a part of the video
+
+
+def thinned(labels: LabelSet) -> LabelSet:
+    """Without keypoint 3 in every second labelled frame and without 1 in the others: chains cross all of them."""
+    for number, frame in enumerate(labels.frames):
+        points = labels.instances[frame, 0]
+        drop = np.zeros(len(points), bool)
+        drop[3 if number % 2 else 1] = True
+        points.put(drop, Points.empty(len(points)))
+    return labels
+
+
+@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("only", [range(21, 30), range(36, 38), range(12), range(50, 90)])
+def test_a_part_is_as_in_the_whole(folder: Path, tmp_path: Path, only: range, thin: bool) -> None:
+    def labels() -> LabelSet:
+        chosen = labels_at(10, 20, 30, 40, 45)
+        return thinned(chosen) if thin else chosen
+
+    whole, pairs = run(folder, labels(), None)
+    memo, flow = Memo(tmp_path), Counting()
+    part = propagate(open_video(folder), labels(), flow, Settings(5), memo=memo, only=only)
+    assert flow.pairs < pairs or thin
+    anchors = set(labels().frames)
+    near = {k: p for k, p in whole.instances.items() if k[0] in only or k[0] in anchors}
+    assert part.instances.keys() == near.keys()
+    for (frame, _), points in part.instances.items():
+        if frame in only:
+            assert np.array_equal(points.xy, near[frame, 0].xy, equal_nan=True)
+            assert np.array_equal(points.confidence, near[frame, 0].confidence, equal_nan=True)
+    # What was kept of the part serves the whole, and spoils nothing.
+    later = Counting()
+    assert same(propagate(open_video(folder), labels(), later, Settings(5), memo=memo), whole)
+    assert later.pairs == pairs - flow.pairs or thin
