@@ -12,6 +12,7 @@ from poof.errors import PoofError
 from poof.files import atomic
 from poof.recog.build import build_model
 from poof.recog.data.lists.base import check_class_names
+from poof.recog.data.sampling import RULES
 from poof.recog.model import Recognizer
 from poof.recog.stored import check_finite, checksum, load_tensors
 
@@ -29,7 +30,8 @@ def save_model(path: Path, model: Recognizer, **extra: Any) -> None:
     """
     state = model.state_dict()
     check_finite(state, f"{path}: not written")
-    content = {"poof_recog": VERSION, "config": model.config, "labels": model.labels, "state": state} | extra
+    content = {"poof_recog": VERSION, "config": model.config, "labels": model.labels, "state": state}
+    content |= {"input": model.trained_on, "chosen_on": model.chosen_on} | extra
     content["checksum"] = checksum(content)
     with atomic(path) as temporary:
         try:
@@ -73,11 +75,26 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
         if len(labels) != config["num_classes"]:
             raise PoofError(f"{path}: has {len(labels)} class names for {config['num_classes']} classes; it is damaged")
         check_class_names(labels, str(path))
+    _check_input(content, path)
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise PoofError(f"{path}: holds no weights; it is damaged")
     check_finite(state, str(path))
+
+
+def _check_input(content: dict[str, Any], path: Path) -> None:
+    """What judging relies on."""
+    kept, chosen = content.get("input"), content.get("chosen_on")
+    sound = kept is None or isinstance(kept, dict)
+    if isinstance(kept, dict):
+        numbers = [kept.get(key) for key in ("segments", "per_segment", "size", "window", "short")]
+        sound = all(n is None or (type(n) is int and 0 < n <= 1_000_000) for n in numbers)
+        sound = sound and kept.get("rule", "uniform") in RULES
+    if chosen is not None:
+        sound = sound and isinstance(chosen, Tensor) and chosen.dim() == 1 and not chosen.is_floating_point()
+    if not sound:
+        raise PoofError(f"{path}: does not say how its clips are cut; it is damaged")
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> Recognizer:
@@ -108,4 +125,8 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
         raise PoofError(f"{path}: '{wrong[0]}' and {len(wrong) - 1} more of its weights do not fit its own network")
     model.load_state_dict(state, strict=True)
     model.labels = content["labels"]
+    model.trained_on, model.chosen_on = content.get("input"), content.get("chosen_on")
+    recipe = content.get("training", {}).get("recipe")
+    if model.trained_on is None and recipe:  # a checkpoint of the first version
+        model.trained_on = {"rule": recipe["rule"], "window": recipe["window"]}
     return model

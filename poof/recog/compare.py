@@ -11,6 +11,7 @@ import pandas as pd
 from poof.errors import PoofError
 from poof.evaluation.significance import McNemar, mcnemar_of
 from poof.files import atomic
+from poof.recog.data.lists.base import shown
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,23 @@ class Difference:
     per_class: pd.DataFrame
 
 
-def compare(first: Path, second: Path) -> Difference:
-    """Compare two files of `Evaluation.write_answers`.
+def compare(first: Path | pd.DataFrame, second: Path | pd.DataFrame) -> Difference:
+    """Compare two files of `Evaluation.write_answers`, or such tables themselves.
 
     Raises
     ------
     PoofError
         If a file is no such table, or they share no video, or disagree about a true class.
     """
-    a, b = _read(first), _read(second)
-    both = a.merge(b, on="path", suffixes=("_first", "_second"))
+    names = ["this network's answers" if isinstance(one, pd.DataFrame) else str(one) for one in (first, second)]
+    a, b = (one if isinstance(one, pd.DataFrame) else read_answers(one) for one in (first, second))
+    needed = ["path", "label", "correct"]
+    both = a[needed].merge(b[needed], on="path", suffixes=("_first", "_second"))
     if both.empty:
-        raise PoofError(f"{first} and {second} share no video; evaluate both networks on the same list")
+        raise PoofError(f"{names[0]} and {names[1]} share no video; evaluate both networks on the same list")
     wrong = both[both["label_first"] != both["label_second"]]
     if len(wrong):
-        raise PoofError(f"{first} and {second} disagree about the class of {wrong['path'].iloc[0]}")
+        raise PoofError(f"{names[0]} and {names[1]} disagree about the class of {wrong['path'].iloc[0]}")
     rows = both.groupby("label_first").agg(
         videos=("path", "size"), first=("correct_first", "mean"), second=("correct_second", "mean")
     )
@@ -88,12 +91,24 @@ def plot_difference(difference: Difference, names: tuple[str, str], path: Path, 
         figure.savefig(temporary, dpi=110)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_answers(path: Path) -> pd.DataFrame:
+    """A file of `Evaluation.write_answers`.
+
+    Raises
+    ------
+    PoofError
+        If it is something else, or names a video twice.
+    """
     try:
-        table = pd.read_csv(path, dtype={"path": str, "label": str})
+        table = pd.read_csv(path, dtype={"path": str, "label": str}, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise PoofError(f"{path}: cannot be read as answers of `poof recog eval` ({error})") from error
+        raise PoofError(f"{path}: cannot be read as answers of `poof recog eval` ({shown(error)})") from error
     missing = {"path", "label", "correct"} - set(table.columns)
     if missing:
         raise PoofError(f"{path}: has no column '{min(missing)}'; write it with `poof recog eval -o`")
-    return table
+    right = table["correct"].astype(str).str.lower()
+    if not right.isin(["true", "false"]).all():
+        raise PoofError(f"{path}: its column 'correct' holds more than True and False; write it anew")
+    if table["path"].duplicated().any():
+        raise PoofError(f"{path}: has {shown(table['path'][table['path'].duplicated()].iloc[0])} twice; write it anew")
+    return table.assign(correct=right == "true")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,10 @@ from poof.recog.model import Recognizer
 from poof.recog.stored import NotFinite
 
 Array = np.ndarray
+Average = Literal["probabilities", "scores"]
+AVERAGES: tuple[Average, ...] = ("probabilities", "scores")
+SCORE = "p: "
+"""In front of a class name, in the header of a file of answers: the column of its probabilities."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Evaluation:
         (N,) files.
     names
         Class names.
+    average
+        'probabilities' over the views, or 'scores' (before softmax), as the tests of TSM and TEA do.
+    logits
+        (N, V, classes) scores before softmax; only needed to average them.
     broken
         Videos that could not be read and rows that name none, with the reason; they are not part of the rest.
     """
@@ -48,10 +56,16 @@ class Evaluation:
     paths: list[str]
     names: list[str]
     broken: dict[str, str]
+    average: Average = "probabilities"
+    logits: Array | None = None
 
     @property
     def video_scores(self) -> Array:
-        """(N, classes) mean probabilities over the views."""
+        """(N, classes) probabilities of the views together: their mean, or those of the mean scores."""
+        if self.average == "scores" and self.logits is not None:
+            mean = self.logits.mean(1)
+            powers = np.exp(mean - mean.max(1, keepdims=True))
+            return powers / powers.sum(1, keepdims=True)
         return self.scores.mean(1)
 
     @property
@@ -108,10 +122,13 @@ class Evaluation:
         }
 
     def answers(self) -> pd.DataFrame:
-        """One row a video: path, label, prediction, score, correct, in_top5; what `compare` reads."""
+        """One row a video: path, label, prediction, score, correct, in_top5, and the probability of every class.
+
+        What `compare` and `fuse` read.
+        """
         scores = self.video_scores
         predicted = scores.argmax(1)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "path": self.paths,
                 "label": [self.names[i] for i in self.labels],
@@ -121,6 +138,8 @@ class Evaluation:
                 "in_top5": in_top(scores, self.labels, 5) == 1,
             }
         )
+        classes = pd.DataFrame(scores.astype(np.float32), columns=[SCORE + name for name in self.names])
+        return pd.concat([table, classes], axis=1)
 
     def write_answers(self, path: Path) -> None:
         """`answers` as CSV."""
@@ -138,6 +157,7 @@ def evaluate(
     track: Track = silent,
     max_broken: float = 1.0,
     batches: DataLoader[Batch] | None = None,
+    average: Average = "probabilities",
 ) -> Evaluation:
     """Run a network over every view of every clip of a list; it is in evaluation mode for that, and then as before.
 
@@ -145,6 +165,8 @@ def evaluate(
     ----------
     batches
         What `judging_loader` gave, for judging the same clips again and again.
+    average
+        What is averaged over the views of a video; see `Evaluation`.
 
     Raises
     ------
@@ -152,6 +174,8 @@ def evaluate(
         If the network does not know a class, gives scores that are no numbers, or more than `max_broken` of the videos
         cannot be read.
     """
+    if average not in AVERAGES:
+        raise PoofError(f"average={average}: choose one of {', '.join(AVERAGES)}")
     clips = clips.with_labels(class_names(model))
     batches = batches or judging_loader(clips, view, counts, workers, batch)
     device = next(model.parameters()).device
@@ -180,7 +204,7 @@ def evaluate(
                     f"{clips.records[int(got.indices[row])].path}: the network's scores are not finite; its weights "
                     "are damaged or its training diverged (train with a lower --lr)"
                 )
-            scores.append(logits.softmax(-1).unflatten(0, (len(got.labels), -1)).cpu().numpy())
+            scores.append(logits.unflatten(0, (len(got.labels), -1)).cpu().numpy())
             labels += got.labels.tolist()
             indices += got.indices.tolist()
     finally:
@@ -189,7 +213,9 @@ def evaluate(
         first = next(iter(broken.values()))
         raise PoofError(f"{clips.name}: {len(broken)} of {total} videos cannot be read; first: {first}")
     paths = [str(clips.records[i].path) for i in indices]
-    return Evaluation(np.concatenate(scores), np.array(labels), paths, list(clips.labels), broken)
+    raw = np.concatenate(scores)
+    probabilities = torch.from_numpy(raw).softmax(-1).numpy()
+    return Evaluation(probabilities, np.array(labels), paths, list(clips.labels), broken, average, raw)
 
 
 def class_names(model: Recognizer) -> tuple[str, ...]:

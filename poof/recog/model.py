@@ -54,6 +54,10 @@ class Recognizer(nn.Module):
         The backbone's blocks, paths within `backbone`; none where there is more than one backbone.
     labels : list of str or None
         Class names, once known.
+    trained_on : dict or None
+        What training fixed of the input, once known; see `poof.recog.judging`.
+    chosen_on : tensor or None
+        Marks of the clips by which the best epoch was chosen; see `poof.recog.judging`.
     """
 
     config: dict[str, Any]
@@ -67,6 +71,8 @@ class Recognizer(nn.Module):
     left_out: list[str]
     blocks: Sequence[Block] = ()
     labels: list[str] | None = None
+    trained_on: dict[str, Any] | None = None
+    chosen_on: Tensor | None = None
 
     @property
     def clip_shape(self) -> tuple[int, int, int, int, int]:

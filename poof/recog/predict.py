@@ -12,7 +12,7 @@ from poof.progress import Track, silent
 from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList, Record
-from poof.recog.evaluate import class_names, evaluate
+from poof.recog.evaluate import Average, class_names, evaluate
 from poof.recog.model import Recognizer
 
 
@@ -23,6 +23,7 @@ def predict(
     best: int = 5,
     workers: int = 0,
     track: Track = silent,
+    average: Average = "probabilities",
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The `best` classes of each video (file or folder of images).
 
@@ -35,7 +36,7 @@ def predict(
     """
     names = class_names(model)
     clips = ClipList(tuple(Record(Path(path), 0, line=str(path)) for path in paths), names, "videos")
-    judged = evaluate(model, clips, view, FrameCounts(), workers, track=track)
+    judged = evaluate(model, clips, view, FrameCounts(), workers, track=track, average=average)
     rows = []
     for path, scores in zip(judged.paths, judged.video_scores):
         for rank, label in enumerate(np.argsort(-scores, kind="stable")[:best], 1):

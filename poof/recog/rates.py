@@ -9,16 +9,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from poof.errors import PoofError, PoofWarning
 from poof.progress import Track, silent
-from poof.recog.checkpoint import read_checkpoint
 from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
-from poof.recog.evaluate import Evaluation, evaluate
+from poof.recog.data.sampling import span
+from poof.recog.evaluate import Average, Evaluation, evaluate
+from poof.recog.judging import trained_view
 from poof.recog.model import Recognizer
 
 METRICS = ("video_top1", "clip_top1")
@@ -53,19 +53,16 @@ def parse_rates(text: str) -> tuple[int, ...]:
 
 def at_rate(view: View, rate: int) -> View:
     """The same view of every `rate`-th frame."""
-    return replace(view, rule="dense", window=view.segments * rate)
+    return replace(view, rule="dense", window=view.segments * view.per_segment * rate)
 
 
-def training_rate(run: Path) -> int | None:
-    """Every how manieth frame a run was trained on; None where its clips spread over whole videos or nothing tells."""
-    last = run / "last.pt" if run.is_dir() else run.with_name("last.pt")
-    if not last.is_file():
+def training_rate(model: Recognizer) -> int | None:
+    """Every how manieth frame a network was trained on; None where its clips spread over whole videos."""
+    view = trained_view(model)
+    if view.rule == "uniform":
         return None
-    content = read_checkpoint(last)
-    recipe = content.get("training", {}).get("recipe", {})
-    if recipe.get("rule") != "dense":
-        return None
-    return int(recipe["window"]) // int(content["config"]["frames"])
+    frames = view.segments * view.per_segment
+    return max(span(view.segments, view.per_segment, view.window) // frames, 1)
 
 
 def judge_rates(
@@ -78,18 +75,20 @@ def judge_rates(
     batch: int = 8,
     track: Track = silent,
     max_broken: float = 1.0,
+    average: Average = "probabilities",
 ) -> dict[int, Evaluation]:
     """Evaluate at each rate; warns where videos are shorter than a clip, which then begins them anew."""
     counts = counts or FrameCounts()
     judged = {}
     for rate in rates:
         slow = at_rate(view, rate)
-        judged[rate] = evaluate(model, clips, slow, counts, workers, batch, track, max_broken)
+        judged[rate] = evaluate(model, clips, slow, counts, workers, batch, track, max_broken, average=average)
         read = [record for record in clips.records if str(record.path) not in judged[rate].broken]
-        short = sum(counts.of(record) < slow.window for record in read)
+        wanted = span(slow.segments, slow.per_segment, slow.window)
+        short = sum(counts.of(record) < wanted for record in read)
         if short:
             warnings.warn(
-                f"{clips.name}: {short} of {len(read)} videos have fewer than the {slow.window} frames that a clip "
+                f"{clips.name}: {short} of {len(read)} videos have fewer than the {wanted} frames that a clip "
                 f"spans at rate {rate}; their clips begin anew at the end",
                 PoofWarning,
                 stacklevel=2,

@@ -59,7 +59,7 @@ class Recipe:
     clip_norm: float = 20.0
     smoothing: float = 0.0
     rule: Rule = "uniform"
-    window: int = 64
+    window: int | None = None
     flip: str = "swap"
     scales: tuple[float, ...] = SCALES
     only: str = "all"

@@ -33,6 +33,7 @@ from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.freeze import only, training_mode
 from poof.recog.groups import parameter_groups
 from poof.recog.joint import Backward, joint_backward
+from poof.recog.judging import keep_view, marks
 from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.multigrid import Grid, MultigridSampler, shrink
@@ -155,6 +156,7 @@ def train(
     backward = backward or joint_backward(model, recipe.epochs * len(sampler))
     batches = loader(dataset, sampler, settings.workers)
     judging = replace(view, flip="none")
+    keep_view(model, judging)
     judged_batches = None
     if validation is not None:
         judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
@@ -200,7 +202,9 @@ def train(
             state.epoch, state.batches, state.loss, state.right, state.seen = state.epoch + 1, 0, 0.0, 0, 0
             save()
             if best:
-                save_model(folder / "best.pt", model)
+                save_model(
+                    folder / "best.pt", model, chosen_on=None if validation is None else marks(validation.records)
+                )
             write_curves(state.history, folder)
             report(row)
             if stopped.is_set():

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poof.errors import PoofError, PoofWarning
-from poof.recog.data import read_list
+from poof.recog.data import ClipList, read_list
 from poof.recog.data import sampling as rules
 from poof.recog.data.dataset import ClipDataset, EpochSampler, View, collate
 from poof.recog.data.extract import check, extract
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists import Record, detect, read_labels
+from poof.recog.data.lists.split import split_off
 from poof.recog.data.motion_task import CLASSES, order_accuracy, render_clip, render_task
 from poof.recog.data.transform import fixed_crops, normalise, random_crop, resize, to_tensor
 from poof.video import VideoWriter
@@ -493,3 +494,60 @@ def test_both_clips_of_a_pair_are_in_the_set_and_the_same_frames_are_chosen(tmp_
         assert (first == second[::-1]).all()
         assert (first[chosen] == second[chosen][::-1]).all()
     assert not (clips[0] == clips[8]).all()
+
+
+# ------------------------------------------------------------------------------------- segments of several frames
+
+
+def test_dense_clips_of_several_frames_a_segment_are_in_a_row() -> None:
+    """As the released code of BQN and DAN: S x T frames in a row, segments begin anew behind the end."""
+    for count in range(3, 193):
+        for segments, length in ((8, 3), (16, 8)):
+            total = segments * length
+            for clips, starts in ((10, np.linspace(0, max(count - total, 0), 10, dtype=int)),):
+                expected = []
+                for start in starts:
+                    row = []
+                    for segment in range(segments):
+                        frame = (start + segment * length) % count
+                        for _ in range(length):
+                            row.append(frame)
+                            frame = min(frame + 1, count - 1)
+                    expected.append(row)
+                assert rules.fixed_frames("dense", count, segments, clips, length).tolist() == expected
+    draw = rules.train_frames("dense", 200, 16, Fixed(30), length=8)
+    assert draw.tolist() == list(range(30, 158))  # 128 frames, all different
+    assert rules.fixed_frames("dense", 200, 16, 1, 8)[0].tolist() == list(range(36, 164))  # one clip: the centre
+    assert rules.fixed_frames("dense", 40, 2, 1, 3, window=12)[0].tolist() == [14, 16, 18, 20, 22, 24]  # rate 2
+
+
+def test_a_single_dense_clip_is_the_centre_one() -> None:
+    assert rules.fixed_frames("dense", 100, 8)[0].tolist() == list(range(18, 82, 8))
+    assert rules.fixed_frames("dense", 20, 8)[0].tolist() == [0, 8, 16, 4, 12, 0, 8, 16]
+    assert rules.fixed_frames("dense", 100, 64, window=32)[0].tolist() == list(range(34, 98))  # never all one frame
+
+
+def test_starts_of_the_normal_rule() -> None:
+    """Fig. 5.6 of Stergiou (2021): N(L/4, L/6), in the first half."""
+    rng = np.random.default_rng(0)
+    starts = np.array([rules.train_frames("normal", 240, 4, rng, window=8)[0] for _ in range(2000)])
+    assert (starts.min(), starts.max()) == (0, 120)
+    inside = starts[(starts > 0) & (starts < 120)]
+    assert abs(inside.mean() - 60) < 2
+    assert abs((starts == 0).mean() - 0.0668) < 0.02  # a quarter below its own 1.5 standard deviations
+    assert rules.fixed_frames("normal", 100, 8).tolist() == rules.fixed_frames("dense", 100, 8).tolist()
+
+
+def test_a_validation_part_keeps_recordings_together(tmp_path: Path) -> None:
+    names = [f"v_{kind}_g{group:02d}_c{clip:02d}.npy" for kind in "AB" for group in range(8) for clip in range(3)]
+    records = tuple(Record(tmp_path / name, int(name[2] == "B")) for name in names)
+    clips = ClipList((*records, Record(tmp_path / "alone.npy", 2)), ("A", "B", "C"), "l")
+    rest, part = split_off(clips, 0.15, seed=1)
+    assert len(rest) + len(part) == len(clips)
+    assert [sum(r.label == c for r in part.records) for c in range(3)] == [3, 3, 0]  # one group of each: 3 of 24
+    groups = [{r.path.stem[:-4] for r in some.records} for some in (rest, part)]
+    assert not groups[0] & groups[1]
+    assert split_off(clips, 0.15, seed=1)[1] == part
+    assert split_off(clips, 0.15, seed=2)[1] != part
+    with pytest.raises(PoofError, match="no class has two recordings"):
+        split_off(ClipList(clips.records[-1:], clips.labels, "l"))

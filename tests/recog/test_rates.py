@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from poof import recog
 from poof.cli.recog import recog as commands
 from poof.errors import PoofError, PoofWarning
-from poof.recog.checkpoint import save_model
+from poof.recog.checkpoint import load_model, save_model
 from poof.recog.data import read_list
 from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
@@ -172,11 +172,11 @@ def test_train_at_rates_transfer_and_judge_the_grid(tmp_path: Path) -> None:
     network = ["r2plus1d_18_quarter", "-m", "dem:match=true,stages=conv2", "-d", task / "train.txt"]
     for rate in (1, 2):
         run("train", *network, "-o", tmp_path / f"sr{rate}", "--rate", rate, *common, "-q")
-        assert training_rate(tmp_path / f"sr{rate}") == rate
-        assert training_rate(tmp_path / f"sr{rate}" / "best.pt") == rate
+        assert training_rate(load_model(tmp_path / f"sr{rate}")) == rate
+        assert training_rate(load_model(tmp_path / f"sr{rate}" / "last.pt")) == rate
     moved = [*network, "-o", tmp_path / "moved", "--from", tmp_path / "sr1", "--only", "last"]
     run("train", *moved, *common, "-q")
-    assert training_rate(tmp_path / "moved") is None
+    assert training_rate(load_model(tmp_path / "moved")) is None
     stem = [torch.load(tmp_path / name / "best.pt", weights_only=True)["state"] for name in ("sr1", "moved")]
     assert all(torch.equal(stem[0][key], stem[1][key]) for key in stem[0] if "layer4" not in key and "fc" not in key)
     assert not torch.equal(stem[0]["backbone.fc.weight"], stem[1]["backbone.fc.weight"])
@@ -191,10 +191,18 @@ def test_train_at_rates_transfer_and_judge_the_grid(tmp_path: Path) -> None:
         ("sr1", 1, 1), ("sr1", 1, 2), ("sr2", 2, 1), ("sr2", 2, 2), ("moved", None, 1), ("moved", None, 2),
     ]  # fmt: skip
     assert cells[0]["video_change"] == 0
-    with pytest.raises(PoofError, match="several runs make a grid with --rates"):
+    with pytest.raises(PoofError, match="several runs make a grid with --rates, or are judged together"):
         run("eval", *runs, *judge)
-    with pytest.raises(PoofError, match="--rates prints a grid"):
-        run("eval", *runs, *judge, "--rates", "1,2", "-o", tmp_path / "a.csv")
+    text = run("eval", runs[1], *judge, "--rates", "1,2", "-o", tmp_path / "a.csv", "--per-class")
+    assert "per class (sr2 at rate 1)" in text and "per class (sr2 at rate 2)" in text
+    text = run("eval", runs[1], *judge, "--rates", "2,1", "--against", tmp_path / "a-r2.csv")
+    assert text.count("McNemar (exact)") == 2 and "sr2 at rate 2 against a-r2" in text
+    # Without a word, a run is judged as it was trained: in a row, every second frame.
+    text = run("eval", runs[1], *judge, "-o", tmp_path / "own.csv")
+    assert "clips of 4 frames 2 apart, 32 px, as trained" in text
+    assert (tmp_path / "own.csv").read_text() == (tmp_path / "a-r2.csv").read_text()
+    text = run("eval", runs[1], *judge, "--sampling", "uniform", "--frames", 3)
+    assert "over the whole video" in text and "sampling uniform (trained with dense), frames 3 (trained with 4)" in text
     with pytest.raises(PoofError, match="leave out --sampling uniform"):
         run("train", *network, "-o", tmp_path / "x", "--rate", 2, "--sampling", "uniform", *common)
 

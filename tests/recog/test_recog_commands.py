@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from poof.cli.recog import recog
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 
 
 @pytest.fixture
@@ -56,8 +56,13 @@ def test_render_train_eval_predict_explain(app: typer.Typer, tmp_path: Path) -> 
     with pytest.raises(PoofError, match="holds a run; go on with --resume"):
         run(app, "train", "mobilenet_v2", "-m", "tsm", *common, "--epochs", 1)
     judge = ["-d", folder / "test.txt", "--workers", 0, "--clips", 2]
-    run(app, "eval", tmp_path / "run", *judge, "-o", tmp_path / "a.csv", "-q")
-    text = run(app, "eval", tmp_path / "run", *judge, "-o", tmp_path / "b.csv", "--against", tmp_path / "a.csv")
+    with pytest.warns(PoofWarning, match="best epoch was chosen by 8 of these 8 clips.*judge last"):
+        run(app, "eval", tmp_path / "run", *judge, "-o", tmp_path / "a.csv", "-q")
+    last = tmp_path / "run" / "last.pt"
+    text = run(app, "eval", last, *judge, "-o", tmp_path / "b.csv", "--against", tmp_path / "a.csv")
+    assert "clips of 4 frames over the whole video, 32 px, as trained" in text
+    fused = run(app, "eval", last, tmp_path / "a.csv", *judge, "--fuse", "--weights", "2,1", "--per-class")
+    assert "fused against run" in fused and "per class (fused)" in fused
     assert "McNemar (exact) p = 1" in text
     assert len(pd.read_csv(tmp_path / "a.csv")) == 8
     clip = next((folder / "test").glob("*.npy"))

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from poof.cli import common
 from poof.cli.recog import options
-from poof.cli.recog.rates import show_rates
+
+if TYPE_CHECKING:
+    from poof.recog.compare import Difference
+    from poof.recog.evaluate import Evaluation
 
 
 def evaluate(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folder of a training, or one of its .pt files; several with --rates."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Folder of a training, or one of its .pt files; several with --rates or --fuse, there also answers "
+            "(.csv of -o).",
+        ),
     ],
     data: options.Data,
     root: options.Root = None,
@@ -25,18 +32,29 @@ def evaluate(
     part: Annotated[str, typer.Option(help="Part of --data that is judged: train or test.")] = "test",
     clips: Annotated[int, typer.Option(help="Clips a video.", min=1)] = 1,
     crops: Annotated[options.Crops, typer.Option(help="Crops a clip.")] = options.Crops.CENTER,
-    sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
-    size: Annotated[int | None, typer.Option(help="Side of the crops (default: as trained).", min=16)] = None,
-    short: Annotated[int | None, typer.Option(help="Shorter side before cropping (default: size * 256/224).")] = None,
+    sampling: options.Sampling = None,
+    rate: options.Rate = None,
+    window: options.Window = None,
+    frames: options.OtherFrames = None,
+    size: options.OtherSize = None,
+    short: options.Short = None,
+    average: options.Averaged = options.Average.PROBABILITIES,
     rates: Annotated[
         str | None, typer.Option(help="Judge on every n-th frame for each n, as in 1,2,4; several RUNs make a grid.")
+    ] = None,
+    fuse: Annotated[bool, typer.Option("--fuse", help="Judge the RUNs together: the mean of their answers.")] = False,
+    weights: Annotated[
+        str | None, typer.Option(help="Of the RUNs in --fuse, with commas between (default: alike).")
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Answers of another network (its -o) to compare with: McNemar, per class.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the per-class difference into this PNG.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the answer to every video as CSV.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write the answer to every video as CSV (with --rates one for each N: -RUN-rN)."
+        ),
     ] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also the accuracy of every class.")] = False,
     batch: Annotated[int, typer.Option(help="Clips at once.", min=1)] = 8,
@@ -50,74 +68,118 @@ def evaluate(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Clip and video accuracy, per class, with several views; and against another network."""
+    """Clip and video accuracy, per class, with several views; and against another network.
+
+    A run is judged as it was trained: rule, rate, frames and size come from its checkpoint, options override them.
+    """
     del debug
+    from poof.cli.recog.cells import Cell, fused_cells, judge_rates_of, judge_run
+    from poof.cli.recog.rates import show_grid
     from poof.errors import PoofError
     from poof.files import check_output
-    from poof.recog import compare as comparing
-    from poof.recog.data.dataset import View
-    from poof.recog.evaluate import evaluate as judge
+    from poof.recog.compare import compare
 
-    for path in (output, json, plot):
-        if path is not None:
-            check_output(path, force)
-    if against is not None and output is None:
-        raise PoofError("--against compares two files of answers: also write this network's with -o")
     if plot is not None and against is None:
         raise PoofError("--plot draws a difference: say --against which answers")
+    if rates is not None and (fuse or rate or window or sampling):
+        raise PoofError("--rates chooses the frames itself: leave out --fuse, --rate, --window and --sampling")
+    if len(runs) > 1 and rates is None and not fuse:
+        raise PoofError("several runs make a grid with --rates, or are judged together with --fuse")
+    if fuse and len(runs) < 2:
+        raise PoofError("--fuse takes several runs or answers")
+    if weights is not None and not fuse:
+        raise PoofError("--weights are those of --fuse")
+    for path in (json, plot):
+        if path is not None:
+            check_output(path, force)
     names = options.clip_list(data, root, labels, format, split, part, max_broken)
+    changes = {
+        "rule": sampling and sampling.value,
+        "rate": rate,
+        "window": window,
+        "frames": frames,
+        "size": size,
+        "short": short,
+        "clips": clips,
+        "crops": crops.value,
+    }
+    how: dict[str, Any] = {
+        "workers": workers,
+        "batch": batch,
+        "max_broken": max_broken,
+        "average": average.value,
+        "device": device,
+        "quiet": quiet,
+    }
+    targets = Cell.targets(runs, rates, output)
+    for target in targets:
+        check_output(target, force)
+    cells: list[Cell]
     if rates is not None:
-        if output is not None or against is not None or per_class:
-            raise PoofError("--rates prints a grid of accuracies: leave out --output, --against and --per-class")
-        shared = {"clips": clips, "crops": crops.value, "size": size, "short": short}
-        show_rates(runs, names, rates, shared, device, workers, batch, max_broken, json, quiet)
+        cells = judge_rates_of(runs, rates, names, changes, how)
+    else:
+        cells = [judge_run(run, names, changes, how) for run in runs]
+        if fuse:
+            cells = fused_cells(cells, weights)
+    for cell, target in zip(cells[-len(targets) :] if targets else [], targets):
+        cell.result.write_answers(target)
+    differences = [compare(cell.result.answers(), against) for cell in cells] if against else []
+    if plot is not None and against is not None:
+        from poof.recog.compare import plot_difference
+
+        if len(differences) > 1 and rates is not None:
+            raise PoofError("--plot draws one difference: leave out --rates")
+        plot_difference(differences[-1], (cells[-1].name, against.stem), plot)
+    content = _content(cells, differences)
+    if rates is not None:
+        content |= show_grid(cells, quiet)
+    elif not quiet:
+        rows = [{**({"run": c.name} if fuse else {}), **c.result.summary()} for c in cells]
+        options.show(rows, formats={key: "{:.1%}" for key in rows[0] if "top" in key})
+    if json is not None:
+        common.write_json(json, content)
+    if quiet:
         return
-    if len(runs) > 1:
-        raise PoofError("several runs make a grid with --rates; to compare two, write the first one's answers with -o")
-    model = options.load(runs[0], device)
-    view = View(
-        model.segments,
-        model.per_segment,
-        size or model.size,
-        rule=sampling.value,
-        flip="none",
-        clips=clips,
-        crops=crops.value,
-        short=short,
-    )
-    result = judge(model, names, view, None, workers, batch, common.track(quiet), max_broken)
-    summary = result.summary()
-    content: dict[str, Any] = {"summary": summary, "per_class": result.per_class().to_dict("records")}
-    if output is not None:
-        result.write_answers(output)
-    difference = None
-    if against is not None and output is not None:
-        difference = comparing.compare(output, against)
-        content["against"] = {
+    for cell in cells if per_class else ():
+        title = "per class" + (f" ({cell.title})" if len(cells) > 1 else "")
+        options.show(options.records(cell.result.per_class()), title, {"top1": "{:.1%}"})
+    for cell, difference in zip(cells, differences):
+        assert against is not None
+        _show_difference(difference, cell.title, against.stem)
+    if fuse:
+        for cell in cells[:-1]:
+            _show_difference(compare(cells[-1].result.answers(), cell.result.answers()), "fused", cell.name, False)
+
+
+def _content(cells: list[Any], differences: list[Difference]) -> dict[str, Any]:
+    def of(result: Evaluation) -> dict[str, Any]:
+        return {"summary": result.summary(), "per_class": result.per_class().to_dict("records")}
+
+    content: dict[str, Any] = of(cells[-1].result)
+    if len(cells) > 1:
+        content["runs"] = [{"run": cell.name, "rate": cell.rate, **of(cell.result)} for cell in cells]
+    compared = [
+        {
             "first": difference.first,
             "second": difference.second,
             "videos": difference.videos,
             "mcnemar": vars(difference.mcnemar),
             "per_class": difference.per_class.to_dict("records"),
         }
-        if plot is not None:
-            comparing.plot_difference(difference, (output.stem, against.stem), plot)
-    if json is not None:
-        common.write_json(json, content)
-    if quiet:
-        return
-    percent = {key: "{:.1%}" for key in summary if "top" in key}
-    options.show([summary], formats=percent)
+        for difference in differences
+    ]
+    if compared:
+        content["against"] = compared[-1] if len(compared) == 1 else compared
+    return content
+
+
+def _show_difference(difference: Difference, first: str, second: str, per_class: bool = True) -> None:
+    test = difference.mcnemar
     if per_class:
-        options.show(content["per_class"], "per class", {"top1": "{:.1%}"})
-    if difference is not None:
-        test = difference.mcnemar
-        options.show(
-            content["against"]["per_class"],
-            f"{output.stem if output else ''} minus {against.stem if against else ''}",
-            dict.fromkeys(("first", "second"), "{:.1%}") | {"difference": "{:+.1%}"},
-        )
-        typer.echo(
-            f"{difference.first:.1%} against {difference.second:.1%} on {difference.videos} videos; right only here "
-            f"{test.first_only}, only there {test.second_only}: McNemar ({test.method}) p = {test.p:.3g}"
-        )
+        formats = dict.fromkeys(("first", "second"), "{:.1%}") | {"difference": "{:+.1%}"}
+        options.show(options.records(difference.per_class), f"{first} minus {second}", formats)
+    typer.echo(
+        f"{first} against {second}: {difference.first:.1%} against {difference.second:.1%} on {difference.videos} "
+        f"videos; right only here {test.first_only}, only there {test.second_only}: McNemar ({test.method}) "
+        f"p = {test.p:.3g}"
+    )

@@ -43,7 +43,10 @@ def explain(
     theta: Annotated[float, typer.Option(help="pyramids: lowest score of a channel.", min=0, max=1)] = 0.6,
     depth: Annotated[int, typer.Option(help="pyramids: convolutions to go back.", min=0)] = 3,
     mode: Annotated[str, typer.Option(help="pyramids: layers (one set a level) or features (a tree).")] = "layers",
-    sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
+    sampling: options.Sampling = None,
+    rate: options.Rate = None,
+    window: options.Window = None,
+    frames: options.OtherFrames = None,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Also an overlay video.")] = True,
     device: common.Device = "auto",
     json: common.JsonFile = None,
@@ -72,11 +75,12 @@ def explain(
             check_output(output / f"{source.stem}-{SUFFIXES[method]}.png", force)
             check_output(output / f"{source.stem}-{SUFFIXES[method]}-modules.png", force)
     model = options.load(run, device)
+    view = options.view_of(model, quiet, rule=sampling and sampling.value, rate=rate, window=window, frames=frames)
     names = class_names(model)
     found, rows = [], []
     for source in videos:
         with made_folder(output, "-o"):
-            one = look(model, source, output, classes or (), way, sampling.value, video, common.track(quiet))
+            one = look(model, source, output, classes or (), way, view, video, common.track(quiet))
         found.append(one)
         for heat in one.heats:
             row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poof.recog.data import ClipList
+    from poof.recog.data.dataset import View
     from poof.recog.model import Recognizer
 
 
@@ -19,6 +22,14 @@ class Rule(StrEnum):
 
     UNIFORM = "uniform"
     DENSE = "dense"
+    NORMAL = "normal"
+
+
+class Average(StrEnum):
+    """What is averaged over the views of a video."""
+
+    PROBABILITIES = "probabilities"
+    SCORES = "scores"
 
 
 class Crops(StrEnum):
@@ -30,6 +41,18 @@ class Crops(StrEnum):
     TEN = "ten"
 
 
+AS_TRAINED = "(default: as trained)"
+Sampling = Annotated[Rule | None, typer.Option("--sampling", help=f"How frames are chosen {AS_TRAINED}.")]
+Rate = Annotated[int | None, typer.Option("--rate", help=f"Clips of every n-th frame in a row {AS_TRAINED}.", min=1)]
+Window = Annotated[int | None, typer.Option("--window", help=f"Frames that a dense clip spans {AS_TRAINED}.", min=1)]
+OtherFrames = Annotated[int | None, typer.Option("--frames", help=f"Frames (segments) a clip {AS_TRAINED}.", min=1)]
+OtherSize = Annotated[int | None, typer.Option("--size", help=f"Side of the crops {AS_TRAINED}.", min=16, max=4096)]
+Short = Annotated[
+    int | None, typer.Option("--short", help="Shorter side before cropping (default: as trained, or size * 256/224).")
+]
+Averaged = Annotated[
+    Average, typer.Option("--average", help="Over a video's views: probabilities, or scores as TSM and TEA do.")
+]
 Name = Annotated[str, typer.Argument(metavar="NETWORK", help="A backbone or a whole network (`poof recog list`).")]
 Modules = Annotated[
     list[str] | None,
@@ -76,6 +99,21 @@ def load(run: Path, device: str) -> Recognizer:
     from poof.recog.device import pick_device
 
     return load_model(run, pick_device(device))
+
+
+def view_of(model: Recognizer, quiet: bool, **changes: Any) -> View:
+    """How a network is judged: as trained, but for the options that were given; says which those are."""
+    from poof.recog.judging import described, judging_view
+
+    view, differences = judging_view(model, **changes)
+    if not quiet:
+        typer.echo(f"clips of {described(view)}" + (f"; {', '.join(differences)}" if differences else ", as trained"))
+    return view
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, for `show`."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def show(rows: Sequence[dict[str, Any]], title: str = "", formats: dict[str, str] | None = None) -> None:

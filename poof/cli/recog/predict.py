@@ -17,7 +17,13 @@ def predict(
     best: Annotated[int, typer.Option("--best", "-k", help="Classes shown a video.", min=1)] = 5,
     clips: Annotated[int, typer.Option(help="Clips a video.", min=1)] = 1,
     crops: Annotated[options.Crops, typer.Option(help="Crops a clip.")] = options.Crops.CENTER,
-    sampling: Annotated[options.Rule, typer.Option(help="How frames are chosen.")] = options.Rule.UNIFORM,
+    sampling: options.Sampling = None,
+    rate: options.Rate = None,
+    window: options.Window = None,
+    frames: options.OtherFrames = None,
+    size: options.OtherSize = None,
+    short: options.Short = None,
+    average: options.Averaged = options.Average.PROBABILITIES,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table as CSV.")] = None,
     workers: options.Workers = 0,
     device: common.Device = "auto",
@@ -29,23 +35,25 @@ def predict(
     """The best classes of each video."""
     del debug
     from poof.files import atomic, check_output
-    from poof.recog.data.dataset import View
     from poof.recog.predict import predict as look
 
     for path in (output, json):
         if path is not None:
             check_output(path, force)
     model = options.load(run, device)
-    view = View(
-        model.segments,
-        model.per_segment,
-        model.size,
-        rule=sampling.value,
-        flip="none",
+    view = options.view_of(
+        model,
+        quiet,
+        rule=sampling and sampling.value,
+        rate=rate,
+        window=window,
+        frames=frames,
+        size=size,
+        short=short,
         clips=clips,
         crops=crops.value,
     )
-    table, _ = look(model, videos, view, best, workers, common.track(quiet))
+    table, _ = look(model, videos, view, best, workers, common.track(quiet), average.value)
     if output is not None:
         with atomic(output) as temporary:
             table.to_csv(temporary, index=False)

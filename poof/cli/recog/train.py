@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,13 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.", show_default=False)],
     module: options.Modules = None,
     val: Annotated[
-        Path | None, typer.Option(help="Clips to judge by (default: the test part of --data where it has one).")
+        str | None,
+        typer.Option(
+            help="Clips that choose the best epoch: part (cut from the training clips, the default), none, test (the "
+            "test part of --data; do not judge by it again), or a list."
+        ),
     ] = None,
+    val_share: Annotated[float, typer.Option(help="Of --val part: share of the clips.", min=0.01, max=0.5)] = 0.15,
     root: options.Root = None,
     labels: options.Labels = None,
     format: options.Format = "auto",
@@ -65,9 +71,9 @@ def train(
     import torch
 
     from poof import recog
-    from poof.errors import PoofError
+    from poof.errors import PoofError, PoofWarning
     from poof.files import check_output, made_folder
-    from poof.recog.data.lists import detect
+    from poof.recog.data.lists.split import split_off
     from poof.recog.device import pick_device
     from poof.recog.recipes import recipe as make_recipe
     from poof.recog.train import Settings
@@ -95,9 +101,26 @@ def train(
         multigrid=multigrid,
     )
     clips = options.clip_list(data, root, labels, format, split, "train", max_broken)
-    parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())
-    judged = val or (data if parts else None)
-    validation = None if judged is None else options.clip_list(judged, root, labels, format, split, "test", max_broken)
+    validation, said = None, "none to judge by: best.pt is the last epoch"
+    if val in (None, "part"):
+        try:
+            clips, validation = split_off(clips, val_share, seed)
+        except PoofError:  # too few clips: only an error where it was asked for
+            if val is not None:
+                raise
+    if validation is not None:
+        said = f"{len(validation)} of the training clips set aside to judge by (--val)"
+    elif val not in (None, "none", "part"):
+        if val == "test":
+            warnings.warn(
+                "--val test: the best epoch is chosen by the test part, so a figure on it will be too good; the "
+                "default (--val part) keeps the test apart",
+                PoofWarning,
+                stacklevel=2,
+            )
+        judged = data if val == "test" else Path(val)
+        validation = options.clip_list(judged, root, labels, format, split, "test", max_broken)
+        said = f"{len(validation)} to judge by"
     settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
     torch.manual_seed(seed)
     model = recog.build_model(
@@ -106,8 +129,7 @@ def train(
     if start is not None and not resume:
         start_from(model, start)
     if not quiet:
-        judging = f", {len(validation)} to judge by" if validation else ""
-        typer.echo(f"{len(clips)} clips of {len(clips.labels)} classes{judging}; {options_.document}")
+        typer.echo(f"{len(clips)} clips of {len(clips.labels)} classes, {said}; {options_.document}")
 
     def report(row: dict[str, Any]) -> None:
         if quiet:

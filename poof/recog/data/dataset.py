@@ -21,7 +21,7 @@ from poof.errors import PoofError, PoofWarning
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import ClipList
-from poof.recog.data.sampling import WINDOW, Rule, fixed_frames, train_frames
+from poof.recog.data.sampling import RULES, Rule, fixed_frames, train_frames
 from poof.recog.data.transform import SCALES, Crops, fixed_crops, mirror, random_crop, to_tensor
 
 
@@ -36,9 +36,9 @@ class View:
     size
         Side of the square input in pixels.
     rule
-        'uniform' or 'dense'.
+        'uniform', 'dense' or 'normal'; see `poof.recog.data.sampling`.
     window
-        Frames that a dense clip spans.
+        Frames that a dense clip spans; None: 64, or all in a row where segments hold several.
     flip
         'none', 'swap' (mirror half of the clips and their labels where names tell left from right) or 'plain'
         (mirror and keep the label).
@@ -54,7 +54,7 @@ class View:
     per_segment: int = 1
     size: int = 224
     rule: Rule = "uniform"
-    window: int = WINDOW
+    window: int | None = None
     flip: str = "swap"
     scales: tuple[float, ...] = SCALES
     clips: int = 1
@@ -119,6 +119,8 @@ class ClipDataset(Dataset[Sample]):
         self.clips, self.view, self.counts, self.training, self.seed = clips, view, counts, training, seed
         if view.flip not in ("none", "swap", "plain"):
             raise PoofError(f"flip={view.flip}: choose one of none, swap, plain")
+        if view.rule not in RULES:
+            raise PoofError(f"sampling={view.rule}: choose one of {', '.join(RULES)}")
         same = np.arange(len(clips.labels))
         self.mirrored = mirror_labels(clips.labels) if view.flip == "swap" else same
         if training and view.flip == "swap" and not clips.named:

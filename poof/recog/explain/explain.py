@@ -12,9 +12,10 @@ import torch
 
 from poof.errors import PoofError
 from poof.progress import Track, silent
+from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
-from poof.recog.data.sampling import WINDOW, Rule, fixed_frames
+from poof.recog.data.sampling import fixed_frames
 from poof.recog.data.transform import fixed_crops, normalise, to_tensor
 from poof.recog.evaluate import class_names
 from poof.recog.explain.gradcam import Heat
@@ -22,6 +23,7 @@ from poof.recog.explain.graph import write_graph
 from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
 from poof.recog.explain.ways import SUFFIXES, Way
+from poof.recog.judging import trained_view
 from poof.recog.model import Recognizer
 
 
@@ -50,7 +52,7 @@ def explain(
     folder: Path,
     classes: Sequence[str] = (),
     way: Way | None = None,
-    rule: Rule = "uniform",
+    view: View | None = None,
     video: bool = True,
     track: Track = silent,
 ) -> Explanation:
@@ -67,6 +69,8 @@ def explain(
         first.
     way
         How to explain; Grad-CAM by default.
+    view
+        How the clip is cut; as in training by default.
     video
         Whether the overlay video is wanted.
     """
@@ -77,10 +81,11 @@ def explain(
             raise PoofError(f"unknown class '{name}'; the network knows {', '.join(names)}")
     record = Record(source, 0, line=str(source))
     count = FrameCounts().of(record)
-    numbers = fixed_frames(rule, count, model.segments, 1, model.per_segment, WINDOW)[0]
+    view = view or trained_view(model)
+    numbers = fixed_frames(view.rule, count, view.segments, 1, view.per_segment, view.window)[0]
     frames = read_frames(record, numbers)
     height, width = frames.shape[1:3]
-    clip = fixed_crops(frames, model.size)[0]
+    clip = fixed_crops(frames, view.size, short=view.short)[0]
     device = next(model.parameters()).device
     inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
     wanted: list[int | None] = [names.index(name) for name in classes] or [None]
@@ -103,7 +108,7 @@ def explain(
         write_graph(pyramid, names, files[-2], files[-1], source.name)
     if video and source.suffix != ".npy":
         order = np.argsort(seen, kind="stable")
-        part = _seen_part(width, height, model.size)
+        part = _seen_part(width, height, view.size, view.short)
         for level, heat in enumerate(first):
             files.append(folder / (f"{stem}.mp4" if pyramid is None else f"{stem}-{level}.mp4"))
             overlay_video(source, files[-1], replace(heat, maps=heat.maps[order]), seen[order], part, track)
@@ -121,8 +126,8 @@ def mean_diagnostics(rows: Sequence[dict[str, dict[str, float]]]) -> list[dict[s
     return table
 
 
-def _seen_part(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+def _seen_part(width: int, height: int, size: int, short: int | None) -> tuple[int, int, int, int]:
     """x, y, width, height in source pixels of the centre crop that `fixed_crops` takes."""
-    side = min(width, height) * size / round(size * 256 / 224)
+    side = min(width, height) * size / (short or round(size * 256 / 224))
     side = min(round(side), width, height)
     return (width - side) // 2, (height - side) // 2, side, side
