@@ -218,3 +218,20 @@ def _try_to_write(path: Path) -> None:
         file.write(bytes(2**18))
         file.flush()
         os.fsync(file.fileno())
+
+
+def trim_folder(folder: Path, limit: int) -> None:
+    """Drop the files of a folder that were used longest ago, as far as all together exceed `limit` bytes."""
+    entries = []
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):  # another process may be faster
+                state = path.stat()
+                entries.append((max(state.st_mtime_ns, state.st_atime_ns), state.st_size, path))
+    size = sum(entry[1] for entry in entries)
+    for _, bytes_, path in sorted(entries):
+        if size <= limit:
+            break
+        with suppress(OSError):
+            path.unlink()
+            size -= bytes_

@@ -14,6 +14,7 @@ from poof.cli import common
 
 COMMANDS = (
     ("demo", "poof.cli.demo", "demo"),
+    ("label", "poof.cli.label", "label"),
     ("propagate", "poof.cli.propagate", "propagate"),
     ("radius", "poof.cli.radius", "radius"),
     ("select", "poof.cli.select", "select"),

@@ -138,7 +138,7 @@ def next_frames(
     gains: list[float] = []
     while len(chosen) < count and free.any():
         for scene in stale:
-            worth[scene.start : scene.stop] = _worth(
+            worth[scene.start : scene.stop] = worth_at(
                 doubt[scene.start : scene.stop] ** 2, near[scene.start : scene.stop]
             )
         pool = free & (disputed > 0)
@@ -163,8 +163,21 @@ def next_frames(
     return chosen, gains
 
 
-def _worth(weight: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """(L,) sum over t of weight(t) max(0, near(t) - |t - f|) for every f, by adding up the corners of the triangles."""
+def worth_at(weight: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """What a label at each frame of a scene is worth: how much nearer it brings all frames to a label, weighted.
+
+    Parameters
+    ----------
+    weight : (L,)
+        Of each frame t.
+    near : (L,)
+        Distance of each to the nearest label so far.
+
+    Returns
+    -------
+    (L,)
+        sum over t of weight(t) max(0, near(t) - |t - f|) for every f, by adding up the corners of the triangles.
+    """
     length = len(weight)
     bend = np.zeros(3 * length + 3)  # second differences over f, from -length to 2 length
     at = np.arange(length) + length

@@ -215,7 +215,7 @@ class Engine:
         those that chains go back into from its end.
         """
         segments = [work.segment for work in plan]
-        wanted = {n for n, s in enumerate(segments) if self._matters(s)}
+        wanted = self._matter(segments)
         needed: set[int] = set()
         for index in range(len(plan) - 1, -1, -1):
             work = plan[index]
@@ -232,11 +232,21 @@ class Engine:
                 wanted.add(index - 1)
         return plan
 
-    def _matters(self, segment: Segment) -> bool:
-        """Whether chains through a segment, or what they say of themselves at its end, come by in the frames wanted."""
+    def _matter(self, segments: Sequence[Segment]) -> set[int]:
+        """The segments in which frames are wanted, and those in which chains from or to there begin or end."""
         if self._only is None:
-            return True
-        return segment.start < self._only.stop + self._reach and segment.stop > self._only.start - 1 - self._reach
+            return set(range(len(segments)))
+        first, last = self._only.start, self._only.stop - 1
+        inside = {n for n, s in enumerate(segments) if s.start <= last and s.stop >= first}
+        wanted = set(inside)
+        for index, segment in enumerate(segments):
+            if index in inside or segment.stop <= first or segment.start > last + self._reach:
+                continue
+            # Chains run on into it, and what they say of themselves stands where they end; or chains come back from it.
+            on = index - 1 in wanted and self._carried(segment)
+            if on or not inside.isdisjoint(self._behind(segments, index)):
+                wanted.add(index)
+        return wanted
 
     def _carried(self, segment: Segment) -> bool:
         """Whether chains run on into a segment from the one before."""

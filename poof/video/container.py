@@ -63,10 +63,15 @@ class ContainerVideo(Video):
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `Video.frames`."""
+        for number, _, image in self.timed(start, stop):
+            yield number, image
+
+    def timed(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int | None, np.ndarray]]:
+        """As `frames`, with the presentation time that the file gives each, in units of its time base."""
         converter = VideoReformatter()
         for number, frame in self._decoded(stop):
             if number >= start:
-                yield number, self._image(frame, converter)
+                yield number, frame.pts, self._image(frame, converter)
 
     def count(self) -> int:
         """See `Video.count`."""

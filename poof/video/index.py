@@ -68,7 +68,7 @@ class FrameIndex:
     @property
     def farthest(self) -> int:
         """Most frames that must be decoded for one."""
-        if not len(self.starts):
+        if not self.reliable or not len(self.starts):
             return len(self)
         return int(np.diff([*self.starts, len(self)]).max(initial=0))
 

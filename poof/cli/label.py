@@ -1,0 +1,91 @@
+"""`poof label`: the page on which labels are made, followed and corrected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poof.cli import common
+
+
+def label(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO", help="Video files or folders of images.", show_default=False)
+    ],
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--labels",
+            "-l",
+            help="Your labels so far, for each video in the same order; read only.",
+            show_default=False,
+        ),
+    ] = None,
+    keypoints: Annotated[
+        str, typer.Option("--keypoints", "-k", help="Names to begin with: nose,tail. The page can add more.")
+    ] = "",
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Label file that is kept, .json; one for each video. [default: VIDEO.labels.json]",
+            show_default=False,
+        ),
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Keep the file of --labels itself up to date (COCO JSON).")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    port: Annotated[
+        int | None, typer.Option("--port", help="[default: 8642, or the next free one]", min=1, max=65535)
+    ] = None,
+    radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 10,
+    flow: common.Flow = "auto",
+    weights: common.Weights = None,
+    device: common.Device = "auto",
+    category: common.Category = None,
+    quiet: common.Quiet = False,
+    debug: common.Debug = False,
+) -> None:
+    """Label a video in the browser: first labels, following, correcting.
+
+    Opens a page that only this machine can reach. Labels are carried to the frames around them while you work, the
+    page shows where they are in doubt, and everything is on disk at every moment: labels in VIDEO.labels.json, every
+    step in the journal beside it. The same command goes on where you left.
+    """
+    from poof.cli.common import settle_for_flow
+
+    del debug
+    settle_for_flow()
+    from poof.errors import PoofError
+    from poof.flow.registry import create_flows
+    from poof.labelling.desk import Desk
+    from poof.labelling.opening import open_session
+    from poof.labelling.page.serve import serve
+    from poof.labelling.studio import Studio
+    from poof.propagation import Settings
+    from poof.propagation.memo import cache_folder
+
+    for name, given in (("--labels", labels), ("--output", output)):
+        if given and len(given) != len(videos):
+            raise PoofError(f"{len(given)} {name} for {len(videos)} videos; give one for each, in their order")
+    estimators = create_flows(flow, weights, device, True, cache_folder() / "flows")
+    names = [name for name in keypoints.split(",") if name.strip()]
+    sessions = []
+    for number, video in enumerate(videos):
+        own = None if not labels else labels[number]
+        file = None if not output else output[number]
+        sessions.append(
+            open_session(video, own, file, keypoints=names, in_place=in_place, radius=radius, category=category)
+        )
+    studio = Studio(Desk(sessions), estimators, flow, Settings(radius=radius), cache_folder())
+    serve(
+        studio,
+        port,
+        browser,
+        cache_folder() / "label-pages",
+        (lambda _: None) if quiet else (lambda text: typer.echo(text)),
+    )
