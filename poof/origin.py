@@ -1,0 +1,105 @@
+"""Which existing files are poof's own, and so may be replaced; a file of somebody else is never overwritten.
+
+Poof's label files say so themselves, as does everything it writes as JSON. Of all others (pictures, videos, lists) the
+checksum is kept beside the cache: a file that still has the content that poof gave it under this name is poof's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+HEAD = 2**20
+"""Bytes of a file in which its mark is looked for."""
+TABLES = (
+    "frame,instance,keypoint,x,y,confidence,visible,source,anchor,steps",
+    "keypoint,distance,points,error_measured",
+    "prediction,group,name,points",
+)
+"""How the tables begin that poof writes without a mark."""
+PICTURES = (".overlay.mp4", ".sheet.png", ".sheet.jpg", ".sheet.webp")
+UNWATCHED = (".pt", ".pth", ".npz", ".npy")
+"""Endings of files that are no outputs of a command by themselves, or too large to be summed up each time."""
+
+
+class Origin(Enum):
+    """Who wrote a file."""
+
+    OURS = "ours"
+    """Poof, for sure."""
+    ALIKE = "alike"
+    """It looks like what poof writes, and there is no proof."""
+    FOREIGN = "foreign"
+    """Somebody else, or a person has changed it."""
+
+
+def cache_folder() -> Path:
+    """Where poof keeps what it can compute again: $POOF_CACHE, else poof in the user's cache folder."""
+    named = os.environ.get("POOF_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else base / "poof"
+
+
+def origin_of(path: Path) -> Origin:
+    """Who wrote an existing file, by what it says and by what is remembered of it."""
+    path = Path(path)
+    if is_remembered(path):
+        return Origin.OURS
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return Origin.FOREIGN
+    ending = path.suffix.lower()
+    if ending == ".json" and re.search(rb'"poof":\s*\{\s*"version"', head):
+        return Origin.OURS
+    if ending == ".csv":
+        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
+        if "poof:" in first:
+            return Origin.OURS
+        if first.startswith(TABLES):
+            return Origin.ALIKE
+    if ending == ".txt" and re.fullmatch(rb"(\d+\s*)+", head):
+        return Origin.ALIKE
+    if path.name.lower().endswith(PICTURES) or not head:
+        return Origin.ALIKE
+    return Origin.FOREIGN
+
+
+def is_remembered(path: Path) -> bool:
+    """Whether a file has the content that poof gave it under this name."""
+    try:
+        return _mark(path).read_text() == _checksum(path)
+    except (OSError, ValueError):
+        return False
+
+
+def remember(path: Path) -> None:
+    """Keep the checksum of a file that poof has just written; where that cannot be kept nothing happens."""
+    path = Path(path)
+    if path.suffix.lower() in UNWATCHED:
+        return
+    with suppress(OSError, ValueError):
+        mark = _mark(path)
+        folder = cache_folder().resolve()
+        if folder in path.resolve().parents:
+            return
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
+        temporary.write_text(_checksum(path))
+        temporary.replace(mark)
+
+
+def _mark(path: Path) -> Path:
+    """Where the checksum of a file is kept."""
+    name = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=16).hexdigest()
+    return cache_folder() / "written" / name
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
