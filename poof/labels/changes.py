@@ -57,6 +57,10 @@ class Changes:
         """The same with other instance numbers, by (frame, instance)."""
         return self._mapped(lambda place: (place[0], numbers.get(place[:2], place[1]), place[2]))
 
+    def renumbered(self, frames: Mapping[int, int]) -> Changes:
+        """The same with other numbers of frames."""
+        return self._mapped(lambda place: (frames.get(place[0], place[0]), *place[1:]))
+
     def joined(self, other: Changes) -> Changes:
         """Both together."""
         total = self._mapped(lambda place: place)

@@ -15,6 +15,7 @@ from poof.files import check_output
 from poof.labels.formats import coco, deeplabcut, long_csv
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
+from poof.labels.naming import placed
 
 _HEAD = 65536
 
@@ -93,7 +94,8 @@ def load_labels(
         _head(path)
     else:
         name = detect_format(path)
-    return FORMATS[name].load(path, Choice(frame_names, category, video, missing))
+    labels = FORMATS[name].load(path, Choice(frame_names, category, video, missing))
+    return labels if frame_names is None else placed(labels, frame_names, path)
 
 
 def save_labels(labels: LabelSet, path: str | Path, force: bool = False, format: str | None = None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError
+from poof.labels.changes import Changes
 
 Array = np.ndarray
 
@@ -264,6 +265,8 @@ class LabelSet:
     assumed_absent
         (frame, instance, keypoint index) of the points that are absent by the rule for empty keypoints only, see
         `load_labels`: the file's format cannot say so.
+    changes
+        What a person changed in the file since poof wrote it; nothing for files of other origin.
     """
 
     skeleton: Skeleton
@@ -274,6 +277,7 @@ class LabelSet:
     info: dict[str, Any] = field(default_factory=dict)
     individuals: dict[int, str] = field(default_factory=dict)
     assumed_absent: set[tuple[int, int, int]] = field(default_factory=set)
+    changes: Changes = field(default_factory=Changes)
 
     def __len__(self) -> int:
         return len(self.instances)

@@ -14,7 +14,7 @@ from poof.errors import PoofError
 from poof.labels.io import detect_format, load_labels
 from poof.labels.merging import merged
 from poof.labels.model import LabelSet
-from poof.labels.reading import base_name, folder_of, read_rows, read_text
+from poof.labels.formats.reading import base_name, folder_of, read_rows, read_text
 from poof.labels.record import HEADER, unpack
 
 GENERIC = {"", "frames", "frame", "images", "image", "img", "imgs", "video", "videos", "data", "labeleddata", "train",

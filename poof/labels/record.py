@@ -45,6 +45,14 @@ _SOURCE_OF = {letter: source for source, letter in SOURCES.items()}
 # ------------------------------------------------------------------------------------------------ writing
 
 
+def kind_of(labels: LabelSet) -> str:
+    """What made a label set: 'refine', 'propagate', 'predict', or 'labels' of people."""
+    for name, key in (("refine", "refinement"), ("propagate", "propagation")):
+        if key in labels.info:
+            return name
+    return "predict" if labels.info.get("method") == "predict" else str(labels.info.get("made_by") or "labels")
+
+
 def is_recorded(labels: LabelSet) -> bool:
     """Whether a file of these labels keeps stamps: some point or absence in it is a machine's."""
     return any((p.source[p.decided] > Source.HUMAN).any() for p in labels.instances.values())
@@ -73,7 +81,7 @@ def list_of(labels: LabelSet) -> dict[str, Any]:
         str(i): ";".join(f"{a}-{b}={s:x}/{h:x}" if h else f"{a}-{b}={s:x}" for a, b, s, h in own)
         for i, own in runs.items()
     }
-    return {"keypoints": list(labels.skeleton.keypoints), "frames": text}
+    return {"made_by": kind_of(labels), "keypoints": list(labels.skeleton.keypoints), "frames": text}
 
 
 def pack(content: Mapping[str, Any]) -> str:
@@ -100,6 +108,7 @@ def restate(
     stamps: Mapping[tuple[int, int], Sequence[str]],
     written: Mapping[str, Any] | None,
     emptied_is_absent: bool = True,
+    states: bool = True,
 ) -> Changes:
     """Make every edit of a person a person's point, in place.
 
@@ -113,6 +122,8 @@ def restate(
         The list of the points that were written (`list_of`), None when it is lost: then no deleted row is noticed.
     emptied_is_absent
         Whether a point that was removed is absent; otherwise it is not labelled.
+    states
+        Whether the file still says the states; otherwise they are as they were written.
 
     Returns
     -------
@@ -137,17 +148,16 @@ def restate(
             before = known.get(place)
             if before is None:
                 if there or absent:
-                    human = points.source[k] == Source.HUMAN
-                    if place in listed or place in known:
-                        changes.corrected.append(place)
-                    elif written is not None or not human:
-                        changes.added.append(place)
+                    (changes.corrected if place in (listed if written else known) else changes.added).append(place)
                     _set(points, k, frame)
                 elif place in listed:
                     gone.append(place)
                 continue
             state, source, x, y = before
             here = points.xy[k].astype(np.float64)
+            if not states and (there or state == Visible.ABSENT):
+                points.visible[k] = state
+                absent = state == Visible.ABSENT
             now = int(points.visible[k])
             if absent and state == Visible.ABSENT:
                 _keep(points, k, frame, source, changes, place)

@@ -16,6 +16,7 @@ from poof.errors import PoofError
 from poof.files import check_output
 from poof.labels.io import load_labels
 from poof.labels.model import LabelSet
+from poof.labels.record import kind_of
 from poof.origin import Origin, is_remembered, origin_of
 
 SAME = 0.01
@@ -23,14 +24,6 @@ SAME = 0.01
 
 Statement = tuple[int, str, float, float]
 """Frame, keypoint, x and y in pixels; NaN for an absent keypoint."""
-
-
-def kind_of(labels: LabelSet) -> str:
-    """What made a label set: 'refine', 'propagate', 'predict', or 'labels' of people."""
-    for name, key in (("refine", "refinement"), ("propagate", "propagation")):
-        if key in labels.info:
-            return name
-    return "predict" if labels.info.get("method") == "predict" else "labels"
 
 
 def check_label_output(

@@ -81,11 +81,12 @@ def test_visibility_as_yes_and_no(write) -> None:
     assert own.instances[12, 0].visible.tolist() == [1, 0, 1]
 
 
-def test_frame_index_wins_over_every_name(write) -> None:
+def test_frame_index_wins_over_the_number_in_a_name_and_gives_way_to_the_folder(write) -> None:
     images = document()["images"]
     images[0]["frame_index"], images[1]["frame_index"] = 0, 3.0
-    labels = load_labels(write(document(images=images)), frame_names=["frame_0012.jpg", "x.jpg", "frame_0030.jpg"])
-    assert labels.frames == [0, 3]
+    path = write(document(images=images))
+    assert load_labels(path).frames == [0, 3]
+    assert load_labels(path, frame_names=["frame_0012.jpg", "x.jpg", "frame_0030.jpg"]).frames == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +100,9 @@ def test_place_among_the_frames_wins_over_the_number(write, frame_names: list[st
     assert load_labels(write(document()), frame_names=frame_names).frames == [1, 2]
 
 
-def test_numbers_serve_where_no_name_is_among_the_frames(write) -> None:
-    with pytest.warns(PoofWarning, match=r"gt\.json: none of its images \('frame_0012\.jpg' \.\.\.\)"):
-        labels = load_labels(write(document()), frame_names=["00000.png", "00001.png"])
-    assert labels.frames == [12, 30]
+def test_images_that_the_folder_lacks_are_refused_with_the_nearest(write) -> None:
+    with pytest.raises(PoofError, match=r"'shots/frame_0012\.jpg' is not among the 2 .* nearest is '00012\.png'"):
+        load_labels(write(document()), frame_names=["00000.png", "00012.png"])
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,7 @@ def test_written_file_is_what_coco_prescribes(tmp_path: Path) -> None:
     category = written["categories"][0]
     assert (category["name"], category["keypoints"], category["skeleton"]) == ("mouse", ["a", "b", "c"], [[1, 3]])
     plain, traced = written["annotations"]
+    assert len(plain.pop("poof")["written"]) == len(traced["poof"].pop("written")) == 3  # see test_label_record
     assert plain == {
         "id": 1,
         "image_id": 1,
@@ -284,7 +285,7 @@ def test_both_results_of_refined_points(tmp_path: Path) -> None:
     labels.instances[5, 0].flow_xy = None
     save_labels(labels, tmp_path / "none.json")
     written = json.loads((tmp_path / "none.json").read_text())["annotations"][0]["poof"]
-    assert written.keys() == {"source", "anchor", "steps", "confidence"}
+    assert written.keys() == {"source", "anchor", "steps", "confidence", "written"}
     points = load_labels(tmp_path / "none.json").instances[5, 0]
     assert points.flow_xy is None and points.disputed is None
 
@@ -355,7 +356,8 @@ def test_points_edited_by_a_tool_that_carries_the_extra_field_along(tmp_path: Pa
     annotation["poof"] = annotation["poof"] | {"source": ["human", "propagated", ""], "unseen": {}}
     path.write_text(json.dumps(written))
     points = load_labels(path).instances[5, 1]
-    assert points.source.tolist() == [Source.HUMAN, Source.NONE, Source.HUMAN]
+    assert points.source.tolist() == [Source.HUMAN] * 3
+    assert points.visible.tolist() == [Visible.VISIBLE, Visible.ABSENT, Visible.VISIBLE]  # who removes a point says so
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_only_some_images_among_the_frames(tmp_path: Path) -> None:
     document = copy.deepcopy(COCO)
     del document["images"][1]["frame_index"]
     path.write_text(json.dumps(document))
-    fails(path, "'img_8.png' is not among the 2 frames", "right folder", frame_names=["img_1.png", "img_3.png"])
+    fails(path, "'img_8.png' is not among the 2 of the folder", "nearest is 'img_3.png'", frame_names=["img_1.png", "img_3.png"])
 
 
 # ------------------------------------------------------------------------------------------------ tables

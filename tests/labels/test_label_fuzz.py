@@ -64,9 +64,9 @@ def read_or_one_line(content: bytes, name: str, **options: Any) -> LabelSet | No
     for frame, _, points in labels:
         assert frame >= 0
         assert len(points) == len(labels.skeleton)
-        assert points.labelled.any()
-        assert (points.source[points.labelled] > 0).all()
-        assert (points.source[~points.labelled] == 0).all()
+        assert points.decided.any()
+        assert (points.source[points.decided] > 0).all()
+        assert (points.source[~points.decided] == 0).all()
     return labels
 
 

@@ -14,10 +14,11 @@ A file is ``{"info", "images", "annotations", "categories"}`` (https://cocodatas
     names of the keypoints that are not in the picture (0, 0, 0 in COCO's own field; who says so is in ``source``, a
     person where that is left out), and ``presence``, the probability of each keypoint to be there. In refined labels
     ``flow``, [x, y] where flow alone had put each keypoint or null, and ``disputed``, true or false for each.
+    In files with points of a machine, ``written``, a stamp for each keypoint: see `poof.labels.record`.
 ``category.poof``
     ``symmetry``: pairs [left, right] of names.
 ``poof``
-    ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name).
+    ``version`` of these fields, ``tracked``, ``individuals`` (instance -> name), ``written``, the list of all points.
 
 In a file of other origin an annotation with a ``score`` is a model's, and one that CVAT interpolated between key frames
 (``attributes.keyframe`` false) is no label; categories with the same keypoints are individuals, one each; an empty
@@ -40,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError, PoofWarning
+from poof.labels import record
 from poof.labels.formats.coco_schema import categories_of, identities_of, is_whole, skeleton_of
 from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
 from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text, settle_missing
@@ -83,6 +85,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
         identities = [places[a.get("category_id", categories[0].get("id"))] for a in annotations]
     identified = all(i is not None for i in identities)
     order: dict[int, count[int]] = {}
+    stamps: dict[tuple[int, int], list[str]] = {}
     for annotation, identity in zip(annotations, identities):
         frame = frames[annotation["image_id"]]
         number = next(order.setdefault(frame, count()))
@@ -92,6 +95,9 @@ def load(path: Path, choice: Choice) -> LabelSet:
             raise PoofError(f"{path}: frame {frame}: instance {instance} is labelled twice; keep one of them")
         if points.decided.any():
             labels.add(frame, instance, points)
+        stamps[frame, instance] = _stamps(annotation, len(skeleton))
+    if isinstance(extra.get("written"), dict):
+        labels.changes = record.restate(labels, stamps, extra["written"], choice.missing == "absent")
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled keypoint; label at least one frame")
     if not ours:
@@ -122,6 +128,15 @@ def _warn_of_rounding(path: Path, labels: LabelSet) -> None:
             PoofWarning,
             stacklevel=4,
         )
+
+
+def _stamps(annotation: Mapping[str, Any], keypoints: int) -> list[str]:
+    """The stamp of every keypoint, '' where there is none."""
+    extra = annotation.get("poof")
+    stamps = extra.get("written") if isinstance(extra, dict) else None
+    if not (isinstance(stamps, list) and len(stamps) == keypoints):
+        return [""] * keypoints
+    return [stamp if isinstance(stamp, str) else "" for stamp in stamps]
 
 
 def _correct_yes_and_no(path: Path, labels: LabelSet) -> None:
@@ -315,7 +330,8 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any], s
     """Provenance from the extra field of an annotation."""
     try:
         for k, xy in (extra.get("unseen") or {}).items():
-            points.xy[int(k)] = xy
+            if points.visible[int(k)] <= 0:  # a tool may have made it a point in sight since
+                points.xy[int(k)] = xy
         _restore_absent(frame, points, extra, skeleton)
         if "source" in extra:
             codes = {label: code for code, label in LABELS.items()}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from poof.files import write_text
+from poof.labels import record
 from poof.labels.model import Array, LabelSet, Points, Source
 
 VERSION = 1
@@ -36,6 +37,11 @@ def save(labels: LabelSet, path: Path) -> None:
         for i, (frame, instance, points) in enumerate(labels, 1)
     ]
     extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
+    if record.is_recorded(labels):
+        extra["written"] = record.list_of(labels)
+        for entry, (frame, instance, points) in zip(annotations, labels):
+            stamps = record.stamps_of(frame, instance, points, labels.skeleton.keypoints)
+            entry["poof"] = entry.get("poof", {}) | {"written": stamps}
     if labels.individuals:
         extra["individuals"] = {str(i): name for i, name in sorted(labels.individuals.items())}
     skeleton = labels.skeleton

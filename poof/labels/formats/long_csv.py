@@ -2,12 +2,15 @@
 
 The table is plain: no comment lines, no second header. So that no keypoint is forgotten, the first instance of a
 written file lists every keypoint of the skeleton, those without a label with empty x and y; all other rows are
-labelled points. What is not a point does not fit in the table and stays in the JSON file: limbs, boxes, image size
-and names, `info`. Tables of refined labels end with `REFINED_COLUMNS`: where flow alone had put the point, and whether
-appearance disagrees.
+labelled points. What is not a point does not fit in the table and stays in the JSON file: limbs, boxes, `info`.
+Tables of refined labels have `REFINED_COLUMNS`: where flow alone had put the point, and whether appearance disagrees.
+`image` names the images of a folder. A table with points of a machine ends with a column of stamps, whose name begins
+with `poof:` and holds the list of all points (see `poof.labels.record`): by them a person's edits are found, whatever
+`source` says.
 
-Reading needs `frame`, `keypoint`, `x`, `y`; the other columns are optional and unknown ones are ignored. The
-skeleton is the keypoints in order of appearance. In a file that lacks some of `TABLE_COLUMNS`
+Reading needs `frame` (or `image`), `keypoint`, `x`, `y`; the other columns are optional and unknown ones are ignored.
+Where the frames of a folder are known, `image` decides, and a column `frame` may hold the names as well. The skeleton
+is the keypoints in order of appearance. In a table without stamps that lacks some of `TABLE_COLUMNS`
 
 - the points are a person's, whatever a column `source` says (in a complete file those with an empty `source` are),
 - `REFINED_COLUMNS` are ignored,
@@ -33,7 +36,8 @@ import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import write_text
-from poof.labels.formats.reading import Choice, read_rows, separator_of, settle_missing
+from poof.labels import record
+from poof.labels.formats.reading import Choice, base_name, frames_of, read_rows, separator_of, settle_missing
 from poof.labels.model import (
     PRESENCE_COLUMN,
     REFINED_COLUMNS,
@@ -51,6 +55,13 @@ ENDINGS: tuple[str, ...] = (".csv",)
 _REQUIRED = ("frame", "keypoint", "x", "y")
 ABSENT = "absent"
 """How `visible` says that a keypoint is not in the picture."""
+IMAGES = ("image", "file_name", "image_name", "filename", "image_path")
+"""Columns that name the image of a row; the first is the one that is written."""
+PEOPLE = ("human", "manual", "manually", "gt", "ground truth", "ground_truth", "groundtruth", "hand", "by hand", "person",
+          "user", "label", "labelled", "labeled", "annotated", "annotation", "annotator", "expert", "me", "corrected")  # fmt: skip
+"""What people write into `source` for their own points."""
+_STAMPS = "poof"
+_NUMBER = r"[-+]?[0-9.,]*(e[-+]?[0-9]+)?|[-+]?(nan|inf(inity)?)|none|null"
 _SOURCES = {source.label: source.value for source in Source if source.label}
 
 
@@ -74,6 +85,12 @@ def claims(path: Path) -> bool:
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read a long CSV; see `poof.labels.load_labels` for the errors."""
     table, decimal = _table(path)
+    lost_states = _STAMPS in table and "visible" not in table
+    if _STAMPS in table:
+        for column in {*TABLE_COLUMNS} - {*table}:
+            table[column] = "?" if column == "source" else ""
+    packed = table.attrs["written"]
+    table, images = _framed(path, table, choice)
     for line in _lines(table, table["keypoint"] == ""):
         raise PoofError(f"{path}: line {line}: names no keypoint; fill the column 'keypoint'")
     keypoints = tuple(dict.fromkeys(table["keypoint"]))
@@ -86,6 +103,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
         raise PoofError(f"{path}: holds no labels; label at least one frame")
     frames = _whole(path, table, "frame", decimal)
     instances, individuals = _instances(path, table)
+    stamps = _stamped(table, frames, instances, keypoints)
     joints = table["keypoint"].map({name: k for k, name in enumerate(keypoints)}).to_numpy(np.int64)
     _refuse_duplicates(path, table, frames, instances)
     xy = _coordinates(path, table, decimal, ("x", "y"), "not labelled")
@@ -122,10 +140,68 @@ def load(path: Path, choice: Choice) -> LabelSet:
     for i, (frame, instance) in enumerate(keys.tolist()):
         part = slice(i * count, (i + 1) * count)
         labels.add(frame, instance, Points(**{name: getattr(everything, name)[part] for name in values}))
-    if not complete and not absent.any():
+    cells = dict(zip(frames.tolist(), table["frame"]))
+    labels.frame_names = {frame: images[cells[frame]] for frame in labels.frames if cells[frame] in images}
+    if stamps is not None:
+        written = record.unpack(packed or "")
+        if written is None:
+            warnings.warn(
+                f"{path}: the name of its last column was cut off or changed, so rows that were deleted are not noticed",
+                PoofWarning,
+                stacklevel=4,
+            )
+        labels.changes = record.restate(labels, stamps, written, choice.missing == "absent", not lost_states)
+        labels.info = _info(written or {})
+        labels.image_size = _size(written or {})
+        labels.tracked = bool((written or {}).get("tracked", True))
+    elif not complete and not absent.any():
         exempt = _keys(path, left_out, labels, decimal)
         settle_missing(labels, choice, exempt)
     return labels
+
+
+def _framed(path: Path, table: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table with numbers of frames, where it has but the names of images, and the image of each frame cell."""
+    column = next((name for name in IMAGES if name in table), None)
+    if "frame" in table and len(table) and not table["frame"].str.fullmatch(_NUMBER, case=False).any():
+        column, table = "frame", table.drop(columns=[c for c in IMAGES if c in table])  # all of them names of images
+    if column is None or not len(table):
+        return table, {}
+    named = table[column] != ""
+    if column != "frame" and "frame" in table:
+        return table, dict(zip(table["frame"][named], table[column][named]))
+    for line in _lines(table, ~named):
+        raise PoofError(f"{path}: line {line}: names no image; fill the column '{column}'")
+    found = frames_of(path, list(dict.fromkeys(table[column])), choice)
+    table = table[table[column].isin(list(found))]
+    return table.assign(frame=table[column].map(found).astype(str)), {str(f): image for image, f in found.items()}
+
+
+def _stamped(
+    table: pd.DataFrame, frames: Array, instances: Array, keypoints: tuple[str, ...]
+) -> dict[tuple[int, int], list[str]] | None:
+    """(frame, instance) -> the stamp of each keypoint, None for a table without stamps."""
+    if _STAMPS not in table:
+        return None
+    joints = {name: k for k, name in enumerate(keypoints)}
+    stamps: dict[tuple[int, int], list[str]] = {}
+    for frame, instance, name, stamp in zip(
+        frames.tolist(), instances.tolist(), table["keypoint"], table[_STAMPS]
+    ):
+        stamps.setdefault((frame, instance), [""] * len(keypoints))[joints[name]] = stamp
+    return stamps
+
+
+def _info(written: dict[str, Any]) -> dict[str, Any]:
+    """What the list of points says of the making."""
+    told = {key: written[key] for key in ("made_by", "video") if isinstance(written.get(key), str)}
+    return {key: value for key, value in told.items() if value != "labels"}
+
+
+def _size(written: dict[str, Any]) -> tuple[int, int] | None:
+    size = written.get("size")
+    good = isinstance(size, list) and len(size) == 2 and all(isinstance(v, int) and v > 0 for v in size)
+    return (size[0], size[1]) if good and size is not None else None
 
 
 def _lines(table: pd.DataFrame, wrong: Any) -> list[int]:
@@ -140,8 +216,11 @@ def _cell(table: pd.DataFrame, line: int, column: str) -> str:
 def _table(path: Path) -> tuple[pd.DataFrame, str]:
     """The cells as text, indexed by line number, and the decimal sign."""
     ((line, first), *rows), decimal = read_rows(path)
-    header = [name.lower() for name in first]
+    written = next((name.removeprefix(record.HEADER) for name in first if name.startswith(record.HEADER)), None)
+    header = [_STAMPS if name.startswith(record.HEADER) else name.lower() for name in first]
     missing = [name for name in _REQUIRED if name not in header]
+    if missing == ["frame"] and set(IMAGES) & set(header):
+        missing = []
     if missing:
         raise PoofError(
             f"{path}: the header lacks {', '.join(missing)}; a label table has the columns {', '.join(_REQUIRED)}"
@@ -153,7 +232,9 @@ def _table(path: Path) -> tuple[pd.DataFrame, str]:
         if len(row) != len(header):
             raise PoofError(f"{path}: line {line}: has {len(row)} cells under {len(header)} columns; correct the line")
     cells, numbers = [row for _, row in rows], [line for line, _ in rows]
-    return pd.DataFrame(cells, index=numbers, columns=header, dtype=object), decimal
+    table = pd.DataFrame(cells, index=numbers, columns=header, dtype=object)
+    table.attrs["written"] = written
+    return table, decimal
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
@@ -270,7 +351,8 @@ def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
     """`Source` of each row."""
     if not complete:
         return np.full(len(table), Source.HUMAN, np.int64)
-    codes = table["source"].map(_SOURCES | {"": Source.HUMAN.value})
+    people = dict.fromkeys(PEOPLE, Source.HUMAN.value)
+    codes = table["source"].str.lower().map(people | _SOURCES | {"": Source.HUMAN.value, "?": Source.NONE.value})
     for line in _lines(table, codes.isna()):
         raise PoofError(
             f"{path}: line {line}: unknown source '{_cell(table, line, 'source')}'; it is one of {', '.join(_SOURCES)}"
@@ -308,6 +390,13 @@ def save(labels: LabelSet, path: Path) -> None:
             f"{path}: a table cannot hold {' or '.join(lost)}; keep the labels as .json too", PoofWarning, stacklevel=3
         )
     table = labels.to_table()
+    if labels.frame_names:
+        table[IMAGES[0]] = [base_name(labels.frame_names.get(frame, "")) for frame in table["frame"]]
+    header = None
+    if record.is_recorded(labels):
+        header = record.HEADER + record.pack(_told(labels))
+        names = labels.skeleton.keypoints
+        table[_STAMPS] = [s for f, i, p in labels for s in record.stamps_of(f, i, p, names) if s]
     for column in {"confidence", PRESENCE_COLUMN} & set(table):
         table[column] = table[column].round(4)
     for column in {"x", "y", "flow_x", "flow_y"} & set(table):
@@ -315,8 +404,18 @@ def save(labels: LabelSet, path: Path) -> None:
     first = next(iter(labels), None)
     if first is not None:
         table = _with_every_keypoint(table, labels, *first)
+    if header is not None:
+        table = table.rename(columns={_STAMPS: header})
     table["visible"] = table["visible"].replace({Visible.ABSENT.value: ABSENT})
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _told(labels: LabelSet) -> dict[str, Any]:
+    """What the name of the last column holds."""
+    told = record.list_of(labels) | {"version": 1, "tracked": labels.tracked}
+    if isinstance(labels.info.get("video"), str):
+        told["video"] = labels.info["video"]
+    return told | ({"size": list(labels.image_size)} if labels.image_size else {})
 
 
 def _with_every_keypoint(
@@ -327,6 +426,7 @@ def _with_every_keypoint(
     blank = {"frame": frame, "instance": instance, "visible": 0, "source": "", "anchor": -1, "steps": 0}
     if set(REFINED_COLUMNS) <= set(table):
         blank["disputed"] = False
+    blank |= {_STAMPS: "", IMAGES[0]: base_name(labels.frame_names.get(frame, ""))}
     rows = pd.DataFrame([blank | {"keypoint": name} for name in labels.skeleton.keypoints], columns=list(table))
     if table.empty:  # its columns know no types
         return rows

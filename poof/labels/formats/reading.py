@@ -241,17 +241,8 @@ def _matched(path: Path, images: list[str], frame_names: Sequence[str]) -> dict[
             missing.append(image)
         else:
             found[image] = place
-    if not found:
-        warnings.warn(
-            f"{path}: none of its images ('{base_name(images[0])}' ...) is among the frames ('{frame_names[0]}' ...);"
-            " took the number in each name as the frame",
-            PoofWarning,
-            stacklevel=2,
-        )
-        return None
     if missing:
-        raise PoofError(
-            f"{path}: the image '{missing[0]}' is not among the {len(frame_names)} frames, others are;"
-            " remove its labels or give the right folder"
-        )
+        from poof.labels.naming import lacking
+
+        raise PoofError(lacking(path, missing[0], frame_names))
     return found
