@@ -334,7 +334,7 @@ def report(store: Store, table: pd.DataFrame, plot: Path | None) -> None:
         if plot is not None and variant == "--flow dis":
             bins = reliability(alike.confidence, right, 8)
             title = "Error below 5 % of the side; no clip was in its own fit"
-            save_figure(reliability_diagram(bins.confidence, bins.accuracy, bins.points, title), plot, force=True)
+            save_figure(reliability_diagram(bins.confidence, bins.accuracy, bins.points, title), plot, checked=True)
     rest = table[~table["clip"].isin(MEAN_OF)]
     rows = {}
     for variant in ("--flow dis", "chain, dis", "thesis, dis"):

@@ -105,7 +105,7 @@ def _figure_33(report: Report, cells: dict[str, str], path: Path) -> None:
     grid, curves = report.curve(np.linspace(0, 40, 161))
     shown = {title: curves[name] for title, name in cells.items() if name in curves}
     figure = accuracy_over_threshold(grid, shown, marked=(5, 10, 20), unit=report.unit)
-    save_figure(figure, path, force=True)
+    save_figure(figure, path, checked=True)
     print(f"\nFig. 3.3: {path}")
 
 
@@ -136,7 +136,7 @@ def _curve(size: Size, numbers: pd.DataFrame, accuracy: Any, start: str, poof: s
     axes.legend(frameon=False, loc="lower right")
     axes.grid(alpha=0.3)
     path = folder / f"labels-{start}.png"
-    save_figure(figure, path, force=True)
+    save_figure(figure, path, checked=True)
     print(f"\n{path}")
 
 

@@ -128,5 +128,5 @@ keys += [
 keys += [Line2D([], [], label="where it truly is", **cross)]
 figure.legend(handles=keys, loc="lower center", ncols=4, frameon=False, fontsize=11, labelcolor=INK)
 figure.suptitle(f"The {name} between two labels, and how far off it is put", fontsize=13, color=INK, y=0.985)
-save_figure(figure, target, force=True, dpi=100)
+save_figure(figure, target, checked=True, dpi=100)
 print(f"wrote {target}: the {name}, frames {first} to {last}")

@@ -11,11 +11,12 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.origin import Origin, origin_of, remember
 from poof.wholeness import check_whole
 
 try:
@@ -29,14 +30,15 @@ _tidied: set[str] = set()
 
 
 def check_output(path: Path, force: bool = False) -> None:
-    """Refuse an output that exists (unless `force`), lies in no folder or cannot be written.
+    """Refuse an output that would overwrite somebody's file, lies in no folder or cannot be written.
 
-    Called before the work starts, so that nobody waits an hour for an error.
+    Called before the work starts, so that nobody waits an hour for an error. What poof itself wrote is replaced without
+    asking, what looks as if it had with `force`; a file of anybody else, or one changed since, is never overwritten.
 
     Raises
     ------
     PoofError
-        If `path` exists and `force` is false, is a folder or a device, or its folder is missing or read-only.
+        If `path` may not be replaced, is a folder or a device, or its folder is missing or read-only.
     """
     path = Path(path)
     folder = path.parent
@@ -45,8 +47,15 @@ def check_output(path: Path, force: bool = False) -> None:
         raise PoofError(f"{path}: is a folder; name a file")
     if kind is not None and not stat.S_ISREG(kind):
         raise PoofError(f"{path}: is no ordinary file; choose another name with -o")
-    if kind is not None and not force:
-        raise PoofError(f"{path}: exists already; choose another name with -o or overwrite it with --force")
+    if kind is not None:
+        origin = origin_of(path)
+        if origin is Origin.FOREIGN:
+            raise PoofError(
+                f"{path}: exists already and is not what poof wrote there, so it is never overwritten; choose another"
+                " name with -o, or move it away"
+            )
+        if origin is Origin.ALIKE and not force:
+            raise PoofError(f"{path}: exists already; choose another name with -o or overwrite it with --force")
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise PoofError(f"{path}: the name is longer than {_LONGEST_NAME} bytes; choose a shorter one with -o")
     if not folder.is_dir():
@@ -54,6 +63,37 @@ def check_output(path: Path, force: bool = False) -> None:
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{path}: the folder {folder} is read-only; choose another place with -o")
     tidy(folder)
+
+
+def check_apart(outputs: Sequence[tuple[Path, str]], inputs: Sequence[tuple[Path, str]] = ()) -> None:
+    """Refuse outputs that are inputs, or each other, under whatever name.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Paths, each with the option or word that the user gave it with.
+
+    Raises
+    ------
+    PoofError
+        Naming both.
+    """
+    for number, (path, option) in enumerate(outputs):
+        for other, way in inputs:
+            if _same(path, other):
+                raise PoofError(f"{path}: is given with {way} and would be overwritten ({option}); name another output")
+        for other, way in outputs[:number]:
+            if _same(path, other):
+                both = option if option == way else f"{way} and {option}"
+                raise PoofError(f"{path}: would be written twice ({both}); name another file for one of them")
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two paths are one file, or will be."""
+    try:
+        return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
+    except (OSError, ValueError):
+        return False
 
 
 def _kind(path: Path) -> int | None:
@@ -140,6 +180,7 @@ def atomic(path: Path, durable: bool = True, check: Callable[[Path], object] = c
         if durable:
             with suppress(OSError):  # not every system lets one open folders
                 _to_disk(path.parent)
+            remember(path)
     except OSError as error:
         if temporary is not None and error.filename not in (None, str(temporary), str(path)):
             raise

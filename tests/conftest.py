@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# What is kept between runs must not be what the user of this machine keeps.
+os.environ.setdefault("POOF_CACHE", tempfile.mkdtemp(prefix="poof-tests-"))
 
 # On a busy machine any example may take longer than hypothesis' 200 ms.
 settings.register_profile("patient", deadline=None)

@@ -109,7 +109,7 @@ def train(
             raise
     steps = run.history["step"].tolist()
     figure = training_curves(run.curves(), steps, best=run.best_step, step_name="step", title=folder.name)
-    save_figure(figure, folder / "curves.png", force=True)
+    save_figure(figure, folder / "curves.png", checked=True)
     if json is not None:
         common.write_json(json, run.as_dict())
     if not quiet:

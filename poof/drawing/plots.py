@@ -25,16 +25,19 @@ LINE_STYLES = ("-", "--", ":", "-.")
 INK, FAINT, GRID = "#22262d", "#8a909b", "#e2e4e8"
 
 
-def save_figure(figure: Figure, path: str | Path, force: bool = False, dpi: int = 130) -> None:
+def save_figure(figure: Figure, path: str | Path, force: bool = False, dpi: int = 130, checked: bool = False) -> None:
     """Write a figure, atomically; the name's ending gives the format (png, pdf, svg, jpg).
+
+    `force` is that of `check_output`; with `checked` the output was looked at before the work, or lies in a run.
 
     Raises
     ------
     PoofError
-        If the file exists (without `force`) or cannot be written, or matplotlib does not write such files.
+        If the file may not be replaced or cannot be written, or matplotlib does not write such files.
     """
     path = Path(path)
-    check_output(path, force)
+    if not checked:
+        check_output(path, force)
     known = sorted(figure.canvas.get_supported_filetypes())
     if path.suffix.lower().lstrip(".") not in known:
         raise PoofError(f"{path}: figures are written as {', '.join(known)}; choose one of these endings")

@@ -23,6 +23,8 @@ class Changes:
         Where the corrected points had been, (x, y) in pixels.
     filtered : int
         Points that are missing because the file was filtered.
+    recorded : bool
+        Whether the file tells what poof wrote, so that changes can be found at all.
     """
 
     corrected: list[Place] = field(default_factory=list)
@@ -31,6 +33,7 @@ class Changes:
     confirmed: list[Place] = field(default_factory=list)
     before: dict[Place, tuple[float, float]] = field(default_factory=dict)
     filtered: int = 0
+    recorded: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.corrected or self.removed or self.added or self.confirmed)
@@ -72,4 +75,5 @@ class Changes:
 
     def _mapped(self, there: Callable[[Place], Place]) -> Changes:
         lists = {name: [there(place) for place in getattr(self, name)] for name in KINDS}
-        return Changes(**lists, before={there(p): xy for p, xy in self.before.items()}, filtered=self.filtered)
+        before = {there(p): xy for p, xy in self.before.items()}
+        return Changes(**lists, before=before, filtered=self.filtered, recorded=self.recorded)  # type: ignore[arg-type]

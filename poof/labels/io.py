@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol, get_args
 
 from poof.errors import PoofError
-from poof.files import check_output
 from poof.labels.formats import coco, deeplabcut, long_csv
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
@@ -98,17 +97,36 @@ def load_labels(
     return labels if frame_names is None else placed(labels, frame_names, path)
 
 
-def save_labels(labels: LabelSet, path: str | Path, force: bool = False, format: str | None = None) -> None:
+def save_labels(
+    labels: LabelSet, path: str | Path, force: bool = False, format: str | None = None, checked: bool = False
+) -> None:
     """Write a label file, atomically, in the format that the name's ending or `format` says.
+
+    Parameters
+    ----------
+    labels
+        What to write.
+    path
+        The file. One that poof wrote is replaced if nothing of a person's is lost, see `check_label_output`.
+    force
+        Also replace what another command or an earlier version wrote.
+    format
+        Where the ending does not tell.
+    checked
+        The output was looked at before the work started.
 
     Raises
     ------
     PoofError
-        If the ending names no format, the file exists and `force` is false, or it cannot be written.
+        If the ending names no format, the file may not be replaced, or it cannot be written.
     """
+    from poof.labels.replacing import check_label_output, kind_of
+
     path = Path(path)
     name = format_for(path, format)
-    check_output(path, force)
+    if not checked:
+        video = labels.info.get("video")
+        check_label_output(path, [labels], kind_of(labels), video if isinstance(video, str) else None, force)
     FORMATS[name].save(labels, path)
 
 

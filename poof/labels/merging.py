@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from poof.errors import PoofError
-from poof.labels.check import aligned
 from poof.labels.changes import Place
+from poof.labels.check import aligned
 from poof.labels.model import LabelSet, Points, Skeleton
 
 SAME = 0.5
@@ -53,11 +53,11 @@ def merged(labels: Sequence[LabelSet], names: Sequence[str], prefer: str | None 
     first = _preferred(prefer, names)
     if len(labels) == 1:
         return labels[0]
-    sizes = {one.image_size: name for one, name in zip(labels, names) if one.image_size}
+    sizes = {each.image_size: name for each, name in zip(labels, names) if each.image_size}
     if len(sizes) > 1:
-        (a, one), (b, other) = list(sizes.items())[:2]
+        (a, former), (b, other) = list(sizes.items())[:2]
         raise PoofError(
-            f"{one} and {other}: were made at {a[0]}x{a[1]} and {b[0]}x{b[1]}; scale one of them (poof convert --scale)"
+            f"{former} and {other}: were made at {a[0]}x{a[1]} and {b[0]}x{b[1]}; scale one (poof convert --scale)"
         )
     skeleton = max((one.skeleton for one in labels), key=len)
     sets = [_as_in(one, skeleton, name) for one, name in zip(labels, names)]
@@ -191,7 +191,7 @@ def _with_numbers_of(base: LabelSet, other: LabelSet) -> LabelSet:
     several = len(base.instance_ids) > 1 or len(other.instance_ids) > 1
     if not several:
         mine = (base.instance_ids or [0])[0]
-        return _numbered(other, {key: mine for key in other.instances})
+        return _numbered(other, dict.fromkeys(other.instances, mine))
     if base.tracked and other.tracked:
         return other
     numbers: dict[tuple[int, int], int] = {}

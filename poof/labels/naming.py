@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.labels.model import LabelSet
 from poof.labels.formats.reading import base_name, number_in
+from poof.labels.model import LabelSet
 
 
 def placed(labels: LabelSet, frame_names: Sequence[str], path: Path) -> LabelSet:
@@ -44,8 +44,8 @@ def placed(labels: LabelSet, frame_names: Sequence[str], path: Path) -> LabelSet
     for frame in labels.frames:
         if new[frame] in taken:
             raise PoofError(
-                f"{path}: the frames {taken[new[frame]]} and {frame} are both the image {frame_names[new[frame]]} of the"
-                " folder; keep one of them"
+                f"{path}: the frames {taken[new[frame]]} and {frame} are both the image {frame_names[new[frame]]}"
+                " of the folder; keep one of them"
             )
         taken[new[frame]] = frame
     instances = {}

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from poof.errors import PoofError
+from poof.labels.formats.reading import Missing, base_name, folder_of, read_rows, read_text
 from poof.labels.io import detect_format, load_labels
 from poof.labels.merging import merged
 from poof.labels.model import LabelSet
-from poof.labels.formats.reading import base_name, folder_of, read_rows, read_text
 from poof.labels.record import HEADER, unpack
 
 GENERIC = {"", "frames", "frame", "images", "image", "img", "imgs", "video", "videos", "data", "labeleddata", "train",
@@ -75,7 +75,7 @@ def labels_for(
     files: Sequence[str | Path],
     *,
     category: str | None = None,
-    missing: str | None = None,
+    missing: Missing = "absent",
     prefer: str | None = None,
 ) -> list[Given]:
     """The labels of each video, from files given in any order; several of one video are merged.
@@ -117,9 +117,7 @@ def labels_for(
                 f"{video.name}: none of the label files ({', '.join(map(str, paths))}) is of this video; give its"
                 f" labels with -l, under a name such as {Path(video.name).stem}.json"
             )
-        sets = [
-            load_labels(p, video.frame_names, category=category, video=video.name, missing=missing) for p, _ in own
-        ]
+        sets = [load_labels(p, video.frame_names, category=category, video=video.name, missing=missing) for p, _ in own]
         names = [str(p) for p, _ in own]
         result.append(Given(merged(sets, names, prefer), [p for p, _ in own], [how for _, how in own]))
     return result

@@ -32,6 +32,8 @@ STATES = {Visible.ABSENT: "a", Visible.UNLABELLED: "u", Visible.OCCLUDED: "o", V
 SOURCES = {Source.NONE: "n", Source.HUMAN: "h", Source.PROPAGATED: "p", Source.PREDICTED: "d", Source.REFINED: "r"}
 HEADER = "poof:"
 """How the name of the stamps' column in a table begins; the packed list of points follows."""
+MAKING = ("propagation", "refinement", "method", "models", "flip", "made_by")
+"""Keys of `LabelSet.info` that tell how labels were made; who makes new ones of them drops these."""
 FILTERED = 0.5
 """Share of the machine's points that may be gone before the file counts as filtered."""
 FEW = 20
@@ -138,7 +140,7 @@ def restate(
             if text:
                 known[frame, instance, k] = _read(text, frame, instance, called.get(names[k], names[k]))
     exact = _precision(labels, known)
-    changes = Changes()
+    changes = Changes(recorded=True)
     listed = dict(_listed(written, labels, called))
     gone: list[Place] = []
     for (frame, instance), points in labels.instances.items():
@@ -185,9 +187,7 @@ def restate(
     return changes
 
 
-def _remove(
-    labels: LabelSet, gone: list[Place], listed: Mapping[Place, bool], changes: Changes, absent: bool
-) -> None:
+def _remove(labels: LabelSet, gone: list[Place], listed: Mapping[Place, bool], changes: Changes, absent: bool) -> None:
     """Points whose rows are gone: absent, unless a filter took them or a person withdrew a whole frame of labels."""
     machine = [place for place in gone if not listed[place]]
     total = sum(not human for human in listed.values())

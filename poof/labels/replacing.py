@@ -16,7 +16,7 @@ from poof.errors import PoofError
 from poof.files import check_output
 from poof.labels.io import load_labels
 from poof.labels.model import LabelSet
-from poof.labels.record import kind_of
+from poof.labels.record import is_recorded, kind_of
 from poof.origin import Origin, is_remembered, origin_of
 
 SAME = 0.01
@@ -73,7 +73,7 @@ def check_label_output(
     given = [statement for one in labels for statement in statements(one)]
     changed = {(f, old.skeleton.keypoints[k]) for f, _, k in old.changes.places}
     theirs = list(statements(old))
-    people_only = kind_of(old) == "labels"
+    people_only = not is_recorded(old)
     if people_only and not is_remembered(path):
         changed = {(frame, name) for frame, name, _, _ in theirs}
     alone = [s for s in theirs if s[:2] in changed and not any(_same(s, g) for g in given)]
@@ -89,12 +89,12 @@ def check_label_output(
     reason = ""
     if dropped:
         reason = f"holds {_count(dropped)} that the labels given lack (first: frame {dropped[0][0]}, {dropped[0][1]})"
-    elif kind_of(old) != kind:
-        reason = f"is what poof {kind_of(old)} wrote" if not people_only else "holds labels of a person"
+    elif not people_only and not old.changes.recorded:
+        reason = "was written by an earlier version, which did not note what a person changed"
+    elif kind_of(old) != kind and not people_only:
+        reason = f"is what poof {kind_of(old)} wrote"
     elif video is not None and not _same_video(old.info.get("video"), video):
         reason = f"was made of {old.info['video']}, not of {video}"
-    elif origin_of(path) is Origin.ALIKE:
-        reason = "was written by an earlier version, which did not note what a person changed"
     if reason:
         raise PoofError(f"{path}: {reason}; {elsewhere}, or replace it with --force")
 

@@ -21,19 +21,15 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.files import atomic
+from poof.origin import cache_folder
 from poof.video.base import Video
+
+__all__ = ["Memo", "cache_folder", "fingerprint", "key_of"]
 
 LIMIT = 512 * 2**20
 """Bytes of entries that are kept; those used longest ago go first."""
 FORMAT = 1
 """Raised when what an entry means changes."""
-
-
-def cache_folder() -> Path:
-    """Where poof keeps what it can compute again: $POOF_CACHE, else poof in the user's cache folder."""
-    named = os.environ.get("POOF_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else base / "poof"
 
 
 def fingerprint(video: Video) -> str | None:

@@ -11,6 +11,7 @@ from poof.errors import PoofError, PoofWarning
 from poof.flow.base import FlowEstimator
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Source, Visible
+from poof.labels.record import MAKING
 from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
 from poof.propagation.engine import Engine, Passages
@@ -83,7 +84,7 @@ def propagate(
     result = anchors.replace(
         instances={key: points.copy() for key, points in anchors.instances.items()},
         image_size=video.size,
-        info=dict(anchors.info),
+        info={key: value for key, value in anchors.info.items() if key not in MAKING},
     )
     left_out: dict[str, int] = {}
     for instance in anchors.instance_ids:

@@ -57,7 +57,7 @@ def test_the_main_job(clip: Path, tmp_path: Path) -> None:
     off = [np.hypot(*(p.xy - exact.instances[f, i].xy).T) for f, i, p in labels]
     assert float(np.nanmax(np.concatenate(off))) < 1.0
     table = pd.read_csv(tmp_path / "video.poof.csv")
-    assert list(table.columns) == [
+    assert list(table.columns)[:-1] == [
         "frame",
         "instance",
         "keypoint",
@@ -131,12 +131,15 @@ def test_labels_beyond_the_end_and_outside_the_image(clip: Path, tmp_path: Path)
     assert not list(tmp_path.glob("video.poof*"))
 
 
-def test_outputs_that_exist_are_kept_unless_forced(clip: Path, tmp_path: Path) -> None:
+def test_files_of_others_are_kept_and_own_ones_replaced(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text("precious")
     arguments = ("propagate", clip / "video.mp4", "-l", clip / "labels.json", "-r", 2, "-o", "mine.json")
-    refused(poof(*arguments, cwd=tmp_path), "mine.json", "--force")
+    for more in ([], ["--force"]):
+        refused(poof(*arguments, *more, cwd=tmp_path), "mine.json", "never")
     assert (tmp_path / "mine.json").read_text() == "precious"
-    assert poof(*arguments, "--force", cwd=tmp_path).returncode == 0
+    (tmp_path / "mine.json").unlink()
+    for _ in range(2):
+        assert poof(*arguments, cwd=tmp_path).returncode == 0
     assert load_labels(tmp_path / "mine.json").frames == [3, 4, 5, 6, 7, 14, 15, 16, 17, 18]
 
 

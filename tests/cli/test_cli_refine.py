@@ -227,11 +227,14 @@ def test_what_cannot_work_is_refused_in_one_line(name: str, answers: dict[str, l
     assert files == []
 
 
-def test_outputs_that_exist_are_kept_unless_forced(clip: Path, tmp_path: Path) -> None:
+def test_files_of_others_are_kept_and_own_ones_replaced(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text("precious")
-    refused(poof("refine", *given(clip), "-o", "mine.json", cwd=tmp_path), "mine.json", "--force")
+    for more in ([], ["--force"]):
+        refused(poof("refine", *given(clip), "-o", "mine.json", *more, cwd=tmp_path), "mine.json", "never")
     assert (tmp_path / "mine.json").read_text() == "precious" and left(tmp_path) == ["mine.json"]
-    assert poof("refine", *given(clip), "-o", "mine.json", "--force", cwd=tmp_path).returncode == 0
+    (tmp_path / "mine.json").unlink()
+    for _ in range(2):
+        assert poof("refine", *given(clip), "-o", "mine.json", cwd=tmp_path).returncode == 0
     assert load_labels(tmp_path / "mine.json").frames == list(range(20))
 
 

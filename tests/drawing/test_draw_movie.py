@@ -11,6 +11,7 @@ import pytest
 from poof.drawing import Style, render_overlay
 from poof.drawing.movie import picture_scale
 from poof.drawing.style import confidence_colour
+from poof.files import write_bytes
 from poof.errors import PoofError, PoofWarning
 from poof.labels.model import LabelSet, Points
 from poof.video import ArrayVideo, Damage, open_video
@@ -74,13 +75,15 @@ def test_odd_sizes_are_written(tmp_path, skeleton, size):
     assert len(decoded(tmp_path / "odd.mp4")) == 3
 
 
-def test_an_existing_file_stays_unless_forced(tmp_path, grey_video, labels):
+def test_a_file_of_others_stays_and_an_own_one_is_replaced(tmp_path, grey_video, labels):
     path = tmp_path / "overlay.mp4"
     path.write_bytes(b"mine")
-    with pytest.raises(PoofError, match=r"overlay\.mp4: exists already.*--force"):
-        render_overlay(grey_video, labels, path)
+    with pytest.raises(PoofError, match=r"overlay\.mp4: exists already.*never overwritten"):
+        render_overlay(grey_video, labels, path, force=True)
     assert path.read_bytes() == b"mine"
-    render_overlay(grey_video, labels, path, force=True)
+    path.unlink()
+    render_overlay(grey_video, labels, path, around=0)
+    render_overlay(grey_video, labels, path)
     assert len(decoded(path)) == 26  # 0 .. 25
 
 
@@ -106,7 +109,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, labels):
 
     video = Breaks([np.zeros((160, 200, 3), np.uint8)] * 30)
     path = tmp_path / "overlay.mp4"
-    path.write_bytes(b"old")
+    write_bytes(path, b"old")
     with pytest.raises((OSError, PoofError), match="the disk is gone"):
         render_overlay(video, labels, path, force=True)
     assert path.read_bytes() == b"old"

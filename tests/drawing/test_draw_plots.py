@@ -121,6 +121,7 @@ def test_many_keypoints_take_several_pages(tmp_path):
     written = save_trajectories(many, tmp_path / "plots")
     assert [p.name for p in written] == [f"trajectories-{i}.png" for i in (1, 2, 3)]
     assert all(Image.open(p).width > 800 for p in written)
+    written[1].write_bytes(b"mine")
     with pytest.raises(PoofError, match="exists already"):
         save_trajectories(many, tmp_path / "plots")
 
@@ -225,14 +226,15 @@ def test_figures_are_written_as_their_name_says(tmp_path):
         save_figure(figure, tmp_path / "a.xyz")
 
 
-def test_an_existing_figure_stays_unless_forced(tmp_path):
+def test_a_file_of_others_stays_and_an_own_figure_is_replaced(tmp_path):
     figure = training_curves({"loss": [1.0, 0.5]})
     path = tmp_path / "a.png"
     path.write_bytes(b"mine")
     with pytest.raises(PoofError, match="exists already"):
-        save_figure(figure, path)
+        save_figure(figure, path, force=True)
     assert path.read_bytes() == b"mine"
-    save_figure(figure, path, force=True)
+    save_figure(figure, path, checked=True)
+    save_figure(figure, path)
     assert Image.open(path).format == "PNG"
 
 

@@ -113,13 +113,15 @@ def test_the_picture_formats(tmp_path, grey_video, labels):
         contact_sheet(grey_video, labels, tmp_path / "sheet2.png", max_tiles=0)
 
 
-def test_an_existing_sheet_stays_unless_forced(tmp_path, grey_video, labels):
+def test_a_file_of_others_stays_and_an_own_sheet_is_replaced(tmp_path, grey_video, labels):
     path = tmp_path / "sheet.png"
     path.write_bytes(b"mine")
     with pytest.raises(PoofError, match="exists already"):
-        contact_sheet(grey_video, labels, path)
+        contact_sheet(grey_video, labels, path, force=True)
     assert path.read_bytes() == b"mine"
-    contact_sheet(grey_video, labels, path, force=True)
+    path.unlink()
+    contact_sheet(grey_video, labels, path)
+    contact_sheet(grey_video, labels, path)
     assert Image.open(path).width > 300
 
 

@@ -177,7 +177,12 @@ def test_only_some_images_among_the_frames(tmp_path: Path) -> None:
     document = copy.deepcopy(COCO)
     del document["images"][1]["frame_index"]
     path.write_text(json.dumps(document))
-    fails(path, "'img_8.png' is not among the 2 of the folder", "nearest is 'img_3.png'", frame_names=["img_1.png", "img_3.png"])
+    fails(
+        path,
+        "'img_8.png' is not among the 2 of the folder",
+        "nearest is 'img_3.png'",
+        frame_names=["img_1.png", "img_3.png"],
+    )
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -269,13 +274,16 @@ def labels() -> LabelSet:
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.csv", "x.h5", "CollectedData_x.csv"])
-def test_existing_files_stay_without_force(tmp_path: Path, labels: LabelSet, name: str) -> None:
+def test_files_of_others_stay_and_own_ones_are_replaced(tmp_path: Path, labels: LabelSet, name: str) -> None:
     path = tmp_path / name
     path.write_text("precious")
-    with pytest.raises(PoofError, match=r"exists already; .* --force"):
-        save_labels(labels, path)
+    for force in (False, True):
+        with pytest.raises(PoofError, match="was not written by poof and is never written over"):
+            save_labels(labels, path, force)
     assert path.read_text() == "precious"
-    save_labels(labels, path, force=True)
+    path.unlink()
+    save_labels(labels, path)
+    save_labels(labels, path)
     assert load_labels(path).frames == [1]
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left"
 
@@ -304,6 +312,6 @@ def test_full_disk_leaves_the_old_file(
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(PoofError, match=f"{name}: cannot be written .No space left on device.; free space"):
-        save_labels(labels, path, force=True)
+        save_labels(labels, path, checked=True)
     assert path.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [path]

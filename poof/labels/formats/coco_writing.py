@@ -90,7 +90,7 @@ def _annotation(
         entry["attributes"] = {"object_id": instance + 1, "track_id": instance + 1, "keyframe": True}
     machine = points.labelled & ~points.is_human
     if machine.any():
-        known = points.confidence[machine & np.isfinite(points.confidence)]
+        known = points.confidence[machine & np.isfinite(points.confidence)].astype(np.float64).round(4)
         entry["score"] = round(float(known.mean()), 4) if len(known) else 0
     extra = _provenance(frame, points, shown, xy, keypoint_names)
     return entry | ({"poof": extra} if extra else {})

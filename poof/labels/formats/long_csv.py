@@ -57,8 +57,10 @@ ABSENT = "absent"
 """How `visible` says that a keypoint is not in the picture."""
 IMAGES = ("image", "file_name", "image_name", "filename", "image_path")
 """Columns that name the image of a row; the first is the one that is written."""
-PEOPLE = ("human", "manual", "manually", "gt", "ground truth", "ground_truth", "groundtruth", "hand", "by hand", "person",
-          "user", "label", "labelled", "labeled", "annotated", "annotation", "annotator", "expert", "me", "corrected")  # fmt: skip
+PEOPLE = (
+    *("human", "manual", "manually", "hand", "by hand", "gt", "ground truth", "ground_truth", "groundtruth", "person"),
+    *("user", "label", "labelled", "labeled", "annotated", "annotation", "annotator", "expert", "me", "corrected"),
+)
 """What people write into `source` for their own points."""
 _STAMPS = "poof"
 _NUMBER = r"[-+]?[0-9.,]*(e[-+]?[0-9]+)?|[-+]?(nan|inf(inity)?)|none|null"
@@ -135,18 +137,18 @@ def load(path: Path, choice: Choice) -> LabelSet:
     everything.flow_xy = np.full_like(everything.xy, np.nan)
     everything.disputed = np.zeros(len(everything), bool)
     everything.presence = np.full(len(everything), np.nan, np.float32)
-    for name, column in values.items():
-        getattr(everything, name)[where.ravel() * count + joints[keep]] = column[keep]
+    for field, cells in values.items():
+        getattr(everything, field)[where.ravel() * count + joints[keep]] = cells[keep]
     for i, (frame, instance) in enumerate(keys.tolist()):
         part = slice(i * count, (i + 1) * count)
-        labels.add(frame, instance, Points(**{name: getattr(everything, name)[part] for name in values}))
-    cells = dict(zip(frames.tolist(), table["frame"]))
-    labels.frame_names = {frame: images[cells[frame]] for frame in labels.frames if cells[frame] in images}
+        labels.add(frame, instance, Points(**{field: getattr(everything, field)[part] for field in values}))
+    spelled = dict(zip(frames.tolist(), table["frame"]))
+    labels.frame_names = {frame: images[spelled[frame]] for frame in labels.frames if spelled[frame] in images}
     if stamps is not None:
         written = record.unpack(packed or "")
         if written is None:
             warnings.warn(
-                f"{path}: the name of its last column was cut off or changed, so rows that were deleted are not noticed",
+                f"{path}: the name of its last column was cut off or changed: rows that were deleted are not noticed",
                 PoofWarning,
                 stacklevel=4,
             )
@@ -185,9 +187,7 @@ def _stamped(
         return None
     joints = {name: k for k, name in enumerate(keypoints)}
     stamps: dict[tuple[int, int], list[str]] = {}
-    for frame, instance, name, stamp in zip(
-        frames.tolist(), instances.tolist(), table["keypoint"], table[_STAMPS]
-    ):
+    for frame, instance, name, stamp in zip(frames.tolist(), instances.tolist(), table["keypoint"], table[_STAMPS]):
         stamps.setdefault((frame, instance), [""] * len(keypoints))[joints[name]] = stamp
     return stamps
 

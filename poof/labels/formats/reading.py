@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import warnings
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from poof.errors import PoofError, PoofWarning
+from poof.errors import PoofError
 from poof.labels.model import LabelSet, Source, Visible
 
 Missing = Literal["absent", "unlabelled"]

@@ -1,0 +1,60 @@
+"""Whose a file is, and outputs that are inputs or each other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from poof.errors import PoofError
+from poof.files import check_apart, check_output, write_text
+from poof.origin import Origin, origin_of
+
+
+def test_a_file_is_poofs_as_long_as_it_has_poofs_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "picture.png"
+    write_text(path, "not really")
+    assert origin_of(path) is Origin.OURS
+    check_output(path)
+    path.write_text("changed")
+    assert origin_of(path) is Origin.FOREIGN
+    for force in (False, True):
+        with pytest.raises(PoofError, match=r"picture\.png: exists already and is not what poof wrote there"):
+            check_output(path, force)
+    path.write_text("not really")
+    assert origin_of(path) is Origin.OURS
+    path.rename(tmp_path / "moved.png")
+    assert origin_of(tmp_path / "moved.png") is Origin.FOREIGN
+    monkeypatch.setenv("POOF_CACHE", str(tmp_path / "emptied"))
+    (tmp_path / "moved.png").rename(path)
+    assert origin_of(path) is Origin.FOREIGN
+
+
+def test_what_looks_like_poofs_needs_force(tmp_path: Path) -> None:
+    for name, text in (
+        ("v.overlay.mp4", "x"),
+        ("frames.txt", "1\n20\n"),
+        ("c.csv", "prediction,group,name,points\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(PoofError, match="--force"):
+            check_output(tmp_path / name)
+        check_output(tmp_path / name, force=True)
+    (tmp_path / "words.txt").write_text("1\ntwo\n")
+    with pytest.raises(PoofError, match="never overwritten"):
+        check_output(tmp_path / "words.txt", force=True)
+
+
+def test_outputs_that_are_inputs_or_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gt = tmp_path / "gt.json"
+    gt.write_text("{}")
+    (tmp_path / "link.json").symlink_to(gt)
+    os.link(gt, tmp_path / "hard.json")
+    for name in ("gt.json", "./gt.json", "link.json", "hard.json"):
+        with pytest.raises(PoofError, match=r"is given with -l and would be overwritten \(-o\)"):
+            check_apart([(Path(name), "-o")], [(gt, "-l")])
+    with pytest.raises(PoofError, match=r"would be written twice \(-o and --json\)"):
+        check_apart([(Path("a.json"), "-o"), (tmp_path / "a.json", "--json")])
+    check_apart([(Path("a.json"), "-o"), (Path("b.json"), "--json")], [(gt, "-l")])
