@@ -76,4 +76,4 @@ class Changes:
     def _mapped(self, there: Callable[[Place], Place]) -> Changes:
         lists = {name: [there(place) for place in getattr(self, name)] for name in KINDS}
         before = {there(p): xy for p, xy in self.before.items()}
-        return Changes(**lists, before=before, filtered=self.filtered, recorded=self.recorded)  # type: ignore[arg-type]
+        return Changes(**lists, before=before, filtered=self.filtered, recorded=self.recorded)

@@ -11,8 +11,8 @@ import pytest
 from poof.drawing import Style, render_overlay
 from poof.drawing.movie import picture_scale
 from poof.drawing.style import confidence_colour
-from poof.files import write_bytes
 from poof.errors import PoofError, PoofWarning
+from poof.files import write_bytes
 from poof.labels.model import LabelSet, Points
 from poof.video import ArrayVideo, Damage, open_video
 
