@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all lint format clean
+.PHONY: setup browser demo test test-all lint format clean
 
 setup: .venv/.ready
 
@@ -14,6 +14,13 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# The tests of the labelling page need a browser. Where none is there and none can be had, they are skipped and say so.
+browser:
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome \
+	  || { test "$$(id -u)" = 0 && command -v apt-get && apt-get update && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }; } >/dev/null 2>&1 \
+	  || echo "no Chromium here, and it cannot be installed: the tests of the labelling page are skipped"
+
 demo: setup
 	$(BIN)/poof demo --force
 
@@ -24,10 +31,10 @@ lint: setup
 	$(BIN)/lint-imports
 
 # One torch thread a worker: two workers on two cores are faster than two threads in turn.
-test: lint
+test: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --cov --cov-report=term
 
-test-all: lint
+test-all: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'slow or not slow'
 
 format: setup

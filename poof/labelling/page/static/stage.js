@@ -56,6 +56,7 @@ export class Stage {
   }
 
   moved(reveal) {
+    this.hover = null;
     if (this.held && this.held.byKey) this.letGo();
     else if (this.held && this.held.frame !== this.store.frame) this.drop();
     if (reveal) {

@@ -1,0 +1,151 @@
+"""From a video and nothing else to a corrected label file, as a person does it in the browser."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poof import load_labels
+
+JOINTS = ("neck_lower", "upper_left_3", "lower_left_3")
+"""Keypoints of the bear that stand in each of its labelled frames."""
+
+
+def _truth(path: Path) -> dict[int, dict[str, tuple[float, float]]]:
+    found: dict[int, dict[str, tuple[float, float]]] = {}
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            if row["x"]:
+                found.setdefault(int(row["frame"]), {})[row["keypoint"]] = (float(row["x"]), float(row["y"]))
+    return found
+
+
+def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data: Path, tmp_path: Path) -> None:
+    truth = _truth(data / "badja" / "bear.labels.csv")
+    frames = [n for n in sorted(truth) if all(joint in truth[n] for joint in JOINTS)]
+    joints = [joint for joint in JOINTS if all(joint in truth[n] for n in frames[:2])]
+    first, second = frames[0], frames[2]
+    server = serve(data / "badja" / "bear.mp4", "--output", tmp_path / "work")
+    tab = open_tab(server.url)
+
+    # No keypoints yet: the page asks for them before anything else.
+    tab.page.get_by_role("textbox").fill(", ".join(joints))
+    tab.press("Enter")
+    tab.until("n => poof.store.names.length === n", len(joints))
+
+    # One click a keypoint, the next one follows by itself.
+    for n in (first, second):
+        tab.go(n)
+        tab.press("1")
+        for joint in joints:
+            tab.click(*truth[n][joint])
+        tab.page.wait_for_selector("#offer:not([hidden])")
+    tab.saved()
+    assert all(tab.point(second, k)["human"] for k in range(len(joints)))
+
+    # Propagation arrives between them without being asked for.
+    middle = frames[1]
+    tab.go(middle)
+    tab.until("n => (poof.store.points.get(n, 0)[0] || {}).source === 'propagated'", middle, 90)
+    carried = tab.point(middle, 0)
+    assert np.hypot(carried["x"] - truth[middle][joints[0]][0], carried["y"] - truth[middle][joints[0]][1]) < 40
+
+    # A wrong point is dragged: it is a label then, exactly where it was let go.
+    place = (carried["x"] + 15, carried["y"] + 9)
+    tab.drag((carried["x"], carried["y"]), place)
+    tab.saved()
+    dragged = tab.point(middle, 0)
+    assert dragged["human"]
+    assert np.allclose([dragged["x"], dragged["y"]], place, atol=0.6)
+
+    # Undo gives the carried point back, again gives the label back.
+    tab.press("Control+z")
+    tab.until("n => poof.store.points.get(n, 0)[0] && !poof.store.points.get(n, 0)[0].human", middle, 60)
+    tab.press("Control+Shift+Z")
+    tab.until("n => poof.store.points.get(n, 0)[0] && poof.store.points.get(n, 0)[0].human", middle)
+
+    # Absent is a statement of its own, covered another.
+    tab.press("2", "a")
+    tab.saved()
+    assert tab.row(1) == f"{joints[1]}, absent"
+    tab.press("1", "o")
+    tab.saved()
+    assert tab.row(0) == f"{joints[0]}, label, covered"
+    revision = tab.saved()
+
+    # Nothing is lost by a reload, nor by pulling the plug.
+    tab.page.reload()
+    tab.until("window.poof && poof.store.video && poof.stage.shownFrame >= 0")
+    tab.go(middle)
+    assert tab.saved() == revision
+    server.kill()
+    tab.page.wait_for_selector('#saved[data-kind="bad"]')
+    server.start()
+    tab.saved()
+    assert tab.row(1) == f"{joints[1]}, absent"
+    assert tab.point(middle, 0)["visible"] == 1
+
+    # Undo goes on where it was, across reload and restart.
+    tab.press("Control+z")
+    tab.until("n => poof.store.points.get(n, 0)[0].visible === 2", middle)
+
+    # And out again, in a format that other programs read.
+    tab.press("e")
+    tab.page.get_by_label("Format").select_option("csv")
+    tab.page.get_by_label("Points").select_option("labels")
+    tab.page.get_by_role("button", name="Export", exact=True).last.click()
+    link = tab.page.get_by_role("link", name="Download")
+    with tab.page.expect_download() as download:
+        link.click()
+    download.value.save_as(tmp_path / "got.csv")
+    labels = load_labels(tmp_path / "got.csv")
+    assert labels.skeleton.keypoints == tuple(joints)
+    points = {frame: points for frame, _, points in labels}
+    assert sorted(points) == sorted([first, middle, second])
+    for n in (first, second):
+        assert np.allclose(points[n].xy, [truth[n][joint] for joint in joints], atol=0.6)
+    assert points[middle].by_person[1] and points[middle].absent[1]
+
+
+def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(
+    serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path
+) -> None:
+    server = serve(write_clip(tmp_path / "clip.mp4"), "--keypoints", "nose,tail")
+    one, two = open_tab(server.url), open_tab(server.url)
+    one.go(5)
+    two.go(5)
+    one.click(50, 60)
+    one.saved()
+    # What one does appears in the other.
+    two.until("() => poof.store.points.get(5, 0)[0] && Math.abs(poof.store.points.get(5, 0)[0].x - 50) < 1")
+
+    # The second holds the point while the first one moves it: the second's move is refused, and it is told.
+    start = two.on_screen(50, 60)
+    two.page.mouse.move(*start)
+    two.page.mouse.down()
+    two.page.mouse.move(start[0] + 30, start[1] + 10, steps=3)
+    one.drag((50, 60), (90, 100))
+    one.saved()
+    two.page.mouse.up()
+    two.page.wait_for_selector(".notice.warn")
+    two.until("() => Math.abs(poof.store.points.get(5, 0)[0].x - 90) < 1")
+
+    # Asked again, knowing of the other, it is done, and the first sees that.
+    two.page.get_by_role("button", name="Set mine instead").click()
+    two.saved()
+    one.until("() => poof.store.points.get(5, 0)[0].x < 80")
+
+
+@pytest.mark.parametrize("keys", [["Control+z"], ["Delete"]])
+def test_a_label_is_taken_back(serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path, keys: list[str]) -> None:
+    tab = open_tab(serve(write_clip(tmp_path / "clip.mp4", 6), "--keypoints", "nose,tail").url)
+    tab.go(2)
+    tab.click(40, 50)
+    tab.saved()
+    tab.press("1", *keys)
+    tab.saved()
+    tab.until("() => !poof.store.points.get(2, 0)[0] || !poof.store.points.get(2, 0)[0].human")
