@@ -11,6 +11,9 @@ import pytest
 
 from poof import load_labels
 
+OPENED = "() => Boolean(window.poof && poof.store.video && poof.stage.shownFrame >= 0)"
+"""JavaScript: the page is open and shows a frame."""
+
 JOINTS = ("neck_lower", "upper_left_3", "lower_left_3")
 """Keypoints of the bear that stand in each of its labelled frames."""
 
@@ -29,7 +32,7 @@ def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data:
     frames = [n for n in sorted(truth) if all(joint in truth[n] for joint in JOINTS)]
     joints = [joint for joint in JOINTS if all(joint in truth[n] for n in frames[:2])]
     first, second = frames[0], frames[2]
-    server = serve(data / "badja" / "bear.mp4", "--output", tmp_path / "work")
+    server = serve(data / "badja" / "bear.mp4", "--output", tmp_path / "bear.labels.json")
     tab = open_tab(server.url)
 
     # No keypoints yet: the page asks for them before anything else.
@@ -79,7 +82,7 @@ def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data:
 
     # Nothing is lost by a reload, nor by pulling the plug.
     tab.page.reload()
-    tab.until("window.poof && poof.store.video && poof.stage.shownFrame >= 0")
+    tab.until(OPENED)
     tab.go(middle)
     assert tab.saved() == revision
     server.kill()
@@ -95,8 +98,8 @@ def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data:
 
     # And out again, in a format that other programs read.
     tab.press("e")
-    tab.page.get_by_label("Format").select_option("csv")
-    tab.page.get_by_label("Points").select_option("labels")
+    tab.page.get_by_label("Format", exact=True).select_option("csv")
+    tab.page.get_by_label("Points", exact=True).select_option("labels")
     tab.page.get_by_role("button", name="Export", exact=True).last.click()
     link = tab.page.get_by_role("link", name="Download")
     with tab.page.expect_download() as download:
@@ -111,11 +114,16 @@ def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data:
     assert points[middle].by_person[1] and points[middle].absent[1]
 
 
-def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(
-    serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path
-) -> None:
-    server = serve(write_clip(tmp_path / "clip.mp4"), "--keypoints", "nose,tail")
-    one, two = open_tab(server.url), open_tab(server.url)
+@pytest.fixture(scope="module")
+def small(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`poof label` on two small clips with two keypoints."""
+    folder = tmp_path_factory.mktemp("clips")
+    clips = [write_clip(folder / f"{name}.mp4", 12) for name in ("one", "two")]
+    return serve(*clips, "--keypoints", "nose,tail")
+
+
+def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(small: Any, open_tab: Any) -> None:
+    one, two = open_tab(small.url), open_tab(small.url)
     one.go(5)
     two.go(5)
     one.click(50, 60)
@@ -140,12 +148,27 @@ def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(
     one.until("() => poof.store.points.get(5, 0)[0].x < 80")
 
 
-@pytest.mark.parametrize("keys", [["Control+z"], ["Delete"]])
-def test_a_label_is_taken_back(serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path, keys: list[str]) -> None:
-    tab = open_tab(serve(write_clip(tmp_path / "clip.mp4", 6), "--keypoints", "nose,tail").url)
+def test_a_label_is_taken_back_and_a_track_ends(small: Any, open_tab: Any) -> None:
+    tab = open_tab(f"{small.url}#video=1&frame=2")
+    gone = "([n, k]) => !poof.store.points.get(n, 0)[k] || !poof.store.points.get(n, 0)[k].human"
     tab.go(2)
+    for keys in (["Control+z"], ["Delete"]):
+        tab.press("1")
+        tab.click(40, 50)
+        tab.saved()
+        tab.press("1", *keys)
+        tab.saved()
+        tab.until(gone, [2, 0])
+    # From here on: a later label of the keypoint goes too, one of another keypoint stays.
+    tab.press("1")
     tab.click(40, 50)
+    tab.go(9)
+    tab.press("1")
+    tab.click(60, 50)
+    tab.click(60, 90)
     tab.saved()
-    tab.press("1", *keys)
+    tab.go(6)
+    tab.press("1", "Shift+Delete")
     tab.saved()
-    tab.until("() => !poof.store.points.get(2, 0)[0] || !poof.store.points.get(2, 0)[0].human")
+    tab.until(gone, [9, 0])
+    assert tab.point(9, 1)["human"] and tab.point(2, 0)["human"]

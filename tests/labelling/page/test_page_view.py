@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,35 @@ from poof.video.writer import VideoWriter
 HOSTILE = ['<img src=x onerror="window.hacked=1">', "</script><script>window.hacked=2</script>", "javascript:alert(1)", "‮evil\u0000'\"&amp;"]
 
 
-def test_a_click_is_pixel_true_at_three_zooms(serve: Any, open_tab: Any, tmp_path: Path) -> None:
-    # Single bright pixels on dark ground, in a frame larger than the screen, so that it is fetched smaller and in detail.
-    marks = [(0, 0), (1919, 1079), (700, 400), (1301, 222)]
+MARKS = [[(40 * n, 0), (1919, 1079 - 40 * n), (700 + 40 * n, 400), (1301, 222 + 40 * n)] for n in range(3)]
+"""Single bright pixels on dark ground, some for each zoom, in a frame larger than the screen: it is fetched smaller, and
+in detail."""
+MANY = [f"p{k}" for k in range(100)]
+
+
+@pytest.fixture(scope="module")
+def clips(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The address of the page on one of several clips, with a hundred keypoints."""
+    folder = tmp_path_factory.mktemp("clips")
     image = np.full((1080, 1920, 3), 30, np.uint8)
-    for x, y in marks:
+    for x, y in sum(MARKS, []):
         image[y, x] = 255
-    with VideoWriter(tmp_path / "dots.mp4", 25, (1920, 1080), lossless=True) as writer:
+    with VideoWriter(folder / "dots.mp4", 25, (1920, 1080), lossless=True) as writer:
         for _ in range(3):
             writer.write(image)
-    names = [f"p{k}" for k in range(3 * len(marks))]
-    tab = open_tab(serve(tmp_path / "dots.mp4", "--keypoints", ",".join(names)).url)
-    tab.go(1)
+    write_clip(folder / "large.mp4", 3, (3840, 2160))
+    write_clip(folder / "long.mp4", 3000, (128, 96))
+    names = ("dots", "large", "long")
+    server = serve(*(folder / f"{name}.mp4" for name in names), "--keypoints", ",".join(MANY))
+    return lambda name: f"{server.url}#video={names.index(name)}&frame=1"
+
+
+def test_a_click_is_pixel_true_at_three_zooms(clips: Any, open_tab: Any) -> None:
+    tab = open_tab(clips("dots"))
     keypoint = 0
-    for scale in (None, 1.7, 12.0):
-        for x, y in marks:
-            tab.press("h", "h")
+    for n, scale in enumerate((None, 1.7, 12.0)):
+        tab.go(n)
+        for x, y in MARKS[n]:
             if scale is None:
                 tab.press("f")
             else:
@@ -57,7 +71,8 @@ def test_a_click_is_pixel_true_at_three_zooms(serve: Any, open_tab: Any, tmp_pat
             tab.run("k => poof.store.select(k)", keypoint)
             tab.click(x, y)
             tab.saved()
-            point = tab.point(1, keypoint)
+            point = tab.point(n, keypoint)
+            assert point, (scale, x, y, tab.page.inner_text("#prompt"), tab.page.inner_text("#notices"))
             # The mouse stands on whole pixels of the screen: half of one is as near as it gets.
             reach = 0.51 / tab.run("() => poof.stage.view.scale") + 0.002
             assert abs(point["x"] - x) <= reach and abs(point["y"] - y) <= reach, (scale, x, y, point)
@@ -82,8 +97,8 @@ def test_names_are_text_and_nothing_else(serve: Any, open_tab: Any, write_clip: 
     assert tab.run("() => document.querySelectorAll('img, script:not([src])').length") == 0
 
 
-def test_every_action_has_its_key_in_the_list(serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path) -> None:
-    tab = open_tab(serve(write_clip(tmp_path / "clip.mp4", 6), "--keypoints", "nose").url)
+def test_every_action_has_its_key_in_the_list(clips: Any, open_tab: Any) -> None:
+    tab = open_tab(clips("long"))
     without = tab.run(
         """async () => {
             const { actionsOf } = await import("/static/actions.js");
@@ -102,12 +117,8 @@ def test_every_action_has_its_key_in_the_list(serve: Any, open_tab: Any, write_c
     assert tab.run(nameless) == 0
 
 
-def test_panning_a_large_frame_with_a_hundred_points(
-    serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path
-) -> None:
-    clip = write_clip(tmp_path / "large.mp4", 3, (3840, 2160))
-    names = [f"p{k}" for k in range(100)]
-    tab = open_tab(serve(clip, "--keypoints", ",".join(names)).url)
+def test_panning_a_large_frame_with_a_hundred_points(clips: Any, open_tab: Any) -> None:
+    tab = open_tab(clips("large"))
     edits = [
         {"op": "set", "frame": 0, "subject": 0, "keypoint": k, "x": 200 + 350 * (k % 10), "y": 100 + 200 * (k // 10), "state": 2}
         for k in range(100)
@@ -139,10 +150,8 @@ def test_panning_a_large_frame_with_a_hundred_points(
     assert rate > 10, rate
 
 
-def test_a_long_video_opens_at_once_and_any_frame_is_near(
-    serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path
-) -> None:
-    tab = open_tab(serve(write_clip(tmp_path / "long.mp4", 3000, (128, 96)), "--keypoints", "nose,tail").url)
+def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any, open_tab: Any) -> None:
+    tab = open_tab(clips("long"))
     tab.until("() => poof.store.video.frames === 3000", seconds=60)
     for n in (2999, 1503, 7):
         began = time.monotonic()
@@ -161,10 +170,8 @@ def test_a_long_video_opens_at_once_and_any_frame_is_near(
     assert tab.run("() => poof.store.keypoint") == 1
 
 
-def test_playback_keeps_time_and_comes_back_in_a_loop(
-    serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path
-) -> None:
-    tab = open_tab(serve(write_clip(tmp_path / "clip.mp4", 60, (160, 120)), "--keypoints", "nose").url)
+def test_playback_keeps_time_and_comes_back_in_a_loop(clips: Any, open_tab: Any) -> None:
+    tab = open_tab(clips("long"))
     tab.go(0)
     tab.press(".", "Space")
     tab.until("() => poof.store.frame > 20")
@@ -185,8 +192,8 @@ def test_playback_keeps_time_and_comes_back_in_a_loop(
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (3840, 2160)])
-def test_nothing_is_cut_off(serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path, size: tuple[int, int]) -> None:
-    tab = open_tab(serve(write_clip(tmp_path / "clip.mp4", 6), "--keypoints", "nose,tail").url, size=size)
+def test_nothing_is_cut_off(clips: Any, open_tab: Any, size: tuple[int, int]) -> None:
+    tab = open_tab(clips("long"), size=size)
     outside = """() => [...document.querySelectorAll("header button, footer button, #right > *")].filter((element) => {
         const box = element.getBoundingClientRect();
         return box.right > innerWidth + 1 || box.bottom > innerHeight + 1 || box.width < 10;

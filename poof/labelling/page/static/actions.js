@@ -80,6 +80,7 @@ export function actionsOf({ store, stage, player, timeline, dialogs }) {
     { id: "zoom-in", keys: ["+", "="], words: "zoom in", list: ["+ -", "zoom in, out"], run: () => stage.zoom(1.5) },
     { id: "zoom-out", keys: ["-"], words: "zoom out", hidden: true, run: () => stage.zoom(1 / 1.5) },
     { id: "fit", keys: ["F"], words: "whole frame", run: () => stage.fit() },
+    { id: "fit-subject", keys: ["Z"], words: "the subject large", run: () => stage.fitSubject() || store.tell("No point of this subject has a place here") },
     { id: "loupe", keys: ["L"], words: "loupe at the cursor", run: () => stage.set("loupe", !stage.options.loupe) },
     { id: "hide", keys: ["H"], words: "hide the points, show them", run: () => stage.set("hidden", !stage.options.hidden) },
     { id: "trails", keys: ["T"], words: "trails, five frames each way", run: () => stage.set("trails", !stage.options.trails) },

@@ -108,6 +108,7 @@ export class Dialogs {
         const before = store.names.length;
         const answer = await store.edit(names.map((name) => ({ op: "add_keypoint", name })));
         if (answer) store.select(Math.min(before, store.names.length - 1));
+        if (answer && first) store.emit("first-steps");
         return answer ? "" : "It could not be added; the notice on the page says why.";
       },
     });
@@ -234,14 +235,18 @@ export class Dialogs {
     const done = make("div", { class: "done", role: "status" });
     const run = async (job) => {
       wrong.textContent = "";
+      // A short job may have ended before the answer to its start is here.
+      this.awaited = { kind: job.kind, id: null, show: (ended) => fill(done, outcome(ended)) };
       try {
         const started = await store.startJob({ ...job, force: replace.checked });
         replaceRow.hidden = true;
         replace.checked = false;
-        fill(done, [make("p", { text: started.state === "running" ? "Writing…" : "" })]);
-        this.awaited = { id: started.id, show: (job) => fill(done, outcome(job)) };
-        if (started.state !== "running") this.jobEnded(started);
+        this.awaited.id = started.id;
+        const now = store.jobs.get(started.id);
+        if (now.state === "running") fill(done, [make("p", { text: "Writing…" })]);
+        else this.jobEnded(now);
       } catch (error) {
+        this.awaited = null;
         wrong.textContent = error.message;
         if (error.answer && error.answer.exists) replaceRow.hidden = false;
       }
@@ -272,7 +277,7 @@ export class Dialogs {
 
   /** Called with each job that has ended; true if an open dialog shows it. */
   jobEnded(job) {
-    if (!this.awaited || this.awaited.id !== job.id) return false;
+    if (!this.awaited || (this.awaited.id === null ? this.awaited.kind !== job.kind : this.awaited.id !== job.id)) return false;
     this.awaited.show(job);
     return true;
   }

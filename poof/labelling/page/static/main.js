@@ -187,8 +187,14 @@ async function start() {
     return;
   }
   byId("stage").focus({ preventScroll: true });
+  // Where nothing is labelled yet, a person begins with the frame that is most worth it.
+  const firstSteps = () => {
+    if (store.proposals && store.proposals.kind === "first" && store.frame === 0) goNext(store);
+  };
+  store.on("first-steps", firstSteps);
   welcome(() => {
-    if (!store.names.length) dialogs.askKeypoints();
+    if (store.names.length) firstSteps();
+    else dialogs.askKeypoints();
   });
 }
 

@@ -292,6 +292,16 @@ export class Stage {
     this.draw();
   }
 
+  /** Zoom to the subject; false if none of its points has a place. */
+  fitSubject() {
+    const points = this.store.here().filter(placed);
+    if (!points.length) return false;
+    const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
+    this.view.show(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys));
+    this.draw();
+    return true;
+  }
+
   fit() {
     this.view.fit();
     this.draw();

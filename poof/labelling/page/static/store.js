@@ -280,7 +280,8 @@ export class Store {
   async startJob(job) {
     try {
       const started = await this.api.startJob({ video: this.video.id, ...job });
-      this.jobs.set(started.id, started);
+      const known = this.jobs.get(started.id);
+      if (!known || known.state === "running") this.jobs.set(started.id, started);
       this.emit("jobs");
       return started;
     } catch (error) {

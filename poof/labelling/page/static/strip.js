@@ -54,7 +54,7 @@ export class Strip {
     else if (!rows.length) rows.push(make("li", { class: "empty", text: "No frame needs a look." }));
     for (const note of found.notes || []) rows.push(make("li", { class: "empty", text: note }));
     fill(this.list, rows);
-    byId("left").querySelector("h2").textContent = found.kind === "next" ? "Worth a click next" : "Frames to label first";
+    byId("left").querySelector("h2").textContent = found.kind === "next" ? "Worth a click" : "Label first";
     for (const [frame] of this.items) this.paint(this.address(frame));
     this.pictures.want([...this.items.keys()].map((frame) => this.address(frame)));
     this.mark();

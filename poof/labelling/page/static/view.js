@@ -73,6 +73,18 @@ export class View {
     this.pan(this.width / 2 - sx, this.height / 2 - sy);
   }
 
+  /** Show a part of the frame, with some room around it. */
+  show(x0, y0, x1, y1) {
+    const room = 1.35;
+    const w = this.width / Math.max(8, (x1 - x0) * room);
+    const h = this.height / Math.max(8, (y1 - y0) * room);
+    this.scale = Math.max(this.fitScale, Math.min(CLOSEST / 2, w, h));
+    this.left = this.width / 2 - ((x0 + x1) / 2 + 0.5) * this.scale;
+    this.top = this.height / 2 - ((y0 + y1) / 2 + 0.5) * this.scale;
+    this.fitted = false;
+    this.keep();
+  }
+
   /** The stage or the frame has another size. */
   resize(width, height, frameWidth = this.frameWidth, frameHeight = this.frameHeight) {
     const other = frameWidth !== this.frameWidth || frameHeight !== this.frameHeight;
