@@ -35,13 +35,26 @@ with tempfile.TemporaryDirectory() as name:
     given = exact.replace(instances={key: points for key, points in exact.instances.items() if key[0] in LABELLED})
     save_labels(given, folder / "labels.json")
 
-    command = [sys.executable, "-m", "poof", "label", "video.mp4", "--labels", "labels.json", "--no-browser", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "poof",
+        "label",
+        "video.mp4",
+        "--labels",
+        "labels.json",
+        "--no-browser",
+        "--port",
+        "0",
+    ]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert server.stdout is not None
         address = next(found.group() for line in server.stdout if (found := re.search(r"http://\S+token=[\w-]+", line)))
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
             page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=1.25)
             page.goto(address)
             page.get_by_role("button", name="Start").click()

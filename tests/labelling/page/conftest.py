@@ -40,6 +40,8 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
 OPENED = "() => Boolean(window.poof && poof.store.video && poof.stage.shownFrame >= 0)"
 """JavaScript: the page is open and shows a frame."""
 

@@ -12,7 +12,12 @@ import pytest
 
 from poof.video.writer import VideoWriter
 
-HOSTILE = ['<img src=x onerror="window.hacked=1">', "</script><script>window.hacked=2</script>", "javascript:alert(1)", "‮evil\u0000'\"&amp;"]
+HOSTILE = [
+    '<img src=x onerror="window.hacked=1">',
+    "</script><script>window.hacked=2</script>",
+    "javascript:alert(1)",
+    "‮evil\u0000'\"&amp;",
+]
 
 
 MARKS = [[(40 * n, 0), (1919, 1079 - 40 * n), (700 + 40 * n, 400), (1301, 222 + 40 * n)] for n in range(3)]
@@ -120,7 +125,15 @@ def test_every_action_has_its_key_in_the_list(clips: Any, open_tab: Any) -> None
 def test_panning_a_large_frame_with_a_hundred_points(clips: Any, open_tab: Any) -> None:
     tab = open_tab(clips("large"))
     edits = [
-        {"op": "set", "frame": 0, "subject": 0, "keypoint": k, "x": 200 + 350 * (k % 10), "y": 100 + 200 * (k // 10), "state": 2}
+        {
+            "op": "set",
+            "frame": 0,
+            "subject": 0,
+            "keypoint": k,
+            "x": 200 + 350 * (k % 10),
+            "y": 100 + 200 * (k // 10),
+            "state": 2,
+        }
         for k in range(100)
     ]
     tab.run("edits => poof.store.edit(edits)", edits)
@@ -199,4 +212,7 @@ def test_nothing_is_cut_off(clips: Any, open_tab: Any, size: tuple[int, int]) ->
         return box.right > innerWidth + 1 || box.bottom > innerHeight + 1 || box.width < 10;
     }).map((element) => element.textContent)"""
     assert tab.run(outside) == []
-    assert tab.run("() => [document.body.scrollWidth <= innerWidth, document.body.scrollHeight <= innerHeight]") == [True, True]
+    assert tab.run("() => [document.body.scrollWidth <= innerWidth, document.body.scrollHeight <= innerHeight]") == [
+        True,
+        True,
+    ]

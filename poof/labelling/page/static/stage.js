@@ -10,6 +10,7 @@ import { View } from "./view.js";
 
 const STILL = 3; // CSS pixels the mouse may move in a click
 const REACH = 8; // CSS pixels beyond a mark at which it is still grasped
+const CLOSE = 2; // CSS pixels beyond a mark at which a click still means it, and not the place beside it
 
 export class Stage {
   constructor(store) {
@@ -143,10 +144,10 @@ export class Stage {
   }
 
   /** The mark under a place of the stage: {keypoint, subject}, the nearest, the current subject's first; or null. */
-  hit(sx, sy) {
+  hit(sx, sy, beyond = REACH) {
     if (this.options.hidden) return null;
     const { store, view } = this;
-    const reach = this.radius + REACH * enlarged();
+    const reach = this.radius + beyond * enlarged();
     for (const subject of [store.subject, ...store.points.subjects(store.frame).filter((s) => s !== store.subject)]) {
       let best = null;
       let nearest = reach;
@@ -173,7 +174,18 @@ export class Stage {
     this.element.setPointerCapture(event.pointerId);
     const onMark = event.button === 0 && !this.store.playing ? this.hit(sx, sy) : null;
     this.hand = { sx, sy, lastX: sx, lastY: sy, button: event.button, onMark, doing: "nothing" };
-    if (onMark) this.store.select(onMark.keypoint, onMark.subject);
+  }
+
+  /**
+   * Whether a click here means a mark rather than a place: it is on the mark, and not on the followed point of the
+   * keypoint whose turn it is, which the click sets.
+   */
+  means(sx, sy) {
+    const { store } = this;
+    const mark = this.hit(sx, sy, CLOSE);
+    if (!mark) return null;
+    const own = mark.subject === store.subject && mark.keypoint === store.keypoint;
+    return own && !store.here()[mark.keypoint].human ? null : mark;
   }
 
   move(event) {
@@ -184,13 +196,16 @@ export class Stage {
       const before = this.hover;
       this.hover = this.store.playing ? null : this.hit(sx, sy);
       const same = before && this.hover && before.keypoint === this.hover.keypoint && before.subject === this.hover.subject;
-      this.element.classList.toggle("over-mark", Boolean(this.hover));
+      this.element.classList.toggle("over-mark", Boolean(this.hover && this.means(sx, sy)));
       if (this.options.loupe || (before !== this.hover && !same)) this.draw();
       return;
     }
     if (hand.doing === "nothing" && Math.hypot(sx - hand.sx, sy - hand.sy) > STILL) {
       hand.doing = hand.onMark && this.shownFrame === this.store.frame ? "move" : "pan";
-      if (hand.doing === "move") this.grasp(hand.onMark.keypoint);
+      if (hand.doing === "move") {
+        this.store.select(hand.onMark.keypoint, hand.onMark.subject);
+        this.grasp(hand.onMark.keypoint);
+      }
       this.element.classList.toggle("panning", hand.doing === "pan");
     }
     if (hand.doing === "move" && this.held) {
@@ -211,13 +226,15 @@ export class Stage {
     this.element.classList.remove("panning");
     if (!hand) return;
     if (hand.doing === "move") this.letGo();
-    else if (hand.doing === "nothing" && hand.button === 0 && !hand.onMark) {
+    else if (hand.doing === "nothing" && hand.button === 0) {
       const [sx, sy] = this.place(event);
-      this.click(...this.view.toFrame(sx, sy));
+      const mark = this.store.playing ? null : this.means(sx, sy);
+      if (mark) this.store.select(mark.keypoint, mark.subject);
+      else this.click(...this.view.toFrame(sx, sy));
     }
   }
 
-  /** A click beside every mark: the keypoint whose turn it is goes there. */
+  /** A click that means a place: the keypoint whose turn it is goes there. */
   click(x, y) {
     const { store } = this;
     if (store.playing) {
