@@ -21,8 +21,13 @@ HOSTILE = [
 
 
 MARKS = [[(40 * n, 0), (1919, 1079 - 40 * n), (700 + 40 * n, 400), (1301, 222 + 40 * n)] for n in range(3)]
-"""Single bright pixels on dark ground, some for each zoom, in a frame larger than the screen: it is fetched smaller, and
-in detail."""
+"""Single bright pixels on dark ground, some for each zoom, in a frame larger than the screen: it is fetched smaller,
+and in detail."""
+BRIGHT = """([x, y]) => {
+    const [sx, sy] = poof.stage.view.toScreen(x, y).map((place) => place * devicePixelRatio);
+    return document.getElementById("picture").getContext("2d").getImageData(sx, sy, 1, 1).data[0] > 110;
+}"""
+"""JavaScript: at the screen's place of a frame position there is a bright pixel."""
 MANY = [f"p{k}" for k in range(100)]
 
 
@@ -31,7 +36,7 @@ def clips(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory)
     """The address of the page on one of several clips, with a hundred keypoints."""
     folder = tmp_path_factory.mktemp("clips")
     image = np.full((1080, 1920, 3), 30, np.uint8)
-    for x, y in sum(MARKS, []):
+    for x, y in [mark for marks in MARKS for mark in marks]:
         image[y, x] = 255
     with VideoWriter(folder / "dots.mp4", 25, (1920, 1080), lossless=True) as writer:
         for _ in range(3):
@@ -64,15 +69,7 @@ def test_a_click_is_pixel_true_at_three_zooms(clips: Any, open_tab: Any) -> None
                     [x, y, scale],
                 )
                 # The exact pixels have come, and the bright one is where the page thinks that it is.
-                tab.until(
-                    """([x, y]) => {
-                        const [sx, sy] = poof.stage.view.toScreen(x, y);
-                        const ratio = devicePixelRatio;
-                        const at = document.getElementById("picture").getContext("2d").getImageData(sx * ratio, sy * ratio, 1, 1);
-                        return at.data[0] > 110;
-                    }""",
-                    [x, y],
-                )
+                tab.until(BRIGHT, [x, y])
             tab.run("k => poof.store.select(k)", keypoint)
             tab.click(x, y)
             tab.saved()
@@ -107,18 +104,19 @@ def test_every_action_has_its_key_in_the_list(clips: Any, open_tab: Any) -> None
     without = tab.run(
         """async () => {
             const { actionsOf } = await import("/static/actions.js");
-            const parts = { store: poof.store, stage: poof.stage, player: poof.player, timeline: poof.timeline, dialogs: {} };
-            const { groups } = actionsOf(parts);
+            const { groups } = actionsOf({ ...poof, dialogs: {} });
             const all = groups.flatMap(({ actions }) => actions);
             const keys = all.flatMap(({ keys }) => keys);
-            return [all.filter(({ keys, list, run }) => run && !keys.length).map(({ id }) => id), keys.length - new Set(keys).size];
+            const keyless = all.filter(({ keys, run }) => run && !keys.length).map(({ id }) => id);
+            return [keyless, keys.length - new Set(keys).size];
         }"""
     )
     assert without == [[], 0]
     tab.press("?")
     assert tab.page.locator("dialog kbd").count() > 30
     # Buttons have a name for those who cannot see them.
-    nameless = "() => [...document.querySelectorAll('button, select, input')].filter((e) => !(e.ariaLabel || e.textContent.trim() || (e.labels && e.labels.length))).length"
+    nameless = """() => [...document.querySelectorAll("button, select, input")].filter((element) =>
+        !(element.ariaLabel || element.textContent.trim() || (element.labels && element.labels.length))).length"""
     assert tab.run(nameless) == 0
 
 
