@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from poof.errors import PoofError
+
+OnDamage = Literal["stop", "continue"]
 
 DEFAULT_FPS = 25.0
 """Frames per second of a source that has no rate of its own (image folders)."""
@@ -19,6 +22,15 @@ class Damage:
     """Where reading stopped before the end of the file: `frame` is the first frame that could not be had."""
 
     frame: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Frames `start` <= number < `stop` that cannot be read, though there are good ones behind them."""
+
+    start: int
+    stop: int
     reason: str
 
 
@@ -37,6 +49,9 @@ class Video(ABC):
         File name of each frame for image folders, None for video files.
     damage : Damage or None
         Set once reading met damage: the frames before it are good, there are none after it.
+    holes : tuple of Hole
+        Damage that reading went on behind (``open_video(..., on_damage="continue")``), as far as it was met: a pass
+        leaves these numbers out. Always empty otherwise.
     """
 
     name: str
@@ -44,6 +59,7 @@ class Video(ABC):
     fps: float
     frame_names: Sequence[str] | None = None
     damage: Damage | None = None
+    holes: tuple[Hole, ...] = ()
 
     @abstractmethod
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -51,13 +67,14 @@ class Video(ABC):
 
         Each image belongs to the caller. Its rows may be padded, as decoders do: copying every frame only to close
         the gaps would cost a third of the whole reading.
-        Ends early, without an error, where the video ends or is damaged (`damage` then says where).
+        Ends early, without an error, where the video ends or is damaged (`damage` then says where). Numbers follow
+        each other without gaps, except for `holes`.
         Each call is an independent pass.
         """
 
     @abstractmethod
     def count(self) -> int:
-        """Number of frames that can be decoded, found by decoding (once), never read from a header."""
+        """Number of frames, found by decoding (once), never read from a header: the last one's number plus 1."""
 
     def read(self, frames: Sequence[int]) -> dict[int, np.ndarray]:
         """Single frames by number.
@@ -74,6 +91,12 @@ class Video(ABC):
         missing = min(wanted - got.keys(), default=None)
         if missing is None:
             return got
+        for hole in self.holes:
+            if hole.start <= missing < hole.stop:
+                raise PoofError(
+                    f"{self.name}: frame {missing} cannot be read, frames {hole.start} to {hole.stop - 1} are damaged "
+                    f"({hole.reason}); use others"
+                )
         if self.damage is not None and missing >= self.damage.frame:
             raise PoofError(
                 f"{self.name}: frame {missing} cannot be read, the video is damaged from frame {self.damage.frame} on "

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
 from poof.errors import PoofError, PoofWarning
-from poof.video.base import DEFAULT_FPS, Damage, Video
-from poof.video.decoding import Broken, Ragged, decode, open_container, video_stream
+from poof.video.base import Damage, Hole, OnDamage, Video
+from poof.video.decoding import LATE_MARKS, Broken, Plan, Ragged, Refused, decode, plays_clean
+from poof.video.opening import MAX_PIXELS, TOO_LARGE, check_kind, choose_stream, open_container, video_stream
 from poof.video.orientation import Orientation
+from poof.video.rate import rate_of
+from poof.video.salvage import salvage
+from poof.video.timeline import Timeline
 
 _CONVERSION_THREADS = min(4, os.cpu_count() or 1)
 _UNSPECIFIED = 2
@@ -38,6 +41,8 @@ class ContainerVideo(Video):
     ----------
     path
         The file.
+    on_damage
+        What to do at damage: 'stop', or 'continue' behind it, see `open_video`.
 
     Raises
     ------
@@ -45,21 +50,38 @@ class ContainerVideo(Video):
         If the file cannot be read, is no video, holds only sound, or not one frame can be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_damage: OnDamage = "stop") -> None:
         self.path = Path(path)
         self.name = str(path)
+        self._go_on = on_damage == "continue"
         self._count: int | None = None
         self._verified: int | None = None
-        self._lenient = False
+        self._end: Damage | None = None
+        self._warned = False
+        self._timeline: Timeline | None = None
         self._stored: tuple[int, int] | None = None
+        check_kind(self.path)
+        self._plan = Plan(choose_stream(self.path))
         with open_container(self.path) as container:
-            self.fps = _rate(video_stream(container, self.name))
-        for _, frame in self._decoded(1):
+            stream = video_stream(container, self._plan.stream)
+            self.fps = rate_of(self.path, container, stream)
+            self._late_marks = stream.codec_context.name in LATE_MARKS
+            width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            raise PoofError(f"{self.name}: {TOO_LARGE.format(width, height)}")
+        for _, frame in self._decoded(None if self._go_on else 1):
             self._orientation = Orientation.of(frame)
             width, height = frame.width, frame.height
             self.size = (height, width) if self._orientation.transpose else (width, height)
+            break
         if self._stored is None:
-            raise PoofError(f"{self.name}: not one frame can be decoded; check that it plays or export it again")
+            raise PoofError(f"{self.name}: not one frame can be decoded{self._why_nothing()}")
+
+    def _why_nothing(self) -> str:
+        reason = f", it is damaged at its beginning ({self._end.reason})" if self._end and self._end.reason else ""
+        if not self._go_on and next(self._behind(0, None, None), None) is not None:
+            return f"{reason}; repair it, or read what is behind with --on-damage continue"
+        return f"{reason}; check that it plays or export it again"
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `Video.frames`."""
@@ -97,42 +119,104 @@ class ContainerVideo(Video):
         return self._orientation.apply(rgb.to_ndarray().copy() if rgb is frame else rgb.to_ndarray())
 
     def _decoded(self, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
-        """(number, picture) from 0 to `stop`; at the end sets `_count` and, where it is one, `damage`."""
-        number, reason = 0, ""
+        """(number, picture) from 0 to `stop`; the end sets `_count` and, where there is any, `damage` and `holes`."""
+        number, first, last = 0, None, None
         if stop is not None and stop <= 0:
             return
-        # Many threads first; from where they meet trouble, one thread that knows exactly what is wrong.
-        modes = [True, False]
+        broken = self._end
+        # Many threads first; from where they meet trouble, one thread that knows exactly what is wrong. A decoder that
+        # marks pictures late is trusted with threads once a pass with one has found the file whole.
+        modes = [False] if self._late_marks and self._verified is None else [True, False]
         while modes:
             threads = modes.pop(0)
             try:
-                for index, frame in enumerate(decode(self.path, threads, self._lenient, self._verified)):
+                for index, frame in enumerate(decode(self.path, self._plan, threads, self._verified)):
+                    if broken is not None and index >= broken.frame:
+                        modes = []
+                        break
                     if index < number:
                         continue
-                    size = (frame.width, frame.height)
-                    self._stored = self._stored or size
-                    if size != self._stored:
-                        raise Broken("the size changes from {}x{} to {}x{}".format(*self._stored, *size))
+                    self._check_size(frame)
                     yield index, frame
-                    number = index + 1
+                    number, first, last = index + 1, frame.pts if index == 0 else first, frame.pts
                     if number == stop:
                         return
-                if not threads:
-                    self._verified = number
-                self._count = number
-                return
-            except Broken as broken:
-                reason = str(broken)
+                else:
+                    if not threads:
+                        self._verified = number
+                    self._count = number
+                    return
+            except Broken as error:
+                if not modes:
+                    broken = Damage(number, str(error))
+                    if isinstance(error, Refused) and self._is_quirky():
+                        broken, modes = None, [False]
             except Ragged:
                 warnings.warn(f"{self.name}: its first pictures are incomplete and may show errors", PoofWarning, 2)
-                self._lenient, modes = True, [True, False]
-        self.damage = Damage(number, reason)
+                self._plan, modes = replace(self._plan, lenient=True), [False]
+        assert broken is not None, "a pass ends at the end or at damage"
+        if self._end is None:
+            self._end = broken
+        yield from self._behind_damage(broken, first, last, stop)
+
+    def _is_quirky(self) -> bool:
+        """Whether the first picture is refused for a rule that it breaks, not for damage; the plan is then lenient."""
+        if self._plan.lenient or self._stored is not None or not plays_clean(self.path, self._plan, 1):
+            return False
+        warnings.warn(f"{self.name}: its pictures break rules of their format and may show errors", PoofWarning, 2)
+        self._plan = replace(self._plan, lenient=True)
+        return True
+
+    def _behind_damage(
+        self, broken: Damage, first: int | None, last: int | None, stop: int | None
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        """The pictures behind damage where that is asked for; sets `_count`, `damage` and `holes`."""
+        number, holes = broken.frame, list[Hole]()
+        if self._go_on:
+            for found, frame, reason in self._behind(broken.frame, first, last):
+                if found >= number + 1 or (found > 0 and number == 0):
+                    holes.append(Hole(number, found, reason or broken.reason))
+                    self._note(holes)
+                if stop is not None and found >= stop:
+                    return
+                self._check_size(frame)
+                yield found, frame
+                number = found + 1
+            self._note(holes)
+        total = self._timeline.total if self._timeline is not None and self._timeline.exact else 0
+        if not holes or number < total:
+            self.damage = Damage(number, broken.reason if not holes else "the pictures behind cannot be decoded")
         self._count = number
 
+    def _behind(self, number: int, first: int | None, last: int | None) -> Iterator[tuple[int, VideoFrame, str]]:
+        """(number, picture, why those before it are missing) from frame `number` on, by `salvage`."""
+        if self._timeline is None:
+            self._timeline = Timeline(self.path, self._plan.stream)
+        line = self._timeline
+        # What was counted so far must agree with the times; fields of pictures in packets of their own, say, do not.
+        shift, known = 0, line.number(last)
+        if number and line.timed:
+            if known is None or (line.number(first) or 0) + number - 1 != known:
+                return
+            shift = number - 1 - known
+        for found, frame, reason in salvage(self.path, self._plan, line):
+            if found + shift >= number:
+                self._warn_of_shift(line, number)
+                yield found + shift, frame, reason
 
-def _rate(stream: VideoStream) -> float:
-    """Mean frames per second, `DEFAULT_FPS` where the file gives none or nonsense."""
-    for rate in (stream.average_rate, stream.guessed_rate):
-        if rate and math.isfinite(rate) and 0 < rate < 100_000:
-            return float(rate)
-    return DEFAULT_FPS
+    def _warn_of_shift(self, line: Timeline, number: int) -> None:
+        if self._go_on and not line.exact and not self._warned:
+            self._warned = True
+            note = f"{self.name}: frame numbers behind {max(number - 1, 0)} may be shifted; the file does not tell them"
+            warnings.warn(note, PoofWarning, 4)
+
+    def _note(self, holes: list[Hole]) -> None:
+        """Keep the holes of the pass that came farthest."""
+        if len(holes) > len(self.holes):
+            self.holes = tuple(holes)
+
+    def _check_size(self, frame: VideoFrame) -> None:
+        size = (frame.width, frame.height)
+        self._stored = self._stored or size
+        if size != self._stored:
+            raise Broken("the size changes from {}x{} to {}x{}".format(*self._stored, *size))

@@ -8,10 +8,10 @@ the number of every frame behind them. A pass therefore runs with ``err_detect=e
 * the decoder refuses a packet (bits that cannot be decoded, a reference picture that is missing);
 * the decoder marks a picture as corrupt.
 
-What stands before the first keyframe that decodes is no damage: a stream cut out of a broadcast begins with remains,
-which FFmpeg partly skips and partly shows. There it decodes as it always does, so that the numbers are those that
-every other program counts. Bits that changed and still decode cannot be told from a picture that looks like that
-(H.265, VP8 and VP9 carry no check sums).
+Pictures at the beginning that lean on others which were cut away (`poof.video.bitstream`) are no damage: FFmpeg partly
+skips and partly shows them. There it decodes as it always does, so that the numbers are those that every other program
+counts. Bits that changed and still decode cannot be told from a picture that looks like that (H.265, VP8 and VP9 carry
+no check sums).
 """
 
 from __future__ import annotations
@@ -19,97 +19,70 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from poof.errors import PoofError
-from poof.video.structure import MatroskaChain, chain_of
+from poof.video.bitstream import Kind, kind_of
+from poof.video.opening import LIMITS, open_container, video_stream
+from poof.video.structure import chain_of
 
-_STRICT = {"err_detect": "crccheck+explode"}
+STRICT = {"err_detect": "crccheck+explode"}
 # The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
 _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
-_TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
-# FFmpeg plays any text file as ANSI art, at 25 frames per second.
-_TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
+TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
+# With several threads these decoders may hand out a picture before they have marked it as corrupt.
+LATE_MARKS = frozenset({"h264", "mpeg4", "h263", "flv", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "wmv1", "wmv2", "wmv3"})
 
 
 class Broken(Exception):
     """The pass cannot go on; the text says why."""
 
 
+class Refused(Broken):
+    """The decoder refused a packet."""
+
+
 class Ragged(Exception):
-    """The file does not begin with a keyframe that decodes; it needs a pass with `lenient`."""
+    """The file begins with pictures that lean on others which are not there; it needs a pass with `lenient`."""
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a file for reading.
+@dataclass(frozen=True)
+class Plan:
+    """How a file is to be decoded, found out once when it is opened.
 
-    Raises
-    ------
-    PoofError
-        If the file is gone, must not be read or is in no format that FFmpeg knows.
+    Attributes
+    ----------
+    stream
+        Index of the stream.
+    lenient
+        Do without ``err_detect=explode``, for a file with a ragged beginning.
     """
-    try:
-        # 'file:' keeps FFmpeg from reading a protocol into a name with a colon, and from following links in the file
-        # to the network; titles in any encoding are no concern.
-        return av.open(f"file:{path}", metadata_errors="ignore")
-    except FileNotFoundError:
-        raise PoofError(f"{path}: there is no such file; check the path") from None
-    except PermissionError:
-        raise PoofError(f"{path}: may not be read; give yourself the right to read it (chmod u+r)") from None
-    except av.FFmpegError as error:
-        raise PoofError(f"{path}: {_why_not_opened(path, error)}") from None
+
+    stream: int
+    lenient: bool = False
 
 
-def _why_not_opened(path: Path, error: av.FFmpegError) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if not head:
-        return "is empty; record or download it again"
-    if head[4:] in (b"ftyp", b"mdat", b"wide"):
-        return "its index, which is written last, is missing; the recording or download was cut off, do it again"
-    return f"is not a video that FFmpeg can open ({error.strerror}); check that it plays elsewhere, convert it to MP4"
-
-
-def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The picture stream of a file: the first that is not a cover image.
-
-    Raises
-    ------
-    PoofError
-        If there is none, or none that can be decoded.
-    """
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams and container.streams.audio:
-        raise PoofError(f"{name}: holds sound but no pictures; give a video file")
-    if streams and streams[0].codec_context is None:
-        raise PoofError(f"{name}: its codec cannot be decoded here; convert it to H.264 in MP4")
-    if not streams or streams[0].codec_context.name in _TEXT_CODECS:
-        raise PoofError(f"{name}: is not a video; give a video file or a folder of images")
-    return streams[0]
-
-
-def decode(path: Path, threads: bool, lenient: bool = False, trusted: int | None = None) -> Iterator[VideoFrame]:
+def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) -> Iterator[VideoFrame]:
     """The pictures of a file in the order in which they are decoded (that is, displayed).
 
     Parameters
     ----------
     path
         The file.
+    plan
+        How to decode it.
     threads
         Decode with one thread per core. Quick, but the errors of the last packets can drown in the decoder's queue,
         so such a pass raises `Broken` before it hands out a picture that might be misnumbered. A pass with one
         thread is exact to the end: each packet answers for itself.
-    lenient
-        Do without ``err_detect=explode``, for a file with a ragged beginning.
     trusted
         The number of pictures that an exact pass found; a threaded pass that arrives at it is not doubted.
 
@@ -118,54 +91,81 @@ def decode(path: Path, threads: bool, lenient: bool = False, trusted: int | None
     Broken
         At damage, after the last picture before it.
     Ragged
-        If the beginning cannot be decoded strictly; no picture was handed out.
+        If the beginning cannot be decoded strictly, and no damage is to blame.
     """
     with ExitStack() as stack:
         container = stack.enter_context(open_container(path))
-        chain = chain_of(container.format.name, path)
-        if chain is not None:
-            stack.enter_context(chain)
-        stream = video_stream(container, str(path))
-        context = stream.codec_context
-        if not lenient:
-            context.options = _STRICT
-        context.thread_type = "AUTO" if threads else "NONE"
-        # Decoders from other libraries (AV1) look at the count only.
-        context.thread_count = 0 if threads else 1
-        feed = _Feed(context, threads, lenient)
+        structure = chain_of(container.format.name, path)
+        if structure is not None:
+            stack.enter_context(structure)
+        stream = video_stream(container, plan.stream)
+        feed = Feed(prepared(stream, threads, plan.lenient), threads, plan.lenient)
         try:
-            for packet in _packets(container, stream):
-                if chain is not None and packet.pos is not None and not chain.reaches(packet.pos):
-                    raise Broken("a part of the file is broken and the frames in it are lost")
+            for packet in packets_of(container, stream):
+                if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
+                    raise Broken(structure.reason)
                 yield from feed.send(packet)
-            # AVI has no such end: the demuxer itself notices when the last packet is incomplete.
-            if isinstance(chain, MatroskaChain) and not chain.is_whole():
-                raise Broken("the file is cut off here")
+            if structure is not None and not structure.is_whole():
+                raise Broken(structure.reason)
             yield from feed.finish(trusted)
         except Broken:
-            if not threads and container.format.name in _TIMED:
+            if not threads and container.format.name in TIMED:
                 yield from feed.rescue()
             raise
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+def prepared(stream: VideoStream, threads: bool, lenient: bool) -> VideoCodecContext:
+    """The decoder of a stream, set up and not opened yet."""
+    context = stream.codec_context
+    context.options = LIMITS if lenient else STRICT | LIMITS
+    context.thread_type = "AUTO" if threads else "NONE"
+    # Decoders from other libraries (AV1) look at the count only.
+    context.thread_count = 0 if threads else 1
+    return context
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """The packets of a stream that hold something; `Broken` where the file cannot be read on."""
     try:
         for packet in container.demux(stream):
             # An AVI repeats a frame by an empty packet, which a decoder would take for the end of the video.
             if packet.size:
                 yield packet
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         raise Broken(f"the file cannot be read on: {error.strerror}") from None
 
 
-class _Feed:
+def plays_clean(path: Path, plan: Plan, count: int) -> bool:
+    """Whether the first `count` packets give as many pictures, none marked, when the decoder is not strict.
+
+    There are encoders whose streams break some rule in every picture, and play well all the same.
+    """
+    received = expected = 0
+    with open_container(path) as container, suppress(av.FFmpegError, Broken):
+        stream = video_stream(container, plan.stream)
+        context = prepared(stream, False, True)
+        for number, packet in enumerate(packets_of(container, stream)):
+            if number == count:
+                break
+            expected += not packet.is_discard
+            received += sum(not frame.is_corrupt for frame in context.decode(packet))
+        received += sum(not frame.is_corrupt for frame in context.decode(None))
+    return received == expected > 0
+
+
+class Feed:
     """Packets in, pictures out, with an eye on what goes wrong."""
 
     def __init__(self, context: VideoCodecContext, threads: bool, lenient: bool) -> None:
         self._context = context
         self._threads = threads
         self._lenient = lenient
-        self._started = False
+        self._settings = context.extradata
+        self.sent = 0
+        # At the beginning: the first picture that leans on no other, and whether those behind it may lean on lost ones.
+        self._first: Kind | None = None
+        self._first_pts: int | None = None
+        self._leading = True
         self._expected = self._received = 0
         self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
         self._last: Packet | None = None
@@ -176,27 +176,42 @@ class _Feed:
 
     def send(self, packet: Packet) -> Iterator[VideoFrame]:
         """The pictures that come out when `packet` goes in."""
-        if packet.is_corrupt and self._started:
+        kind = self._kind(packet) if self._first is not Kind.CLOSED or packet.is_corrupt else None
+        self.sent += 1
+        if packet.is_corrupt and not self._may_lean_on_lost(kind):
             self._refused = packet
             raise Broken("the file is cut off or broken here")
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
             # With threads the error may be that of an earlier packet: leave it to an exact pass.
-            if self._threads or self._started:
+            if self._threads or not self._may_lean_on_lost(kind):
                 self._refused = packet
-                raise Broken(f"the pictures cannot be decoded: {error.strerror}") from None
+                raise Refused(f"the pictures cannot be decoded: {error.strerror}") from None
             if not self._lenient:
                 raise Ragged from None
             return
         self._last = packet
-        self._started = self._started or packet.is_keyframe
+        if kind in (Kind.CLOSED, Kind.OPEN):
+            self._first_pts = packet.pts if self._first is None else self._first_pts
+            # Behind a second one everything that was cut away has passed.
+            self._leading = self._first is None
+            self._first = self._first or kind
+        elif kind is Kind.LEANING and self._first is Kind.OPEN and not self._lenient:
+            self._leading = False
         # An edit list can hide packets from display.
         if not packet.is_discard:
             self._expected += 1
             if self._times is not None:
                 self._times.append(packet.pts)
         yield from self._checked(frames)
+
+    def _kind(self, packet: Packet) -> Kind:
+        return kind_of(self._context.name, bytes(packet), self._settings, packet.is_keyframe)
+
+    def _may_lean_on_lost(self, kind: Kind | None) -> bool:
+        """Whether a picture that cannot be decoded may have leaned on one that was cut away at the beginning."""
+        return kind is Kind.LEANING and self._first is not Kind.CLOSED and self._leading
 
     def finish(self, trusted: int | None) -> Iterator[VideoFrame]:
         """The pictures that the decoder still holds at the end of the file."""
@@ -237,7 +252,7 @@ class _Feed:
 
     def _checked(self, frames: list[VideoFrame]) -> Iterator[VideoFrame]:
         for frame in frames:
-            if frame.is_corrupt and self._clean:
+            if frame.is_corrupt and (self._clean or not self._is_remains(frame)):
                 raise Broken("the decoder marks the picture as corrupt")
             if self._times and self._times.popleft() != frame.pts:
                 raise Broken("a picture is lost")
@@ -247,3 +262,7 @@ class _Feed:
             self._pts = frame.pts
             self._received += 1
             yield frame
+
+    def _is_remains(self, frame: VideoFrame) -> bool:
+        """Whether a picture is shown before the first one that leans on no other."""
+        return self._first_pts is None or frame.pts is None or frame.pts < self._first_pts

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import ExifTags, Image
 
 from poof.errors import PoofError
-from poof.video.base import DEFAULT_FPS, Damage, Video
+from poof.video.base import DEFAULT_FPS, Damage, Hole, OnDamage, Video
+from poof.video.pictures import Unreadable, header_of, read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 """Endings, in any case, of the files that are frames; all other files are ignored."""
@@ -37,6 +37,8 @@ class FolderVideo(Video):
     ----------
     path
         The folder; files in folders below it are no frames.
+    on_damage
+        What to do at an image that cannot be read whole: 'stop', or 'continue' with the next.
 
     Raises
     ------
@@ -47,7 +49,7 @@ class FolderVideo(Video):
 
     frame_names: tuple[str, ...]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_damage: OnDamage = "stop") -> None:
         self.path = Path(path)
         self.name = str(path)
         self.fps = DEFAULT_FPS
@@ -59,20 +61,37 @@ class FolderVideo(Video):
         if twice:
             kinds = " and ".join(name for name in self.frame_names if Path(name).stem == twice[0])
             raise PoofError(f"{self.name}: {kinds} would be two frames; keep one kind of image in the folder")
-        first = _read_image(self._file(0))
-        if first is None:
-            raise PoofError(f"{self._file(0)}: the first image cannot be read; repair or remove it")
-        self.size = (first.shape[1], first.shape[0])
-        self._check_sizes()
+        self._go_on = on_damage == "continue"
+        self._lost: dict[int, str] = {}
+        first = self._first()
+        self._check_sizes(first)
+
+    def _first(self) -> int:
+        """Number of the first image that can be read, which gives the size."""
+        for number in range(len(self.frame_names)):
+            try:
+                image = read_image(self._file(number))
+            except Unreadable as error:
+                if number == 0 and not self._go_on:
+                    raise PoofError(f"{self._file(0)}: the first image {error}; repair or remove it") from None
+                continue
+            self.size = (image.shape[1], image.shape[0])
+            return number
+        raise PoofError(f"{self.name}: not one image can be read; repair them")
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `Video.frames`."""
         end = len(self.frame_names)
         for number in range(max(start, 0), end if stop is None else min(stop, end)):
-            image = self._load(number)
-            if image is None:
+            try:
+                image = self._load(number)
+            except Unreadable as error:
+                reason = f"{self.frame_names[number]} {error}"
+                if self._go_on:
+                    self._note(number, reason)
+                    continue
                 if self.damage is None or number < self.damage.frame:
-                    self.damage = Damage(number, f"{self.frame_names[number]} cannot be read")
+                    self.damage = Damage(number, reason)
                 if start <= 0:
                     self._count = number
                 return
@@ -103,9 +122,20 @@ class FolderVideo(Video):
     def _file(self, number: int) -> Path:
         return self.path / self.frame_names[number]
 
-    def _load(self, number: int) -> np.ndarray | None:
-        image = _read_image(self._file(number))
-        if image is not None and (image.shape[1], image.shape[0]) != self.size:
+    def _note(self, number: int, reason: str) -> None:
+        """Keep an unreadable image as a hole; neighbours are one."""
+        self._lost[number] = reason
+        holes: list[Hole] = []
+        for lost in sorted(self._lost):
+            if holes and holes[-1].stop == lost:
+                holes[-1] = replace(holes[-1], stop=lost + 1)
+            else:
+                holes.append(Hole(lost, lost + 1, self._lost[lost]))
+        self.holes = tuple(holes)
+
+    def _load(self, number: int) -> np.ndarray:
+        image = read_image(self._file(number))
+        if (image.shape[1], image.shape[0]) != self.size:
             raise PoofError(
                 "{}: is {}x{} but the images before it are {}x{}; make all images one size".format(
                     self._file(number), image.shape[1], image.shape[0], *self.size
@@ -113,39 +143,11 @@ class FolderVideo(Video):
             )
         return image
 
-    def _check_sizes(self) -> None:
+    def _check_sizes(self, first: int) -> None:
         """Find an image of another size now, by the headers, and not after an hour of work."""
-        first = _header(self._file(0))
-        for number in range(1, len(self.frame_names)):
-            if _header(self._file(number)) != first:
+        usual = header_of(self._file(first))
+        for number in range(first + 1, len(self.frame_names)):
+            if header_of(self._file(number)) != usual:
                 # A header that differs is no proof: it may be unreadable or the image turned. Reading it decides.
-                self._load(number)
-
-
-def _read_image(file: Path) -> np.ndarray | None:
-    """RGB uint8 (H, W, 3) of one image file, None if it cannot be read whole."""
-    try:
-        data = file.read_bytes()
-    except OSError:
-        return None
-    if not data or _is_cut_off(data):
-        return None
-    # Bytes, not a name: on Windows OpenCV opens no name outside the system's code page.
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG lacks its end; OpenCV 4 paints what is missing grey and says nothing."""
-    # Neither marker can occur within the picture data; previews in the header have both.
-    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
-
-
-def _header(file: Path) -> tuple[tuple[int, int], int] | None:
-    """Stored size and EXIF orientation, None where the header cannot be read."""
-    try:
-        # A damaged header is found when the image is read; Pillow's own words about it help nobody.
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
-            return image.size, image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+                with suppress(Unreadable):
+                    self._load(number)

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+
+
+def _unknown_type(cls: type[Type], value: int) -> Type:
+    member: Any = object.__new__(cls)
+    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    return cast(Type, member)
+
+
+# FFmpeg hands out kinds of side data (EXIF, 31) that PyAV's table lacks; it then refuses to give those that it knows.
+if "_missing_" not in vars(Type):
+    Type._missing_ = classmethod(_unknown_type)  # type: ignore[method-assign,assignment]
 
 
 @dataclass(frozen=True)

@@ -213,11 +213,11 @@ def test_a_damaged_first_keyframe_does_not_shift_the_numbers(numbered_file: File
         content[position + size // 2 : position + size] = bytes(size - size // 2)
 
     _, damaged = variant(numbered_file, name, tmp_path, change)
-    with pytest.warns(PoofWarning, match="may show errors"):
-        video = open_video(damaged)
-    images = [image for _, image in video.frames()]
-    assert len(images) == 60
-    assert [number_of(image) for image in images[20:]] == list(range(20, 60))
+    with pytest.raises(PoofError, match=r"not one frame can be decoded, it is damaged at its beginning .*--on-damage"):
+        open_video(damaged)
+    video = open_video(damaged, on_damage="continue")
+    assert [(n, number_of(image)) for n, image in video.frames()] == [(n, n) for n in range(21, 60)]
+    assert [(hole.start, hole.stop) for hole in video.holes] == [(0, 21)] and video.damage is None
 
 
 @pytest.mark.parametrize("name", ["testsrc2_vp8.webm", "testsrc2_mpeg4.avi", "test_non_zero_start.mp4"])

@@ -22,7 +22,9 @@ INFO = element("1549a966", bytes(20))
 
 
 def cluster(*blocks: bytes) -> bytes:
-    return element("1f43b675", element("e7", b"\x00", 1) + b"".join(element("a3", b, 2) for b in blocks))
+    """Blocks of track 1, without a shift in time, keyframes."""
+    each = b"".join(element("a3", b"\x81\0\0\x80" + b, 2) for b in blocks)
+    return element("1f43b675", element("e7", b"\x00", 1) + each)
 
 
 def chain(tmp_path: Path, content: bytes) -> MatroskaChain:
@@ -42,7 +44,7 @@ def test_a_whole_file(tmp_path: Path, width: int) -> None:
 
 
 def test_sizes_that_were_not_known_when_they_were_written(tmp_path: Path) -> None:
-    block = element("a3", b"\x81picture")
+    block = element("a3", b"\x81\0\0\x80picture")
     content = EBML + bytes.fromhex("18538067") + UNKNOWN_SIZE + INFO + bytes.fromhex("1f43b675") + b"\xff" + block * 3
     with chain(tmp_path, content) as elements:
         assert elements.is_whole()
@@ -121,7 +123,7 @@ def test_flv(tmp_path: Path) -> None:
         )
 
     contents = [bytes([n]) * 300 for n in range(20, 25)]
-    content = bytearray(b"FLV\1\5\0\0\0\x09" + bytes(4) + tag(18, b"data") + b"".join(tag(9, c) for c in contents))
+    content = bytearray(b"FLV\1\5\0\0\0\x09" + bytes(4) + tag(18, b"\2data") + b"".join(tag(9, c) for c in contents))
     path = tmp_path / "file.flv"
     path.write_bytes(content)
     with FlvChain(path) as elements:
@@ -137,7 +139,7 @@ def test_flv(tmp_path: Path) -> None:
 def test_formats_without_a_chain(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
-    assert chain_of("mov,mp4,m4a,3gp,3g2,mj2", path) is None
+    assert chain_of("asf", path) is None
     for name, kind in (("matroska,webm", MatroskaChain), ("avi", AviChain), ("flv", FlvChain)):
         with chain_of(name, path) as elements:
             assert type(elements) is kind

@@ -1,0 +1,132 @@
+"""Reading on behind damage: from the next picture that leans on no other, with the number that it would have had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from poof.video.bitstream import Kind, kind_of
+from poof.video.decoding import Broken, Plan, packets_of, prepared
+from poof.video.opening import open_container, video_stream
+from poof.video.structure import chain_of
+from poof.video.timeline import Timeline
+
+
+def salvage(path: Path, plan: Plan, timeline: Timeline) -> Iterator[tuple[int, VideoFrame, str]]:
+    """(number, picture, why those before it are missing) of everything in a file that can be decoded.
+
+    One thread, strict: a picture that leans on a lost one is lost as well. Numbers grow, and have holes.
+
+    Parameters
+    ----------
+    path, plan
+        As for `decode`.
+    timeline
+        Of the same file and stream.
+    """
+    lenient = plan.lenient or not _opens(path, plan)
+    with ExitStack() as stack:
+        container = stack.enter_context(open_container(path))
+        structure = chain_of(container.format.name, path)
+        if structure is not None:
+            stack.enter_context(structure)
+        stream = video_stream(container, plan.stream)
+        island = _Island(prepared(stream, False, lenient), timeline)
+        try:
+            for packet in packets_of(container, stream):
+                if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
+                    # Where FFmpeg goes on is right; what it jumped over shows in the times, or in the index.
+                    yield from island.leave(structure.reason)
+                    structure = None
+                yield from island.send(packet)
+        except Broken as broken:
+            yield from island.leave(str(broken))
+        yield from island.leave("")
+
+
+def _opens(path: Path, plan: Plan) -> bool:
+    """Whether a strict decoder takes its settings; damage may have reached them, and later keyframes repeat them."""
+    with open_container(path) as container:
+        try:
+            prepared(video_stream(container, plan.stream), False, False).open()
+        except (av.FFmpegError, ValueError):
+            return False
+    return True
+
+
+class _Island:
+    """A stretch of pictures between two holes, and the search for the next."""
+
+    def __init__(self, context: VideoCodecContext, timeline: Timeline) -> None:
+        self._context = context
+        self._timeline = timeline
+        self._settings = context.extradata
+        self._order = 0  # of packets, where nothing else tells numbers
+        self._reason = ""
+        self._lost = True  # no picture to lean on
+        self._leading = False
+        self._begin: int | None = None  # number of the island's first picture, by its place in the file
+        self._given = 0
+        self._last = -1
+        self._refused: set[int | None] = set()
+
+    def send(self, packet: Packet) -> Iterator[tuple[int, VideoFrame, str]]:
+        kind = kind_of(self._context.name, bytes(packet), self._settings, packet.is_keyframe)
+        order, self._order = self._order, self._order + 1
+        if packet.is_corrupt:
+            yield from self.leave("the file is cut off or broken here")
+            return
+        if self._lost:
+            place = self._timeline.place(packet.pos)
+            # How many pictures are shown before an open one is not known without times.
+            certain = self._timeline.timed or not self._context.has_b_frames
+            usable = kind is Kind.CLOSED or (kind is Kind.OPEN and certain)
+            if not usable:
+                return
+            self._begin = order if place is None else place
+            self._given, self._lost, self._leading = 0, False, kind is Kind.OPEN
+        elif kind is not Kind.LEANING:
+            self._leading = kind is Kind.OPEN
+        try:
+            frames = self._context.decode(packet)
+        except av.FFmpegError as error:
+            self._refused.add(packet.pts)
+            if not (self._leading and kind is Kind.LEANING and self._given == 0):
+                yield from self.leave(f"the pictures cannot be decoded: {error.strerror}")
+            return
+        yield from self._numbered(frames)
+
+    def leave(self, reason: str) -> Iterator[tuple[int, VideoFrame, str]]:
+        """End the island: what the decoder holds is handed out, as far as its number is certain."""
+        if not self._lost:
+            self._lost = True
+            try:
+                waiting = self._context.decode(None)
+            except av.FFmpegError:
+                waiting = []
+            # Where numbers are counted, a picture that waits may belong behind a lost one.
+            if self._timeline.timed or not reason:
+                yield from self._numbered([f for f in waiting if f.pts not in self._refused], leaving=True)
+            self._context.flush_buffers()
+        self._reason = reason or self._reason
+
+    def _numbered(self, frames: list[VideoFrame], leaving: bool = False) -> Iterator[tuple[int, VideoFrame, str]]:
+        for position, frame in enumerate(frames):
+            if frame.is_corrupt:
+                if not leaving:
+                    self._refused.update(f.pts for f in frames[: position + 1])
+                    yield from self.leave("the decoder marks the picture as corrupt")
+                return
+            number = self._timeline.number(frame.pts)
+            if number is None and not self._timeline.timed and self._begin is not None:
+                number = self._begin + self._given
+            self._given += 1
+            if number is not None and number > self._last:
+                self._last = number
+                yield number, frame, self._reason
