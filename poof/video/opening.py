@@ -154,9 +154,16 @@ def _first_moving(container: InputContainer, streams: list[VideoStream]) -> int:
     return next((s.index for s in streams if counts[s.index] > 1), streams[0].index)
 
 
-def video_stream(container: InputContainer, index: int) -> VideoStream:
-    """The stream of that index, as `choose_stream` found it."""
+def video_stream(container: InputContainer, chosen: int | str) -> VideoStream:
+    """The stream of an index that `choose_stream` found, or that it finds in the file of this name.
+
+    Raises
+    ------
+    PoofError
+        See `choose_stream`.
+    """
+    index = choose_stream(Path(chosen)) if isinstance(chosen, str) else chosen
     for stream in container.streams.video:
         if stream.index == index:
             return stream
-    raise PoofError(f"{container.name}: changed while it was read; start again")
+    raise PoofError(f"{container.name.removeprefix('file:')}: changed while it was read; start again")
