@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup browser demo test test-all lint format clean
+.PHONY: setup browser demo test test-all campaign lint format clean
 
 setup: .venv/.ready
 
@@ -36,6 +36,11 @@ test: lint browser
 
 test-all: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'slow or not slow'
+
+# Hostile inputs, kills and full disks for MINUTES; what goes wrong is kept in campaign-findings.
+MINUTES ?= 120
+campaign: setup
+	$(BIN)/python tests/campaign/campaign.py --minutes $(MINUTES)
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -96,6 +96,14 @@ def _same(a: Path, b: Path) -> bool:
         return False
 
 
+def there(path: Path) -> bool:
+    """Whether something lies under a name; False for names that nothing can have, which `Path.exists` fails on."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _kind(path: Path) -> int | None:
     """The mode bits of what lies under a name, None for nothing; a `PoofError` for a name that can have nothing."""
     try:

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
+from poof.cli.terminal import never_fail, say
 from poof.errors import PoofError, PoofWarning
+from poof.printable import one_line
 from poof.progress import Track, bar, silent
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
@@ -49,7 +51,7 @@ def root(
     if version:
         from poof import __version__
 
-        typer.echo(f"poof {__version__}")
+        say(f"poof {__version__}")
         raise typer.Exit
 
 
@@ -59,36 +61,40 @@ def help_of(command: Callable[..., Any]) -> str:
 
 
 def guarded(app: Callable[..., Any]) -> int:
-    """Run the application; every `PoofError` becomes one line on standard error."""
+    """Run the application; every error becomes one line on standard error."""
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
         if issubclass(category, PoofWarning):
             print(f"poof: warning: {message}", file=sys.stderr)
 
+    never_fail()
     if "--debug" not in sys.argv:
         warnings.showwarning = show
     warnings.simplefilter("always", PoofWarning)
     try:
-        app()
+        code = app(standalone_mode=False)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
-            print("poof: stopped", file=sys.stderr)
-        return code
-    except KeyboardInterrupt:
-        print("poof: stopped", file=sys.stderr)
-        return STOPPED
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
     except PoofError as error:
         if "--debug" in sys.argv:
             raise
         print(f"poof: error: {error}", file=sys.stderr)
         return 1
     except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's, which Typer carries in itself
+            where = getattr(getattr(error, "ctx", None), "command_path", "poof")
+            print(f"poof: error: {one_line(error.format_message())} ({where} --help)", file=sys.stderr)
+            return int(error.exit_code)
         if "--debug" in sys.argv:
             raise
-        print(f"poof: error: {type(error).__name__}: {error} (a fault of poof; --debug shows where)", file=sys.stderr)
+        reason = one_line(f"{type(error).__name__}: {error}")
+        print(f"poof: error: {reason} (a fault of poof; --debug shows where)", file=sys.stderr)
         return 1
-    return 0
+    if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
+        print("poof: stopped", file=sys.stderr)
+    return code if isinstance(code, int) else 0
 
 
 def settle_for_flow() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli.common import Debug, Force, Quiet
+from poof.cli.terminal import say
 
 
 def convert(
@@ -62,7 +63,7 @@ def convert(
     if not quiet:
         points = ", ".join(f"{count} {name}" for name, count in describe_sources(labels).items())
         counts = f"{len(labels.frames)} frames, {len(labels)} instances, {len(labels.skeleton)} keypoints"
-        typer.echo(f"{target}: {counts}; points: {points} ({read} -> {written})")
+        say(f"{target}: {counts}; points: {points} ({read} -> {written})")
 
 
 def _factors(text: str) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli.common import Debug, Force, Quiet
+from poof.cli.terminal import console
 
 
 def demo(
@@ -19,7 +20,6 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Propagate labels on a rendered clip and score them against its exact truth."""
-    from rich.console import Console
     from rich.table import Table
 
     from poof.cli.common import track
@@ -32,12 +32,8 @@ def demo(
     rows = Table("method", "mean error", "under 5 px", "under 10 px", box=None, pad_edge=False)
     for method, mean, under5, under10 in table(result):
         rows.add_row(method, f"{mean:.2f} px", f"{100 * under5:.0f} %", f"{100 * under10:.0f} %")
-    console = Console()
-    console.print(f"{given} labelled frames became {gained}. Against the exact truth, on points nobody labelled:")
-    console.print(rows)
-    console.print(
-        f"Look at {folder}/video.poof.overlay.mp4 and {folder}/video.poof.sheet.png. The same on your footage:"
-    )
-    console.print(
-        f"  poof propagate {folder}/video.mp4 --labels {folder}/labels.json --radius 10 --render", soft_wrap=True
-    )
+    out = console()
+    out.print(f"{given} labelled frames became {gained}. Against the exact truth, on points nobody labelled:")
+    out.print(rows)
+    out.print(f"Look at {folder}/video.poof.overlay.mp4 and {folder}/video.poof.sheet.png. The same on your footage:")
+    out.print(f"  poof propagate {folder}/video.mp4 --labels {folder}/labels.json --radius 10 --render", soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import console
 
 
 class Metric(StrEnum):
@@ -96,7 +97,7 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the others are compared with (default: the first).")
     ] = None,
-    bootstrap: Annotated[int, typer.Option(help="Samples for 95 % intervals; 0: none.", min=0)] = 1000,
+    bootstrap: Annotated[int, typer.Option(help="Samples for 95 % intervals; 0: none.", min=0, max=100_000)] = 1000,
     resample: Annotated[
         Resample, typer.Option(help="What they draw: frames or videos; auto: videos from 10 on.")
     ] = Resample.AUTO,
@@ -121,7 +122,6 @@ def evaluate(
     not predicted is wrong. Several predictions are judged by the same points and compared with the first.
     """
     del debug
-    from rich.console import Console
 
     from poof import evaluation
     from poof.evaluation import tables
@@ -159,13 +159,11 @@ def evaluate(
         shown.append(tables.calibration_table(trust, report.unit))
     if not quiet:
         # Names of files and keypoints may hold brackets and colons, which are no markup.
-        console = Console(markup=False, emoji=False, highlight=False)
-        if not console.is_terminal:
-            console.width = 200
+        out = console(wide=True)
         for table in shown:
-            console.print(table)
+            out.print(table)
         for note in report.notes:
-            console.print(f"note: {note}", style="dim")
+            out.print(f"note: {note}", style="dim")
 
     if csv is not None:
         report.to_csv(csv)

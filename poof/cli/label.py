@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import say
 
 
 def label(
@@ -87,5 +88,5 @@ def label(
         port,
         browser,
         cache_folder() / "label-pages",
-        (lambda _: None) if quiet else (lambda text: typer.echo(text)),
+        (lambda _: None) if quiet else (lambda text: say(text)),
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import say
 
 
 def predict(
@@ -82,7 +83,7 @@ def predict(
     save_labels(predicted, output, force)
     if not quiet:
         confidence = predicted.to_table()["confidence"]
-        typer.echo(
+        say(
             f"{output}: {len(predicted.frames)} frames, {len(predicted)} subjects, {len(confidence)} keypoints; "
             f"mean confidence {confidence.mean():.2f}, {(confidence < 0.5).mean():.0%} below 0.5"
         )

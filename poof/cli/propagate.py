@@ -21,6 +21,7 @@ from poof.cli.common import (
     Quiet,
     Weights,
 )
+from poof.cli.terminal import console, say
 
 
 def propagate(
@@ -98,7 +99,7 @@ def propagate(
     estimators = create_flows(flow, weights, device, method == "blend", cache_folder() / "flows" if cache else None)
     if not quiet:
         for estimator in estimators:
-            typer.echo(f"flow: {estimator.reason}")
+            say(f"flow: {estimator.reason}")
     if radius == "auto":
         from dataclasses import replace
 
@@ -107,13 +108,13 @@ def propagate(
         measured = measure_radius(footage, given, estimators, settings=settings, track=track(quiet))
         settings = replace(settings, radius=measured.choice)
         if not quiet:
-            typer.echo(f"radius {measured.choice}: {measured.message}")
+            say(f"radius {measured.choice}: {measured.message}")
     memo = Memo(cache_folder() / "segments") if cache else None
     try:
         result = run(footage, given, estimators, settings, track(quiet), memo)
     except KeyboardInterrupt:
         if memo is not None:
-            typer.echo("poof: finished parts are kept; the same command goes on from there", err=True)
+            say("poof: finished parts are kept; the same command goes on from there", err=True)
         raise
     for path in outputs:
         save_labels(result, path, force)
@@ -139,7 +140,6 @@ def whole_number(text: str) -> int:
 
 def show(summary: dict[str, Any], written: list[Path]) -> None:
     """Print the summary as a table."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -159,4 +159,4 @@ def show(summary: dict[str, Any], written: list[Path]) -> None:
     if summary["damage"]:
         table.add_row("video is damaged", f"from frame {summary['damage']['frame']} on: {summary['damage']['reason']}")
     table.add_row("written", ", ".join(map(str, written)))
-    Console().print(table)
+    console().print(table)

@@ -21,6 +21,7 @@ from poof.cli.common import (
     Quiet,
     Weights,
 )
+from poof.cli.terminal import console
 
 if TYPE_CHECKING:
     from poof.planning.radius import RadiusReport
@@ -106,13 +107,12 @@ def draw(report: RadiusReport, name: str, path: Path, force: bool) -> None:
 
 def show(report: RadiusReport, written: list[Path]) -> None:
     """Print the verdict, its notes and the curve."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(report.message, markup=False)
+    out = console(soft_wrap=True)
+    out.print(report.message)
     for note in report.notes:
-        console.print(f"note: {note}", markup=False)
+        out.print(f"note: {note}")
     last = int((report.curve.error == report.curve.error).sum())
     if last:
         table = Table(box=None, pad_edge=False)
@@ -123,7 +123,7 @@ def show(report: RadiusReport, written: list[Path]) -> None:
             error, low, high = (100 * float(values[d - 1]) for values in (curve.error, curve.low, curve.high))
             within = f"{100 * (1 - float(curve.outside[d - 1])):.0f} %"
             table.add_row(str(d), f"{error:.1f} %", f"{low:.1f} to {high:.1f} %", within, str(int(curve.points[d - 1])))
-        console.print(table)
-        console.print(f"from {report.pairs} pairs of labelled frames; errors are shares of the subject's longer side")
+        out.print(table)
+        out.print(f"from {report.pairs} pairs of labelled frames; errors are shares of the subject's longer side")
     if written:
-        console.print(f"written: {', '.join(map(str, written))}", markup=False)
+        out.print(f"written: {', '.join(map(str, written))}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import console, say
 
 if TYPE_CHECKING:
     from poof.labels import LabelSet
@@ -127,7 +128,7 @@ def refine(
     estimators = create_flows(flow, weights, device, True, cache_folder() / "flows" if cache else None)
     if not quiet:
         for estimator in estimators:
-            typer.echo(f"flow: {estimator.reason}")
+            say(f"flow: {estimator.reason}")
     try:
         result = work(
             pairs,
@@ -148,7 +149,7 @@ def refine(
             track=track(quiet),
         )
     except KeyboardInterrupt:
-        typer.echo("poof: finished parts are kept; the same command goes on from there", err=True)
+        say("poof: finished parts are kept; the same command goes on from there", err=True)
         raise
     for refined, paths in zip(result.labels, written):
         for path in paths:
@@ -188,7 +189,6 @@ def _check_carried(path: Path, tracks: LabelSet) -> None:
 
 def show(summary: dict[str, object], written: list[Path]) -> None:
     """Print the summary as a table."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -205,4 +205,4 @@ def show(summary: dict[str, object], written: list[Path]) -> None:
     if summary["model"]:
         table.add_row("model", str(summary["model"]))
     table.add_row("written", ", ".join(map(str, written)))
-    Console().print(table)
+    console().print(table)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import say
 
 
 class Span(StrEnum):
@@ -88,4 +89,4 @@ def render(
         written.append(f"{output}: overlay video, {count} frames")
     if not quiet:
         for line in written:
-            typer.echo(line)
+            say(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poof.cli.common import Debug, Force, JsonFile, Quiet
+from poof.cli.terminal import console
 
 if TYPE_CHECKING:
     from poof.planning.select import Selection
@@ -85,11 +86,10 @@ def select(
 
 def show(chosen: Selection, fps: float, written: list[Path]) -> None:
     """Print the frames, the most useful first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(soft_wrap=True, highlight=False)
+    out = console(soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for head in ("frame", "time", *(("doubt there",) if chosen.worth else ())):
         table.add_column(head, justify="right")
@@ -103,13 +103,13 @@ def show(chosen: Selection, fps: float, written: list[Path]) -> None:
         if disputed:
             row.append(Text(", ".join(chosen.disputed.get(frame, []))))
         table.add_row(*row)
-    console.print(table)
+    out.print(table)
     if chosen.seen.cuts:
-        console.print(f"scene cuts at frame {', '.join(map(str, chosen.seen.cuts))}")
+        out.print(f"scene cuts at frame {', '.join(map(str, chosen.seen.cuts))}")
     for note in chosen.notes:
-        console.print(f"note: {note}", markup=False)
+        out.print(f"note: {note}")
     if written:
-        console.print(f"written: {', '.join(map(str, written))}", markup=False)
+        out.print(f"written: {', '.join(map(str, written))}")
 
 
 def picked(footage: Video, frames: list[int]) -> Iterator[tuple[int, Any]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import say
 
 
 def train(
@@ -105,7 +106,7 @@ def train(
             )
         except KeyboardInterrupt:
             if (folder / "last.pt").exists():
-                typer.echo(f"poof: {folder}: the same command with --resume goes on from here", err=True)
+                say(f"poof: {folder}: the same command with --resume goes on from here", err=True)
             raise
     steps = run.history["step"].tolist()
     figure = training_curves(run.curves(), steps, best=run.best_step, step_name="step", title=folder.name)
@@ -114,4 +115,4 @@ def train(
         common.write_json(json, run.as_dict())
     if not quiet:
         for line in run.summary():
-            typer.echo(line)
+            say(line)

@@ -22,6 +22,7 @@ raw pixels of the video. Means and percentiles of the error are Euclidean pixels
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -134,9 +135,10 @@ def evaluate(
 def parse_size(text: str) -> tuple[int, int]:
     """'854x480' as (width, height); a `PoofError` for anything else."""
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+    sides = [int(side) if side.isascii() and side.isdecimal() and len(side) < 7 else 0 for side in (width, height)]
+    if not all(sides):
         raise PoofError(f"size: '{text}' is not WIDTHxHEIGHT; write e.g. 1920x1080")
-    return int(width), int(height)
+    return sides[0], sides[1]
 
 
 def parse_thresholds(text: str) -> tuple[float, ...]:
@@ -145,6 +147,8 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
     for part in text.split(","):
         try:
             values.append(float(part))
+            if not math.isfinite(values[-1]):
+                raise ValueError
         except ValueError:
             raise PoofError(f"thresholds: '{part.strip()}' is not a number; write e.g. 5,10,20,30") from None
     return tuple(values)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.files import there
 from poof.labels import LabelSet, load_labels
 
 
@@ -56,7 +57,7 @@ def load_pairs(
 def _parse(text: str, labels: Sequence[Path]) -> tuple[str, list[Path]]:
     """Name and files of one prediction."""
     name = ""
-    if "=" in text and not all(path.exists() for path in _paths(text)):
+    if "=" in text and not all(there(path) for path in _paths(text)):
         name, text = text.split("=", 1)
     paths = _paths(text)
     name = name or paths[0].name
@@ -66,7 +67,7 @@ def _parse(text: str, labels: Sequence[Path]) -> tuple[str, list[Path]]:
 
 
 def _paths(text: str) -> list[Path]:
-    return [Path(text)] if Path(text).exists() else [Path(part) for part in text.split(",")]
+    return [Path(text)] if there(Path(text)) else [Path(part) for part in text.split(",")]
 
 
 def _in_folder(folder: Path, label: Path) -> Path:

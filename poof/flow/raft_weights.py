@@ -210,7 +210,8 @@ def fetch_published(kind: str) -> Path:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise PoofError(
             f"{kind}: its weights cannot be downloaded ({reason}); fetch {address} on another machine and put it at "
-            f"{place} or name it with --weights, or use --flow dis, which needs none"
+            f"{place} or name it with --weights, or use --flow dis, which needs none",
+            longest=800,
         ) from error
     return place
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from poof.errors import PoofError
-from poof.labels.model import LabelSet, Points, Skeleton, same_skeleton
+from poof.labels.model import MAX_COORDINATE, LabelSet, Points, Skeleton, same_skeleton
 
 MARGIN = 1.0
 """How far, in pixels, a person's point may lie outside the image: clicks on the rim do."""
+MAX_SCALE = 1000
+"""By which labels can be resized, and its inverse."""
 SIZE_TOLERANCE = 1
 """Difference of a side in pixels that counts as the same size: encoders cut odd sides to even ones."""
 
@@ -79,12 +81,16 @@ def scaled(labels: LabelSet, sx: float, sy: float) -> LabelSet:
         If a factor is not a positive number.
     """
     factor = np.array([sx, sy], np.float64)
-    if not (np.isfinite(factor).all() and (factor > 0).all()):
-        raise PoofError(f"a scale of {sx:g} x {sy:g} is impossible; give positive numbers")
+    if not (np.isfinite(factor).all() and (factor >= 1 / MAX_SCALE).all() and (factor <= MAX_SCALE).all()):
+        raise PoofError(
+            f"a scale of {sx:g} x {sy:g} is impossible; give numbers from {1 / MAX_SCALE:g} to {MAX_SCALE:g}"
+        )
     instances: dict[tuple[int, int], Points] = {}
     for frame, instance, points in labels:
         moved = points.copy()
         moved.xy = ((points.xy + 0.5) * factor - 0.5).astype(np.float32)
+        if (np.abs(moved.xy[points.labelled]) > MAX_COORDINATE).any():
+            raise PoofError(f"frame {frame}: a scale of {sx:g} x {sy:g} puts points beyond any picture; correct it")
         if points.flow_xy is not None:
             moved.flow_xy = ((points.flow_xy + 0.5) * factor - 0.5).astype(np.float32)
         if points.box is not None:

@@ -19,6 +19,8 @@ TABLE_COLUMNS = ("frame", "instance", "keypoint", "x", "y", "confidence", "visib
 """What every table of labels has."""
 REFINED_COLUMNS = ("flow_x", "flow_y", "disputed")
 """What follows in a table of refined labels."""
+MAX_COORDINATE = 1e6
+"""Pixels; no picture is larger, and a coordinate beyond is a mistake of the file."""
 PRESENCE_COLUMN = "presence"
 """What follows where it was estimated whether keypoints are in the picture at all."""
 

@@ -12,6 +12,7 @@ METHODS = ("blend", "chain", "thesis")
 BACKWARDS = ("flow", "thesis")
 OVERLAPS = ("nearest", "blend")
 INTERPOLATIONS = ("bilinear", "nearest")
+MAX_RADIUS = 100_000
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Settings:
         ):
             if getattr(self, name) not in valid:
                 raise PoofError(f"--{name} {getattr(self, name)}: valid are {', '.join(valid)}")
-        if self.radius < 1:
-            raise PoofError(f"--radius {self.radius}: must be at least 1 (10 is usual)")
+        if not 1 <= self.radius <= MAX_RADIUS:
+            raise PoofError(f"--radius {self.radius}: must lie between 1 and {MAX_RADIUS} (10 is usual)")
         if self.max_size is not None and self.max_size < 32:
             raise PoofError(f"--max-size {self.max_size}: must be at least 32 pixels")
         if not 0 <= self.min_confidence <= 1:

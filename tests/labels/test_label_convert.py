@@ -134,7 +134,7 @@ def test_frames_tell_names_and_size(run, source: Path, folder: Path) -> None:
     ]
     code, _, err = run(target, source.with_name("named.h5"))
     assert code == 0
-    assert "frame numbers, which differ from those in the image names" in err
+    assert "frame numbers, which differ from those in the names" in err
     back = source.with_name("back.csv")
     assert run(source.with_name("named.h5"), back, "--frames", folder)[0] == 0
     assert load_labels(back).frames == [1], "the folder tells that shot002.png is frame 1"

@@ -8,6 +8,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 
 def check(
@@ -42,9 +43,9 @@ def check(
         found = {str(k): v for k, v in broken.items()}
         common.write_json(json, {"clips": total, "broken": found, "bad rows": list(clips.bad)})
     for message in [*clips.bad, *broken.values()]:
-        typer.echo(message)
+        say(message)
     if not quiet:
         sound = total - len(broken) - len(clips.bad)
-        typer.echo(f"{sound} of {total} clips of {len(clips.labels)} classes are sound")
+        say(f"{sound} of {total} clips of {len(clips.labels)} classes are sound")
     if broken or clips.bad:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 if TYPE_CHECKING:
     from poof.recog.compare import Difference
@@ -178,7 +179,7 @@ def _show_difference(difference: Difference, first: str, second: str, per_class:
     if per_class:
         formats = dict.fromkeys(("first", "second"), "{:.1%}") | {"difference": "{:+.1%}"}
         options.show(options.records(difference.per_class), f"{first} minus {second}", formats)
-    typer.echo(
+    say(
         f"{first} against {second}: {difference.first:.1%} against {difference.second:.1%} on {difference.videos} "
         f"videos; right only here {test.first_only}, only there {test.second_only}: McNemar ({test.method}) "
         f"p = {test.p:.3g}"

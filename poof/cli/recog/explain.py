@@ -9,6 +9,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 READ_OUTS = {
     "attention_entropy": "0 attends to one frame (or cell), 1 to all alike",
@@ -98,6 +99,6 @@ def explain(
     )
     for name, meaning in READ_OUTS.items():
         if any(name in row for row in diagnostics):
-            typer.echo(f"{name}: {meaning}")
+            say(f"{name}: {meaning}")
     for one in found:
-        typer.echo("wrote " + ", ".join(map(str, one.files)))
+        say("wrote " + ", ".join(map(str, one.files)))

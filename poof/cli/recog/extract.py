@@ -9,6 +9,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 
 def extract(
@@ -51,6 +52,6 @@ def extract(
         common.write_json(json, row | {"broken files": {str(k): v for k, v in done.broken.items()}})
     if not quiet:
         options.show([row], formats=dict.fromkeys((k for k in row if "MB" in k or "ms" in k), "{:.1f}"))
-        typer.echo(f"wrote {done.clips.name}")
+        say(f"wrote {done.clips.name}")
     for message in done.broken.values():
-        typer.echo(f"broken: {message}", err=True)
+        say(f"broken: {message}", err=True)

@@ -8,6 +8,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 
 def list_names(
@@ -42,4 +43,4 @@ def list_names(
     }
     for title, rows in found["tables"].items():
         options.show(rows, title, formats)
-    typer.echo(found["convention"])
+    say(found["convention"])

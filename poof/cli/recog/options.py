@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poof.cli.terminal import console, say
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -107,7 +109,7 @@ def view_of(model: Recognizer, quiet: bool, **changes: Any) -> View:
 
     view, differences = judging_view(model, **changes)
     if not quiet:
-        typer.echo(f"clips of {described(view)}" + (f"; {', '.join(differences)}" if differences else ", as trained"))
+        say(f"clips of {described(view)}" + (f"; {', '.join(differences)}" if differences else ", as trained"))
     return view
 
 
@@ -119,7 +121,6 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def show(rows: Sequence[dict[str, Any]], title: str = "", formats: dict[str, str] | None = None) -> None:
     """Print rows as a table; `formats` gives a format for a column, numbers stand to the right."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     if not rows:
@@ -132,9 +133,8 @@ def show(rows: Sequence[dict[str, Any]], title: str = "", formats: dict[str, str
         table.add_column(column, justify="right" if number else "left", no_wrap=number)
     for row in rows:
         table.add_row(*(_cell(row.get(c), (formats or {}).get(c, "{}")) for c in columns))
-    console = Console()
     # Cut columns are worse than long lines when the output goes to a file.
-    Console(width=None if console.is_terminal else 200).print(table)
+    console(wide=True).print(table)
 
 
 def _cell(value: Any, form: str) -> str:

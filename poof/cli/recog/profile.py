@@ -8,6 +8,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 
 def profile(
@@ -75,7 +76,7 @@ def profile(
         ]
         options.show(rows, "where the modules went", {"GMACs": "{:.4f}", "params": "{:,}"})
         for text in model.left_out:
-            typer.echo(f"left out: {text}")
-    typer.echo(cost.convention)
+            say(f"left out: {text}")
+    say(cost.convention)
     for name, times in cost.count.uncounted.items():
-        typer.echo(f"NOT counted: {name} ({times} times)")
+        say(f"NOT counted: {name} ({times} times)")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import typer
-
 from poof.cli.recog import options
 from poof.cli.recog.cells import Cell
+from poof.cli.terminal import say
 
 
 def show_grid(cells: Sequence[Cell], quiet: bool) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def show_grid(cells: Sequence[Cell], quiet: bool) -> dict[str, Any]:
         formats = dict.fromkeys(("video top-1", "clip top-1"), "{:.1%}")
         options.show(as_table(grid), formats=formats | dict.fromkeys(("change", "change of clips"), "{:+.1%}"))
         for one in changes:
-            typer.echo(f"{one['run']}: off its own rate {one['video']:.1%} (clips {one['clip']:.1%}) on average")
+            say(f"{one['run']}: off its own rate {one['video']:.1%} (clips {one['clip']:.1%}) on average")
         if any(cell.train is None for cell in grid):
-            typer.echo("no change where the rate of training is unknown: train with --rate")
+            say("no change where the rate of training is unknown: train with --rate")
     return {"cells": [vars(cell) for cell in grid], "mean_change": changes}

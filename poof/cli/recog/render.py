@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.terminal import say
 
 
 def motion_task(
@@ -31,4 +32,4 @@ def motion_task(
     with made_folder(output, "another argument"):
         lists = render_task(output, train, test, frames, size, seed, common.track(quiet))
     if not quiet:
-        typer.echo("wrote " + ", ".join(map(str, lists)))
+        say("wrote " + ", ".join(map(str, lists)))

@@ -10,6 +10,7 @@ import typer
 
 from poof.cli import common
 from poof.cli.recog import options
+from poof.cli.terminal import say
 
 
 def train(
@@ -129,7 +130,7 @@ def train(
     if start is not None and not resume:
         start_from(model, start)
     if not quiet:
-        typer.echo(f"{len(clips)} clips of {len(clips.labels)} classes, {said}; {options_.document}")
+        say(f"{len(clips)} clips of {len(clips.labels)} classes, {said}; {options_.document}")
 
     def report(row: dict[str, Any]) -> None:
         if quiet:
@@ -138,7 +139,7 @@ def train(
         gates = [value for key, value in row.items() if key.endswith(".gate_open")]
         judged += f", gates open {sum(gates) / len(gates):.1%} (by block in curves.csv)" if gates else ""
         times = ", ".join(f"{part} {row[f'{part}_ms']:.0f}" for part in ("read", "transform", "wait", "forward"))
-        typer.echo(
+        say(
             f"epoch {row['epoch']}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.1%}{judged}; "
             f"{row['clips_per_second']:.1f} clips/s (ms a clip: {times}, backward {row['backward_ms']:.0f})"
         )
@@ -148,4 +149,4 @@ def train(
     if json is not None:
         common.write_json(json, history)
     if not quiet:
-        typer.echo(f"wrote {output}/best.pt, last.pt, curves.csv, curves.png")
+        say(f"wrote {output}/best.pt, last.pt, curves.csv, curves.png")

@@ -349,22 +349,22 @@ def _warn_losses(labels: LabelSet, path: Path, images: dict[int, tuple[str, str,
     lost = []
     everything = [points for _, _, points in labels]
     if any((points.source[points.labelled] != Source.HUMAN).any() for points in everything):
-        lost.append("which points a person set")
+        lost.append("who set the points")
     if any((points.visible[points.labelled] == Visible.OCCLUDED).any() for points in everything):
-        lost.append("which points are occluded")
+        lost.append("occlusion")
     if any((points.visible[points.labelled] == Visible.UNLABELLED).any() for points in everything):
-        lost.append("the points that are out of sight")
+        lost.append("points out of sight")
     absent = sum(int(points.absent.sum()) for points in everything)
     if absent > len(labels.assumed_absent) and any((~points.decided).any() for points in everything):
-        lost.append("which keypoints are absent and at which nobody looked")
+        lost.append("who is absent and where nobody looked")
     if any(points.box is not None for points in everything):
-        lost.append("the boxes")
+        lost.append("boxes")
     if labels.skeleton.edges:
-        lost.append("the limbs")
+        lost.append("limbs")
     if not labels.tracked and len(labels.instance_ids) > 1:
         lost.append("that instances are no fixed individuals")
     if any(number_in(image[2]) != frame for frame, image in images.items()):
-        lost.append("the frame numbers, which differ from those in the image names")
+        lost.append("the frame numbers, which differ from those in the names")
     if lost:
         warnings.warn(
             f"{path}: DeepLabCut's format cannot hold {', '.join(lost)}; keep the labels as .json too",
