@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Protocol, get_args
 
 from poof.errors import PoofError
-from poof.labels.formats import coco, deeplabcut, long_csv
+from poof.labels.formats import (
+    coco,
+    cvat,
+    deeplabcut,
+    dlc_project,
+    dlc_tracks,
+    label_studio,
+    lightning_pose,
+    long_csv,
+    sleap,
+    sleap_analysis,
+    unread,
+)
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
 from poof.labels.naming import placed
@@ -39,10 +51,18 @@ class Format(Protocol):
 
 
 FORMATS: Mapping[str, Format] = {
+    "dlc-project": dlc_project,
+    "label-studio": label_studio,
     "coco": coco,
+    "sleap": sleap,
+    "sleap-analysis": sleap_analysis,
     "deeplabcut": deeplabcut,
+    "dlc-tracks": dlc_tracks,
+    "lp": lightning_pose,
+    "cvat": cvat,
     "csv": long_csv,
 }
+"""Name -> module; the first that accepts a file or a name gets it."""
 
 
 def load_labels(
@@ -85,7 +105,7 @@ def load_labels(
     PoofError
         If the file is missing, empty, of no known format, damaged, ambiguous, or holds no label.
     """
-    path = Path(path)
+    path = dlc_project.config_of(Path(path))
     if missing not in get_args(Missing):
         raise PoofError(f"missing '{missing}' is neither {' nor '.join(get_args(Missing))}")
     if format:
@@ -138,7 +158,11 @@ def detect_format(path: Path) -> str:
     PoofError
         If the file is missing, empty, unreadable or of no known format.
     """
+    path = dlc_project.config_of(path)
     head = _head(path)
+    told = unread.recognised(path, head)
+    if told:
+        raise PoofError(told)
     for name, module in FORMATS.items():
         if module.detect(path, head):
             return name

@@ -51,15 +51,15 @@ class _Wrong(Exception):
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def read_table(path: Path, key: str) -> Table:
-    """The table under `key`, or the only one of the file.
+def read_table(path: Path, key: str, contents: Contents | None = None) -> Table:
+    """The table under `key`, or the only one of the file; `contents` is the file where it was read already.
 
     Raises
     ------
     PoofError
         If the file is damaged, holds no such table, or cells that are not numbers.
     """
-    contents = read_hdf5(path)
+    contents = contents or read_hdf5(path)
     tables = [
         name
         for name, attributes in contents.groups.items()
@@ -234,7 +234,7 @@ def table_bytes(table: Table, key: str) -> bytes:
     """The HDF5 file that holds `table` in pandas' fixed layout, for `pandas.read_hdf`.
 
     It is made in memory: on a full disk it is then an ordinary file that cannot be written, not a library that fails
-    in its own way. Row names are text.
+    in its own way. Row names are text, or whole numbers in one level.
     """
     import h5py
 
@@ -247,15 +247,20 @@ def table_bytes(table: Table, key: str) -> bytes:
         _mark(group, block0_items_variety="multi")
         group.attrs["ndim"], group.attrs["nblocks"] = np.int64(2), np.int64(1)
         nameless = [None] * (len(table.rows[0]) if table.rows else 1)
+        numbered = bool(table.rows) and all(len(row) == 1 and isinstance(row[0], int) for row in table.rows)
         axes: list[tuple[str, Sequence[tuple[Any, ...]], Sequence[str | None]]] = [
             ("axis0", table.columns, table.levels),
-            ("axis1", table.rows, nameless),
             ("block0_items", table.columns, table.levels),
+            *([] if numbered else [("axis1", table.rows, nameless)]),
         ]
         for axis, names, titles in axes:
             group.attrs[f"{axis}_nlevels"] = np.int64(len(titles))
             for i, title in enumerate(titles):
                 _write_level(group, axis, i, title, [str(name[i]) for name in names])
+        if numbered:
+            _mark(group, axis1_variety="regular")
+            index = _write_array(group, "axis1", np.array([row[0] for row in table.rows], np.int64))
+            _mark(index, kind="integer")
         _write_array(group, "block0_values", np.ascontiguousarray(table.values, np.float64))
     return memory.getvalue()
 

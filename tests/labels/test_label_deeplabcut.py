@@ -269,9 +269,8 @@ def test_one_warning_names_all_that_is_lost(tmp_path: Path) -> None:
         save_labels(labels, tmp_path / "x.h5")
     assert len(caught) == 1
     assert str(caught[0].message).endswith(
-        "/x.h5: DeepLabCut's format cannot hold who set the points, occlusion, points out of sight, boxes, limbs, that"
-        " instances are no fixed individuals, the frame numbers, which differ from those in the names; keep the labels"
-        " as .json too"
+        "/x.h5: DeepLabCut's format cannot hold points out of sight, boxes, limbs, that instances are no fixed"
+        " individuals, the frame numbers, which differ from those in the names; keep the labels as .json too"
     )
 
 

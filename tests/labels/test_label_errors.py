@@ -66,7 +66,7 @@ def test_not_a_label_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_unknown_format_name(tmp_path: Path) -> None:
-    with pytest.raises(PoofError, match="no label format 'yolo'; there are coco, deeplabcut, csv"):
+    with pytest.raises(PoofError, match="no label format 'yolo'; there are dlc-project, label-studio, coco, "):
         load_labels(tmp_path / "x", format="yolo")
 
 
@@ -262,7 +262,7 @@ def test_damaged_and_foreign_h5(tmp_path: Path) -> None:
 
     with tables.open_file(str(tmp_path / "sleap.h5"), "w") as file:
         file.create_array("/", "tracks", [1, 2, 3])
-    fails(tmp_path / "sleap.h5", "it holds no table, not 'df_with_missing'")
+    fails(tmp_path / "sleap.h5", "is HDF5 of no format that poof reads: it holds tracks")
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -289,9 +289,8 @@ def test_files_of_others_stay_and_own_ones_are_replaced(tmp_path: Path, labels: 
 
 
 def test_names_without_a_format(tmp_path: Path, labels: LabelSet) -> None:
-    with pytest.raises(
-        PoofError, match=r"x\.txt: the ending '\.txt' names no label format; use one of \.json, \.h5, \.csv"
-    ):
+    endings = r"\.json, \.slp, \.h5, \.csv, \.xml"
+    with pytest.raises(PoofError, match=rf"x\.txt: the ending '\.txt' names no label format; use one of {endings}"):
         save_labels(labels, tmp_path / "x.txt")
     with pytest.raises(PoofError, match=r"files in the format coco end in \.json"):
         save_labels(labels, tmp_path / "x.csv", format="coco")

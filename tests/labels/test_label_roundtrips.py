@@ -152,22 +152,26 @@ def test_csv_holds_every_point(labels: LabelSet) -> None:
 
 @pytest.mark.parametrize("name", ["CollectedData_Ann.csv", "labels.h5"])
 def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
-    @slow_format
+    """And who set it: a machine's points come back as a machine's, by the likelihood or by the list beside the file."""
+
+    @settings(slow_format, max_examples=6 if name.endswith(".h5") else 20)  # two processes for each .h5
     @given(label_sets())
     def check(labels: LabelSet) -> None:
         labels.frame_names, labels.individuals, labels.info = {}, {}, {}
-        expected = labels.replace(instances={})
-        for frame, instance, points in labels:
-            shown = Points.human(frame, np.where((points.visible > 0)[:, None], points.xy, np.nan))
-            if shown.labelled.any():
-                expected.add(frame, instance, shown)
-        if not expected.instances:
+        shown = [points.labelled & (points.visible > 0) for _, _, points in labels]
+        if not any(keep.any() for keep in shown):
             with pytest.raises(PoofError, match="no labelled point"):
                 again(labels, name)
             return
-        back = again(labels, name, missing="unlabelled")
+        back = again(labels, name)
         assert back.skeleton.keypoints == labels.skeleton.keypoints
-        assert_same_points(expected, back)
+        for (frame, instance, points), keep in zip(labels, shown):
+            if keep.any():
+                other = back.instances[frame, instance]
+                np.testing.assert_allclose(points.xy[keep], other.xy[keep], rtol=0, atol=1e-3)
+                np.testing.assert_array_equal(points.source[keep], other.source[keep])
+                machine = keep & ~points.is_human
+                np.testing.assert_allclose(points.confidence[machine], other.confidence[machine], rtol=0, atol=1e-4)
 
     check()
 
@@ -175,7 +179,7 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
 @pytest.mark.parametrize(("format", "ending"), [(f, e) for f, m in FORMATS.items() for e in m.ENDINGS])
 def test_every_format_holds_plain_human_labels(format: str, ending: str) -> None:
     """The least that a format must do, and that reading finds it without help."""
-    labels = LabelSet(Skeleton(("Schnauze", "左手", "tail tip")))
+    labels = LabelSet(Skeleton(("Schnauze", "左手", "tail tip")), image_size=(640, 480))
     absent = [Visible.VISIBLE, Visible.VISIBLE, Visible.ABSENT]
     labels.add(3, 0, Points.human(3, np.array([[1.25, 2.5], [8.0, 9.0], [639.0, 479.0]])))
     labels.add(40, 0, Points.human(40, np.array([[0.0, 0.0], [7.125, 8.0], [np.nan, np.nan]]), np.array(absent)))
