@@ -36,10 +36,10 @@ def available() -> dict[str, list[str]]:
 def build_model(
     name: str,
     modules: Sequence[Request] | str = (),
-    frames: int = 8,
+    frames: int | None = None,
     num_classes: int = 174,
     *,
-    size: int = 224,
+    size: int | None = None,
     dropout: float = 0.5,
     weights: str | Path | None = None,
 ) -> Recognizer:
@@ -54,11 +54,13 @@ def build_model(
         Temporal modules for a backbone, in the order in which they act where two share a place; each a name, a name
         with knobs ('m2a:shift=zero') or a pair (name, knobs).
     frames
-        Frames per clip: segments, for networks whose input module takes several raw frames a segment.
+        Frames per clip: segments, for networks whose input module takes several raw frames a segment; None: those
+        a published network brings, else 8.
     num_classes
         Classes.
     size
-        Side of the square input in pixels, for the shapes; other sizes work unless a module depends on it.
+        Side of the square input in pixels, for the shapes; other sizes work unless a module depends on it; None: that
+        of a published network, else 224.
     dropout
         In front of the classifier.
     weights
@@ -70,6 +72,9 @@ def build_model(
     PoofError
         For unknown names (the valid ones are listed), knobs, and combinations that make no sense (with the reason).
     """
+    own = NETWORKS.get(name.partition(":")[0])
+    frames = frames if frames is not None else own.frames if own else 8
+    size = size if size is not None else own.size if own else 224
     if frames < 1 or num_classes < 1 or size < 1 or not 0 <= dropout < 1:
         raise PoofError(
             f"frames={frames}, num_classes={num_classes}, size={size}, dropout={dropout}: the first three must be at "

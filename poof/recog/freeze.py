@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from poof.errors import PoofError
 from poof.recog.model import HostedRecognizer, Recognizer
@@ -16,7 +17,7 @@ PARTS: tuple[str, ...] = get_args(Parts)
 
 
 @contextmanager
-def only(model: Recognizer, parts: str) -> Iterator[None]:
+def only(model: Recognizer, parts: str, partial_norm: bool = False) -> Iterator[None]:
     """Inside, no parameter outside the wanted part asks for a gradient; afterwards all are as before.
 
     Parameters
@@ -24,7 +25,9 @@ def only(model: Recognizer, parts: str) -> Iterator[None]:
     parts : all | modules | last | classifier
         Everything; the temporal modules (as Class Regularisation on a trained network is learned); the last stage with
         what is inserted there, all that follows it and side branches (as Zeng (2020) carries conv5_x to small data
-        sets); the last linear layer (as features are carried to a small data set).
+        sets); the last linear layers (as features are carried to a small data set).
+    partial_norm
+        Whether all batch norms but the first stay as they are.
 
     Raises
     ------
@@ -38,6 +41,8 @@ def only(model: Recognizer, parts: str) -> Iterator[None]:
             part.requires_grad_(True)
         if not any(p.requires_grad for p in model.parameters()):
             raise PoofError(f"only={parts}: {model.config['name']} has nothing to learn there; train all of it")
+    for norm in _later_norms(model) if partial_norm else ():
+        norm.requires_grad_(False)
     try:
         yield
     finally:
@@ -45,16 +50,22 @@ def only(model: Recognizer, parts: str) -> Iterator[None]:
             parameter.requires_grad_(learns)
 
 
-def training_mode(model: Recognizer, parts: str) -> None:
+def training_mode(model: Recognizer, parts: str, partial_norm: bool = False) -> None:
     """Training mode for the wanted part and for dropout; the rest works as in a test."""
     model.train(parts == "all")
-    if parts == "all":
-        return
-    for part in _wanted(model, parts):
+    for part in _wanted(model, parts) if parts != "all" else ():
         part.train()
-    for module in model.modules():
+    for module in model.modules() if parts != "all" else ():
         if isinstance(module, nn.Dropout):
             module.train()
+    for norm in _later_norms(model) if partial_norm else ():
+        norm.eval()
+
+
+def _later_norms(model: Recognizer) -> list[nn.Module]:
+    """All batch norms but the first."""
+    norms: list[nn.Module] = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    return norms[1:]
 
 
 def _wanted(model: Recognizer, parts: str) -> list[nn.Module]:
@@ -62,8 +73,8 @@ def _wanted(model: Recognizer, parts: str) -> list[nn.Module]:
         return [module for _, module in model.temporal_modules()]
     if parts == "last" and isinstance(model, HostedRecognizer):
         return _last_stage(model)
-    if parts == "classifier" and hasattr(model, "classifier"):
-        return [model.get_submodule(f"backbone.{model.classifier}")]
+    if parts == "classifier" and model.classifiers:
+        return [model.get_submodule(path) for path in model.classifiers]
     raise PoofError(f"only={parts}: choose one of {', '.join(PARTS)}; not every network has a classifier of its own")
 
 

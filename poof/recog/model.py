@@ -75,6 +75,11 @@ class Recognizer(nn.Module):
     chosen_on: Tensor | None = None
 
     @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Paths (from the network itself) of the last linear layers, which give a score a class."""
+        return ()
+
+    @property
     def clip_shape(self) -> tuple[int, int, int, int, int]:
         """(1, T, 3, H, W) of one clip."""
         return (1, self.segments * self.per_segment, 3, self.size, self.size)
@@ -234,6 +239,11 @@ class HostedRecognizer(Recognizer):
             module.attach(host)
         self.head = Head(config["dropout"], branches, self.clock if host.dims == 2 else None)
         host.net.get_submodule(host.classifier).register_forward_pre_hook(self.head.before)
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """See `Recognizer.classifiers`."""
+        return (f"backbone.{self.classifier}",)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (N, T, 3, H, W), normalised, to logits (N, classes)."""

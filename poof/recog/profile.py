@@ -30,13 +30,16 @@ class Profile:
     convention
         What was counted, in one line.
     published
-        (document, data set, GMACs, millions of parameters, top-1) rows for a network of that name.
+        (document, data set, GMACs, millions of parameters, top-1) rows for a network of that name at this setting.
+    elsewhere
+        Settings that have published figures, too.
     """
 
     parameters: int
     count: Count
     convention: str
     published: tuple[dict[str, Any], ...]
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def gmacs(self) -> float:
@@ -47,8 +50,13 @@ class Profile:
 def profile(model: Recognizer) -> Profile:
     """Count one clip of the network's own frames and size."""
     rows = []
+    elsewhere = []
     for network in _published(model):
         for p in network.published:
+            if (p.frames, p.size, p.classes) != (model.segments, model.size, model.config["num_classes"]):
+                # A figure of another setting beside ours would only look like a difference.
+                elsewhere.append(f"{p.frames} frames of {p.size} px, {p.classes} classes")
+                continue
             row = {"data": p.data, "gmacs": p.gmacs, "mparams": p.mparams, "top1": p.top1, "top5": p.top5}
             rows.append({"document": network.document, **row})
     _, frames, _, size, _ = model.clip_shape
@@ -57,6 +65,7 @@ def profile(model: Recognizer) -> Profile:
         count_forward(model, model.clip_shape),
         CONVENTION.format(frames=frames, size=size),
         tuple(rows),
+        tuple(dict.fromkeys(elsewhere)),
     )
 
 

@@ -1,264 +1,315 @@
-"""How each document trains: presets of the training options."""
+"""How each document and each release trains: presets of the training options, whole."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from poof.errors import PoofError
-from poof.recog.data.sampling import Rule
-from poof.recog.data.transform import SCALES
+from poof.recog.schedule import Recipe
 
+__all__ = ["RECIPES", "Recipe", "recipe"]
 
-@dataclass(frozen=True)
-class Recipe:
-    """Options of gradient descent.
-
-    Attributes
-    ----------
-    epochs, batch, accumulate
-        Batches of `batch` clips; an update of the weights every `accumulate` batches.
-    lr, schedule, milestones, factor, warmup
-        Learning rate; 'steps' multiplies it by `factor` at each of `milestones` (epochs), 'cosine' lowers it to 0;
-        over the first `warmup` epochs it rises linearly.
-    patience, floor
-        The schedule 'plateau' multiplies by `factor` after that many epochs in which the loss (of the validation clips
-        where there are any) did not fall, and ends the training once the rate is below `floor`.
-    optimizer
-        'sgd', or 'adam' with `momentum` as its first beta and 0.99 as its second.
-    momentum, nesterov, weight_decay
-        The decay acts on everything.
-    clip_norm
-        Gradients are scaled down to this norm, 0 for never.
-    smoothing
-        Of the labels.
-    rule, window, flip, scales
-        See `poof.recog.data.dataset.View`.
-    only
-        What learns: 'all', the temporal 'modules' or the 'classifier'; see `poof.recog.freeze`.
-    multigrid
-        Whether batches go through the shapes of `poof.recog.multigrid`; `batch` is that of the full shape.
-    groups
-        'one' learning rate for all parameters or those of 'tsm' or 'huang'; see `poof.recog.groups`.
-    document
-        Where the recipe is from.
-    """
-
-    epochs: int = 20
-    batch: int = 8
-    accumulate: int = 1
-    lr: float = 0.01
-    schedule: Literal["steps", "cosine", "plateau"] = "cosine"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    warmup: float = 1.0
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    clip_norm: float = 20.0
-    smoothing: float = 0.0
-    rule: Rule = "uniform"
-    window: int | None = None
-    flip: str = "swap"
-    scales: tuple[float, ...] = SCALES
-    only: str = "all"
-    multigrid: bool = False
-    groups: str = "one"
-    patience: int = 5
-    floor: float = 0.0
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    document: str = ""
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.accumulate) < 1 or self.lr <= 0:
-            raise PoofError(
-                f"epochs={self.epochs}, batch={self.batch}, accumulate={self.accumulate}, lr={self.lr}: "
-                "the first three must be at least 1, the learning rate above 0"
-            )
-        if self.multigrid and self.accumulate > 1:
-            raise PoofError(f"accumulate={self.accumulate}: multigrid changes the batch by itself; take accumulate=1")
-
-    def rate(self, epoch: float, drops: int = 0) -> float:
-        """Learning rate at a moment, in epochs from the start, after so many `drops` on plateaus."""
-        if epoch < self.warmup:
-            return self.lr * max(epoch / self.warmup, 0.01)
-        if self.schedule == "cosine":
-            rest = (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9)
-            return self.lr * 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))
-        return self.lr * self.factor ** (drops + sum(epoch >= milestone for milestone in self.milestones))
-
+SMALL = Recipe(document="for data sets of hundreds of clips: short, cosine, small batches")
+TSM = Recipe(
+    epochs=50,
+    batch=64,
+    lr=0.01,
+    schedule="steps",
+    milestones=(20, 40),
+    warmup=0,
+    flip="none",
+    groups="tsm",
+    document="Lin et al. (2019), Something-Something, and released code",
+)
+TSM_KINETICS = replace(
+    TSM,
+    batch=128,
+    lr=0.02,
+    weight_decay=1e-4,
+    rule="dense",
+    flip="swap",
+    document="Lin et al. (2019), Kinetics, and released code (which samples densely for the best figures)",
+)
+FINETUNE = replace(
+    TSM,
+    epochs=25,
+    lr=0.001,
+    milestones=(10, 20),
+    dropout=0.8,
+    flip="swap",
+    partial_norm=True,
+    document="released code of TSM: UCF101 and HMDB51 from Kinetics weights (--from or --weights)",
+)
+STERGIOU = Recipe(
+    frames=16,
+    dropout=0.0,
+    epochs=150,
+    batch=32,
+    lr=0.1,
+    schedule="steps",
+    milestones=(40, 70, 120),
+    warmup=0,
+    weight_decay=1e-5,
+    clip_norm=0,
+    rule="dense",
+    window=32,
+    short=256,
+    augment="stergiou-80",
+    multigrid=True,
+    document="Stergiou (2021), Section 4.4.1, HACS from random weights",
+)
+HUANG = Recipe(
+    dropout=0.8,
+    epochs=50,
+    batch=32,
+    accumulate=8,
+    lr=0.12,
+    warmup=7,
+    warmup_from=0.1,
+    weight_decay=8e-4,
+    flip="none",
+    augment="jitter",
+    groups="huang",
+    document="Huang (2022), Sections 3.6.1 and 5.5.1, ResNet-50 on Something-Something V1 (DAN and BQN)",
+)
+HUANG_KINETICS = replace(
+    HUANG,
+    dropout=0.5,
+    epochs=100,
+    accumulate=16,
+    lr=0.08,
+    weight_decay=2e-4,
+    rule="dense",
+    flip="swap",
+    document="Huang (2022), Sections 3.6.1 and 5.5.1, ResNet-50 on Kinetics-400 from ImageNet (DAN and BQN)",
+)
+X3D_KINETICS = replace(
+    HUANG_KINETICS,
+    frames=16,
+    epochs=256,
+    accumulate=8,
+    lr=0.4,
+    weight_decay=5e-5,
+    document="Huang (2022), Sections 3.6.1 and 5.5.1, X3D on Kinetics-400 from random weights (DAN and BQN)",
+)
+RNL = Recipe(
+    dropout=0.8,
+    epochs=50,
+    batch=64,
+    lr=0.02,
+    warmup_from=0.1,
+    weight_decay=8e-4,
+    flip="none",
+    groups="rnl",
+    document="Huang (2022), Section 4.6, Something-Something V1, and released code (there: decay 1e-3)",
+)
+# The document lowers the rate where the validation accuracy saturates.
+TESNET = Recipe(
+    size=299,
+    frames=1,
+    epochs=30,
+    batch=32,
+    lr=0.001,
+    schedule="plateau",
+    patience=3,
+    watch="accuracy",
+    warmup=0,
+    weight_decay=4e-5,
+    clip_norm=0,
+    document="Huang (2022), Section 3.3.1, RGB",
+)
+DEM = Recipe(
+    frames=16,
+    size=112,
+    short=128,
+    dropout=0.0,
+    epochs=160,
+    batch=96,
+    accumulate=2,
+    lr=0.004,
+    schedule="plateau",
+    warmup=0,
+    weight_decay=0.0,
+    clip_norm=0,
+    rule="dense",
+    window=16,
+    augment="zeng",
+    floor=4e-7,
+    optimizer="adam",
+    document="Zeng (2020), Section 4.1.2, rate 1; other rates with --rate",
+)
+CLASSREG = replace(
+    STERGIOU,
+    epochs=120,
+    batch=16,
+    milestones=(50, 100),
+    dropout=0.5,
+    augment="stergiou-70",
+    rule="normal",
+    multigrid=False,
+    only="modules",
+    document="Stergiou (2021), Section 6.4.2, on a trained network (--from)",
+)
 
 RECIPES: dict[str, Recipe] = {
-    "small": Recipe(document="for data sets of hundreds of clips: short, cosine, small batches"),
+    "small": SMALL,
     "m2a": Recipe(
-        30, 32, 4, 0.02, "steps", (20,), warmup=0, flip="none", document="Gebotys (2022), Chapter 4, and released code"
-    ),
-    "tsm": Recipe(
-        50,
-        64,
-        1,
-        0.01,
-        "steps",
-        (20, 40),
+        epochs=30,
+        batch=32,
+        accumulate=4,
+        lr=0.02,
+        schedule="steps",
+        milestones=(20,),
         warmup=0,
         flip="none",
-        groups="tsm",
-        document="Lin et al. (2019), Something-Something, and released code",
+        document="Gebotys (2022), Chapter 4, and released code",
+    ),
+    "tsm": TSM,
+    "tsm-kinetics": TSM_KINETICS,
+    "tsm-finetune": FINETUNE,
+    "tdn": replace(
+        TSM, epochs=60, milestones=(30, 45, 55), flip="swap", document="released code of TDN, Something-Something"
+    ),
+    "tdn-kinetics": replace(
+        TSM_KINETICS, epochs=100, milestones=(50, 75, 90), rule="uniform", document="released code of TDN, Kinetics"
+    ),
+    "tea": replace(TSM, lr=0.02, milestones=(30, 40, 45), document="released code of TEA, Something-Something"),
+    "tea-finetune": replace(FINETUNE, frames=16, document="released code of TEA: UCF101 and HMDB51, 16 frames"),
+    "tam": replace(
+        TSM,
+        milestones=(30, 40, 45),
+        weight_decay=1e-3,
+        dropout=0.6,
+        document="released code of TAM, Something-Something V1",
+    ),
+    "tam-kinetics": replace(
+        TSM_KINETICS,
+        epochs=100,
+        batch=64,
+        lr=0.01,
+        milestones=(50, 75, 90),
+        document="released code of TAM, Kinetics (8 clips on each of 8 GPUs)",
     ),
     # Stergiou's frames lie 2 apart in HACS (5 in Kinetics, 3 in Moments in Time): 16 of them in a window of 32.
-    "srtg": Recipe(
-        150,
-        32,
-        1,
-        0.1,
-        "steps",
-        (40, 70, 120),
-        warmup=0,
-        weight_decay=1e-5,
-        clip_norm=0,
-        rule="dense",
-        window=32,
-        multigrid=True,
-        document="Stergiou (2021), Section 4.4.1, HACS from random weights",
-    ),
-    "transfer": Recipe(
-        80,
-        32,
-        1,
-        0.01,
-        "steps",
-        (40, 60),
-        warmup=0,
-        weight_decay=1e-5,
-        clip_norm=0,
-        rule="dense",
-        window=32,
+    "srtg": STERGIOU,
+    "transfer": replace(
+        STERGIOU,
+        epochs=80,
+        lr=0.01,
+        milestones=(40, 60),
         only="classifier",
-        document="Stergiou (2021), Section 4.4.1, small data sets: the classifier alone",
+        multigrid=False,
+        document="Stergiou (2021), Section 4.5, small data sets: the classifier alone (--from)",
     ),
     # The printed rate of 1.16 is taken for X3D's 1.6 of 1024 clips, which makes 0.1 for 64; 8,000 steps of warm-up
     # are about one epoch of HACS.
-    "mtnet": Recipe(
-        400,
-        64,
-        1,
-        0.1,
-        "cosine",
+    "mtnet": replace(
+        STERGIOU,
+        size=256,
+        short=None,
+        dropout=0.5,
+        epochs=400,
+        batch=64,
+        schedule="cosine",
+        milestones=(),
+        warmup=1.0,
         weight_decay=5e-5,
-        clip_norm=0,
-        rule="dense",
-        window=32,
-        multigrid=True,
+        rule="normal",
+        augment="stergiou-70",
         document="Stergiou (2021), Section 5.4.1",
     ),
-    "classreg": Recipe(
-        120,
-        16,
-        1,
-        0.1,
-        "steps",
-        (50, 100),
-        warmup=0,
-        weight_decay=1e-5,
-        clip_norm=0,
+    "classreg": CLASSREG,
+    "classreg-finetune": replace(
+        CLASSREG, lr=0.001, milestones=(70,), document="Stergiou (2021), Section 6.4.2, fine-tuning (--from)"
+    ),
+    "tesnet": TESNET,
+    "tesnet-flow": replace(TESNET, lr=0.005, document="Huang (2022), Section 3.3.1, optical flow"),
+    "rnl": RNL,
+    "rnl-kinetics": replace(
+        RNL,
+        dropout=0.5,
+        lr=0.01,
+        weight_decay=1e-4,
         rule="dense",
-        window=32,
-        only="modules",
-        document="Stergiou (2021), Section 6.4.2, on a trained network",
+        flip="swap",
+        document="Huang (2022), Section 4.6, Kinetics-400 (100 epochs for its last tables)",
     ),
-    # The document lowers the rate where the validation accuracy saturates, and takes 0.005 for flow alone.
-    "tesnet": Recipe(
-        30,
-        32,
-        1,
-        0.001,
-        "steps",
-        (15, 25),
+    "dan": HUANG,
+    "dan-kinetics": HUANG_KINETICS,
+    "dan-finetune": replace(
+        HUANG,
+        epochs=10,
+        batch=64,
+        accumulate=1,
+        lr=0.001,
         warmup=0,
-        weight_decay=4e-5,
-        clip_norm=0,
-        document="Huang (2022), Section 3.3.1, RGB",
+        weight_decay=1e-4,
+        flip="swap",
+        partial_norm=True,
+        document="Huang (2022), Sections 3.6.1 and 5.5.1, UCF101 and HMDB51 from Kinetics (--from; DAN and BQN)",
     ),
-    "rnl": Recipe(
-        50,
-        64,
-        1,
-        0.02,
-        weight_decay=8e-4,
-        flip="none",
-        document="Huang (2022), Section 4.6, Something-Something V1, and released code",
-    ),
-    "dan": Recipe(
-        50,
-        32,
-        8,
-        0.12,
-        warmup=7,
-        weight_decay=8e-4,
-        flip="none",
-        groups="huang",
-        document="Huang (2022), Sections 3.6.1 and 5.5.1, ResNet-50 on Something-Something V1 (DAN and BQN)",
-    ),
-    "dan-x3d": Recipe(
-        50,
-        32,
-        8,
-        0.12,
-        warmup=7,
+    "dan-x3d": replace(
+        HUANG,
+        frames=16,
         weight_decay=4e-4,
-        flip="none",
-        groups="huang",
         document="Huang (2022), Section 3.6.1, X3D on Something-Something V1 from Kinetics weights",
+    ),
+    "x3d-kinetics": X3D_KINETICS,
+    "bqn-x3d": replace(
+        HUANG,
+        frames=16,
+        epochs=60,
+        weight_decay=4e-4,
+        document="Huang (2022), Section 5.5.1, X3D-M on Something-Something V1 from Kinetics weights (--from)",
+    ),
+    "bqn-x3d-scratch": replace(
+        HUANG,
+        frames=16,
+        dropout=0.5,
+        epochs=100,
+        lr=0.2,
+        weight_decay=5e-5,
+        document="Huang (2022), Section 5.5.1, X3D-M on Something-Something V1 from random weights",
+    ),
+    "mbpm": replace(
+        HUANG,
+        dropout=0.5,
+        epochs=80,
+        batch=64,
+        accumulate=1,
+        lr=0.01,
+        warmup=0,
+        weight_decay=1e-4,
+        flip="swap",
+        document="Huang (2022), Section 5.3.2, UCF101 from ImageNet; on other data as dan",
     ),
     # Schedule, frames and crops are not printed: those of MFNet's own code for UCF101.
     "kpsem": Recipe(
-        50,
-        64,
-        1,
-        0.005,
-        "steps",
-        (21, 42),
+        frames=16,
+        epochs=50,
+        batch=64,
+        lr=0.005,
+        schedule="steps",
+        milestones=(21, 42),
         warmup=0,
         nesterov=True,
         weight_decay=1e-4,
         clip_norm=0,
         rule="dense",
         window=32,
-        scales=(1.0, 0.875, 0.78),
+        augment="mfnet",
+        groups="mfnet",
         document="Cao et al. (2021), Section 4.1, from Kinetics weights; schedule of MFNet's code",
     ),
-    # Four clips of each video an epoch for 40 epochs are 160 epochs of one; rotation by up to 15 degrees is left out.
-    "dem": Recipe(
-        160,
-        96,
-        2,
-        0.004,
-        "plateau",
-        warmup=0,
-        weight_decay=0.0,
-        clip_norm=0,
-        rule="dense",
-        window=16,
-        scales=(0.875, 0.8, 0.73),
-        floor=4e-7,
-        optimizer="adam",
-        document="Zeng (2020), Section 4.1.2, rate 1; other rates with --rate",
-    ),
-    "dem-transfer": Recipe(
-        80,
-        96,
-        2,
-        0.0004,
-        "plateau",
-        warmup=0,
-        weight_decay=0.0,
-        clip_norm=0,
-        rule="dense",
-        window=16,
-        scales=(0.875, 0.8, 0.73),
+    # Four clips of each video an epoch for 40 epochs are 160 epochs of one.
+    "dem": DEM,
+    "dem-transfer": replace(
+        DEM,
+        epochs=80,
+        lr=0.0004,
+        optimizer="sgd",
         only="last",
-        floor=4e-7,
         document="Zeng (2020), Section 4.4, from a run on miniKinetics (--from)",
     ),
 }

@@ -40,6 +40,9 @@ from poof.recog.multigrid import Grid, MultigridSampler, shrink
 from poof.recog.recipes import Recipe
 from poof.recog.stored import NotFinite, check_finite
 
+WITHIN = 1 - 1e-9
+"""The end of an epoch, still in it: its last update must not have the rate of the next."""
+
 
 @dataclass
 class Settings:
@@ -116,13 +119,24 @@ def train(
     counts = FrameCounts(folder / "frame-counts.json")
     clips = _readable(clips, counts, settings, track)
     _tell_short(clips, counts, model.segments * model.per_segment)
-    view = View(model.segments, model.per_segment, model.size, recipe.rule, recipe.window, recipe.flip, recipe.scales)
+    view = View(
+        model.segments,
+        model.per_segment,
+        model.size,
+        recipe.rule,
+        recipe.window,
+        recipe.flip,
+        recipe.scales,
+        short=None if recipe.size != model.size else recipe.short,
+        augment=recipe.augment,
+    )
     dataset = ClipDataset(clips, view, counts, training=True, seed=settings.seed)
     model.to(device)
     groups = parameter_groups(model, recipe.groups, recipe.lr, recipe.weight_decay)
     optimizer: torch.optim.Optimizer
-    if recipe.optimizer == "adam":
-        optimizer = torch.optim.Adam(groups, recipe.lr, (recipe.momentum, 0.99))
+    if recipe.optimizer in ("adam", "adamw"):
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+        optimizer = kind(groups, recipe.lr, (recipe.momentum, 0.99))
     else:
         optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.amp and device.type == "cuda")
@@ -160,9 +174,9 @@ def train(
     judged_batches = None
     if validation is not None:
         judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
-    with only(model, recipe.only), _stop_gently() as stopped:
+    with only(model, recipe.only, recipe.partial_norm), _stop_gently() as stopped:
         while state.epoch < recipe.epochs and recipe.rate(recipe.warmup, state.drops) >= recipe.floor:
-            training_mode(model, recipe.only)
+            training_mode(model, recipe.only, recipe.partial_norm)
             sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
             meter = Meter(device)
@@ -178,7 +192,7 @@ def train(
                         _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
                 if group_ends:
                     for group in optimizer.param_groups:
-                        rate = recipe.rate(state.epoch + state.batches / total, state.drops)
+                        rate = recipe.rate(state.epoch + min(state.batches / total, WITHIN), state.drops)
                         group["lr"] = rate * group.get("scale", 1.0) * (shape.rate if shape else 1)
                     with meter.part("backward"):
                         _update(model, optimizer, scaler, recipe.clip_norm)
@@ -194,7 +208,8 @@ def train(
             if validation is not None:
                 row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5, "val_loss": judged.loss}
             if recipe.schedule == "plateau":
-                state.watch(row.get("val_loss", row["loss"]), recipe.patience)
+                accuracy, loss = row.get("val_top1", row["accuracy"]), row.get("val_loss", row["loss"])
+                state.watch(-accuracy if recipe.watch == "accuracy" else loss, recipe.patience)
             state.history.append(row)
             score = row.get("val_top1", float(state.epoch))
             best = score > state.best
@@ -229,7 +244,7 @@ class State:
     lowest: float = math.inf
 
     def watch(self, loss: float, patience: int) -> None:
-        """Count a drop of the learning rate after `patience` epochs that brought no loss below the lowest."""
+        """Count a drop of the learning rate after `patience` epochs that brought nothing below the lowest."""
         self.waited = 0 if loss < self.lowest else self.waited + 1
         self.lowest = min(loss, self.lowest)
         if self.waited == patience:
@@ -364,7 +379,7 @@ def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
         "epoch": state.epoch + 1,
         "loss": state.loss / seen,
         "accuracy": state.right / seen,
-        "lr": recipe.rate(state.epoch + 1, state.drops),
+        "lr": recipe.rate(state.epoch + WITHIN, state.drops),
         "broken": len(state.broken),
     }
     return row | meter.read_out()

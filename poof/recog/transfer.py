@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
+from poof.recog.build import parse_request
 from poof.recog.checkpoint import read_checkpoint
 from poof.recog.model import Recognizer
+from poof.recog.networks import NETWORKS
 
 
 def start_from(model: Recognizer, run: Path | str) -> list[str]:
@@ -17,12 +21,22 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
     Raises
     ------
     PoofError
-        If the run is of another network: a key is missing, unknown or of another shape.
+        If the run is of another network: a key is missing (but for those of modules that were added), unknown or of
+        another shape.
     """
     content = read_checkpoint(run)
     state, own = content["state"], model.state_dict()
     classes = (content["config"]["num_classes"], model.config["num_classes"])
-    for keys, what in ((state.keys() - own.keys(), "this one has no"), (own.keys() - state.keys(), "it lacks")):
+    # Modules that were added since start as they are; the rest of the network is the same.
+    added = {key for key in own.keys() - state.keys() if key.startswith("inserted.")}
+    if added:
+        names = sorted({line.module for line in model.insertions} - set(_modules(content)))
+        said = f"{run}: has no weights for {', '.join(names) or 'some modules'}; they start anew"
+        warnings.warn(said, PoofWarning, stacklevel=2)
+    for keys, what in (
+        (state.keys() - own.keys(), "this one has no"),
+        (own.keys() - state.keys() - added, "it lacks"),
+    ):
         if keys:
             raise PoofError(f"{run}: is of another network: {what} '{min(keys)}'; give the same name and modules")
     left = []
@@ -35,5 +49,13 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
                 f"{run}: is of another network: '{key}' is {tuple(value.shape)} there and {tuple(own[key].shape)} here"
             )
         left.append(key)
-    model.load_state_dict({**state, **{key: own[key] for key in left}})
+    model.load_state_dict({**state, **{key: own[key] for key in {*left, *added}}})
     return left
+
+
+def _modules(content: dict[str, Any]) -> list[str]:
+    """Names of the modules of a checkpoint's network."""
+    name = content["config"]["name"]
+    if name in NETWORKS:
+        return [parse_request(module)[0] for module in NETWORKS[name].modules]
+    return [module for module, _ in content["config"].get("modules", [])]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,6 +20,10 @@ def check(
     format: options.Format = "auto",
     split: options.Split = 1,
     part: str = typer.Option("train", help="Part of --data: train or test."),
+    show: Annotated[
+        Path | None, typer.Option(help="Draw what a network sees of the first clips in training into this PNG.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Of --show: the recipe whose clips are drawn.")] = "small",
     workers: options.Workers = 2,
     json: common.JsonFile = None,
     force: common.Force = False,
@@ -29,14 +35,22 @@ def check(
     from poof.errors import PoofWarning
     from poof.files import check_output
     from poof.recog.data.extract import check as run
+    from poof.recog.data.sheet import draw_clips
+    from poof.recog.recipes import recipe as make_recipe
 
-    if json is not None:
-        check_output(json, force)
+    for path in (json, show):
+        if path is not None:
+            check_output(path, force)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "left out|.*more rows are left out", PoofWarning
         )  # told of below, all of them
         clips = options.clip_list(data, root, labels, format, split, part, max_broken=1)
+    if show is not None:
+        preset = make_recipe(recipe)
+        rows = draw_clips(clips, preset, show)
+        if not quiet:
+            typer.echo(f"wrote {show}: {rows} clips of {preset.frames} frames, {preset.size} px, {preset.augment}")
     broken = run(clips, workers, common.track(quiet))
     total = len(clips) + len(clips.bad)
     if json is not None:

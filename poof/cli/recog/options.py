@@ -62,6 +62,9 @@ Modules = Annotated[
 ]
 Frames = Annotated[int, typer.Option(help="Frames (segments) a clip.", min=1)]
 Size = Annotated[int, typer.Option(help="Side of the square input in pixels.", min=16)]
+OWN = "(default: the recipe's, or those a published network brings)"
+NetworkFrames = Annotated[int | None, typer.Option("--frames", help=f"Frames (segments) a clip {OWN}.", min=1)]
+NetworkSize = Annotated[int | None, typer.Option("--size", help=f"Side of the square input, pixels {OWN}.", min=16)]
 Data = Annotated[
     Path,
     typer.Option(

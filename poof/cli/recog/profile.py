@@ -14,8 +14,8 @@ from poof.cli.terminal import say
 def profile(
     network: options.Name,
     module: options.Modules = None,
-    frames: options.Frames = 8,
-    size: options.Size = 224,
+    frames: options.NetworkFrames = None,
+    size: options.NetworkSize = None,
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 174,
     explain: Annotated[bool, typer.Option("--explain", help="Also where each module went, with shapes.")] = False,
     operations: Annotated[bool, typer.Option("--operations", help="Also GMACs by operation.")] = False,
@@ -59,6 +59,8 @@ def profile(
     options.show([row], formats=three)
     if cost.published:
         options.show(list(cost.published), "published", three)
+    if cost.elsewhere:
+        typer.echo(f"published figures belong to other settings: {'; '.join(cost.elsewhere)}")
     if operations:
         by = [{"operation": name, "GMACs": macs / 1e9} for name, macs in cost.count.by_operation.most_common()]
         options.show(by, "by operation", three)

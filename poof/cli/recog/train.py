@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,9 +51,20 @@ def train(
     multigrid: Annotated[
         bool | None, typer.Option("--multigrid/--no-multigrid", help="More, smaller clips a batch at first.")
     ] = None,
-    frames: options.Frames = 8,
-    size: options.Size = 224,
-    dropout: Annotated[float, typer.Option(help="Before the classifier.", min=0, max=0.99)] = 0.5,
+    frames: options.NetworkFrames = None,
+    size: options.NetworkSize = None,
+    dropout: Annotated[float | None, typer.Option(help="Before the classifier.", min=0, max=0.99)] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="How clips are cut: scales, jitter, zeng, mfnet, stergiou-80, stergiou-70.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam or adamw.")] = None,
+    partial_norm: Annotated[
+        bool | None,
+        typer.Option("--partial-norm/--no-partial-norm", help="All batch norms but the first stay as they are."),
+    ] = None,
+    show_recipe: Annotated[
+        bool, typer.Option("--show-recipe", help="Print the recipe with these options, and stop.")
+    ] = False,
     weights: Annotated[
         str | None, typer.Option(help="Backbone weights: imagenet, kinetics or a file in torchvision's keys.")
     ] = None,
@@ -76,6 +88,7 @@ def train(
     from poof.files import check_output, made_folder
     from poof.recog.data.lists.split import split_off
     from poof.recog.device import pick_device
+    from poof.recog.networks import NETWORKS
     from poof.recog.recipes import recipe as make_recipe
     from poof.recog.train import Settings
     from poof.recog.train import train as run
@@ -87,8 +100,18 @@ def train(
         raise PoofError(f"--rate {rate} takes frames in a row: leave out --sampling uniform")
     if (output / "last.pt").exists() and not (resume or force):
         raise PoofError(f"{output}: holds a run; go on with --resume, or begin anew with --force")
+    preset, published = make_recipe(recipe), NETWORKS.get(network.partition(":")[0])
+    frames = frames or (published.frames if published else preset.frames)
+    size = size or (published.size if published else preset.size)
     options_ = make_recipe(
         recipe,
+        frames=frames,
+        size=size,
+        short=preset.short if size == preset.size else None,
+        dropout=dropout,
+        augment=augment,
+        optimizer=optimizer,
+        partial_norm=partial_norm,
         epochs=epochs,
         batch=batch,
         accumulate=accumulate,
@@ -96,11 +119,19 @@ def train(
         weight_decay=weight_decay,
         clip_norm=clip_norm,
         rule="dense" if rate else sampling.value if sampling else None,
-        window=frames * rate if rate else None,
+        window=preset.window and max(preset.window // preset.frames, 1) * frames,
         flip=flip,
         only=only,
         multigrid=multigrid,
     )
+    if show_recipe:
+        options.show([{"option": key, "value": value} for key, value in options_.lines()], options_.document)
+        return
+    if options_.only != "all" and start is None and weights is None and not resume:
+        raise PoofError(
+            f"recipe {recipe}, only={options_.only}: the rest of the network would stay at random weights; start from "
+            "a trained one with --from RUN or --weights, or train all of it with --only all"
+        )
     clips = options.clip_list(data, root, labels, format, split, "train", max_broken)
     validation, said = None, "none to judge by: best.pt is the last epoch"
     if val in (None, "part"):
@@ -125,8 +156,10 @@ def train(
     settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
     torch.manual_seed(seed)
     model = recog.build_model(
-        network, module or [], frames, len(clips.labels), size=size, dropout=dropout, weights=weights
+        network, module or [], frames, len(clips.labels), size=size, dropout=options_.dropout, weights=weights
     )
+    if rate:
+        options_ = replace(options_, window=frames * model.per_segment * rate)
     if start is not None and not resume:
         start_from(model, start)
     if not quiet:

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from poof.errors import PoofError, PoofWarning
+from poof.recog.data.augment import PIPELINES
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.sampling import RULES, Rule, fixed_frames, train_frames
-from poof.recog.data.transform import SCALES, Crops, fixed_crops, mirror, random_crop, to_tensor
+from poof.recog.data.transform import SCALES, Crops, fixed_crops, mirror, to_tensor
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class View:
         Of a test, per video.
     short
         Shorter side in a test before cropping; None: size * 256 / 224.
+    augment
+        How a training clip is cut and changed; see `poof.recog.data.augment`.
     """
 
     segments: int = 8
@@ -60,6 +63,7 @@ class View:
     clips: int = 1
     crops: Crops = "center"
     short: int | None = None
+    augment: str = "scales"
 
 
 @dataclass
@@ -121,6 +125,8 @@ class ClipDataset(Dataset[Sample]):
             raise PoofError(f"flip={view.flip}: choose one of none, swap, plain")
         if view.rule not in RULES:
             raise PoofError(f"sampling={view.rule}: choose one of {', '.join(RULES)}")
+        if view.augment not in PIPELINES:
+            raise PoofError(f"augment={view.augment}: choose one of {', '.join(PIPELINES)}")
         same = np.arange(len(clips.labels))
         self.mirrored = mirror_labels(clips.labels) if view.flip == "swap" else same
         if training and view.flip == "swap" and not clips.named:
@@ -159,7 +165,7 @@ class ClipDataset(Dataset[Sample]):
         clips = [frames[row] for row in places.reshape(rows.shape)]
         middle = time.perf_counter()
         if self.training:
-            cut = random_crop(clips[0], view.size, rng, view.scales)
+            cut = PIPELINES[view.augment](clips[0], view.size, rng, view.scales)
             if view.flip != "none" and self.mirrored[label] >= 0 and rng.random() < 0.5:
                 cut, label = mirror(cut), int(self.mirrored[label])
             views = [cut]

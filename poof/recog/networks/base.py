@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Published:
     """Figures of a document: accuracy in percent on a data set, GMACs and millions of parameters where printed.
 
-    `classes` and `frames` are those the GMACs and parameters belong to.
+    `classes`, `frames` and `size` are those the GMACs and parameters belong to.
     """
 
     data: str
@@ -24,6 +24,7 @@ class Published:
     mparams: float | None = None
     frames: int = 8
     classes: int = 174
+    size: int = 224
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,23 @@ class Network:
         Modules for the backbone, with knobs.
     published
         The document's figures.
+    own_frames, own_size
+        Frames (segments) and side of the input that the network brings; None: those of its first figure, 224.
     """
 
     document: str
     backbone: str | Callable[..., Recognizer]
     modules: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    own_frames: int | None = None
+    own_size: int | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames (segments) of a clip, unless one asks for others."""
+        return self.own_frames or (self.published[0].frames if self.published else 8)
+
+    @property
+    def size(self) -> int:
+        """Side of the input in pixels, unless one asks for another."""
+        return self.own_size or 224

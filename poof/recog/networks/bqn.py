@@ -167,6 +167,12 @@ class BusyQuietNet(Recognizer):
         self._paths = [block.path for block in busy.blocks]
         self._pictured: Tensor | None = None
 
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """See `Recognizer.classifiers`."""
+        own = tuple(f"busy.{path}" for path in self.busy.classifiers)
+        return own if self.shared else (*own, *(f"quiet.{path}" for path in self.quiet.classifiers))
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (N, 3T, 3, H, W), normalised, to logits (N, classes)."""
         self.check(clips)

@@ -46,15 +46,19 @@ def attention(
 
 HUANG: dict[str, Network] = {
     # Figures of Inception-ResNet-v2 at 299 pixels, the backbone of the document: split 1, K = 10 and 64, both streams.
-    "tesnet-resnet50": Network(CHAPTER_3, "resnet50", ("tsp",), published(UCF, 85.4)),
-    "tesnet64-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:layers=stem:16+stage3:4,k=64",), published(UCF, 87.8)),
-    "tesnet2-resnet50": Network(CHAPTER_3, tesnet, (), published(UCF, 95.2)),
+    "tesnet-resnet50": Network(CHAPTER_3, "resnet50", ("tsp",), published(UCF, 85.4), 1),
+    "tesnet64-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:layers=stem:16+stage3:4,k=64",), published(UCF, 87.8), 1),
+    "tesnet2-resnet50": Network(CHAPTER_3, tesnet, (), published(UCF, 95.2), 1),
     "squeezed-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:k=6,d=1", "tsm"), published(SSV1, 42.7)),
     "dan-resnet50": Network(
         CHAPTER_3, "resnet50", ("pwtp:t=4", "tsm"), published(SSV1, 50.1, 78.6, gmacs=43.1, mparams=23.8)
     ),
     "dan-x3d_xs": Network(
-        CHAPTER_3, "x3d_xs", ("pwtp",), published(SSV1, 43.1, 73.4, gmacs=0.8, mparams=3.34, frames=4)
+        CHAPTER_3,
+        "x3d_xs",
+        ("pwtp",),
+        published(SSV1, 43.1, 73.4, gmacs=0.8, mparams=3.34, frames=4, size=160),
+        own_size=160,
     ),
     "dan-x3d_m": Network(
         CHAPTER_3, "x3d_m", ("pwtp:t=3",), published(SSV1, 53.7, 82.1, gmacs=7.0, mparams=3.34, frames=16)

@@ -146,6 +146,12 @@ class TwoStream(Recognizer):
         self.left_out = [text for stream in streams.values() for text in stream.left_out]
         self._seen: Kept[Tensor] = Kept()
 
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """See `Recognizer.classifiers`."""
+        streams = {name: self.get_submodule(name) for name in self._names}
+        return tuple(f"{n}.{path}" for n, s in streams.items() if isinstance(s, Recognizer) for path in s.classifiers)
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (N, T, 3, H, W), normalised, to log scores (N, classes)."""
         self.check(clips)

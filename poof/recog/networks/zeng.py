@@ -16,8 +16,8 @@ DATA = "miniKinetics"
 
 def network(backbone: str, modules: tuple[str, ...], *rows: tuple[str, float, float | None]) -> Network:
     """A backbone with modules and (data set, video top-1, top-5) rows."""
-    published = tuple(Published(data, top1, top5, frames=16, classes=200) for data, top1, top5 in rows)
-    return Network(DOCUMENT, backbone, modules, published)
+    published = tuple(Published(data, top1, top5, frames=16, classes=200, size=112) for data, top1, top5 in rows)
+    return Network(DOCUMENT, backbone, modules, published, own_size=112)
 
 
 EXACT, CAFFE = "r2plus1d_18_exact", "r2plus1d_18_stem45"

@@ -1,0 +1,136 @@
+"""What ImageNet is worth to the temporal modules, and what 27 test clips can tell: MobileNetV2, several seeds.
+
+    python benchmarks/recog_imagenet.py                  ucf101-mini; five seeds, from ImageNet and from scratch
+    python benchmarks/recog_imagenet.py --task motion    the task that only order solves, from ImageNet
+    python benchmarks/recog_imagenet.py --show           the table of the runs that are there
+
+torchvision's MobileNetV2 (ImageNet), eight frames of 64 px, SGD with cosine. The epoch is chosen by a validation part cut
+from the training clips (recordings kept together), the test clips judge once. Each row of one seed sees the same clips
+in the same order. A run takes one to three minutes of one core; those that are there are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poof import recog
+from poof.recog.checkpoint import load_model
+from poof.recog.data import ClipList, read_list
+from poof.recog.data.extract import extract
+from poof.recog.data.lists.split import split_off
+from poof.recog.data.motion_task import render_task
+from poof.recog.evaluate import evaluate
+from poof.recog.judging import trained_view
+from poof.recog.recipes import recipe
+from poof.recog.train import Settings, train
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROWS: dict[str, list[str]] = {
+    "none": [],
+    "tsm": ["tsm"],
+    "m2a": ["m2a"],
+    "tam": ["tam"],
+    "tea": ["tea"],
+    "tdn": ["tdn:shift=true"],
+}
+STARTS = ("imagenet", "scratch")
+
+
+def lists(task: str, folder: Path) -> tuple[ClipList, ClipList]:
+    """Training and test clips, decoded once."""
+    if task == "motion":
+        parts = render_task(folder / "motion", 320, 80, 16, 64)
+        return read_list(parts[0]), read_list(parts[1])
+    found = []
+    for part in ("train", "test"):
+        target = folder / f"ucf-{part}"
+        if not (target / "list.txt").is_file():
+            extract(read_list(SHARED / "ucf101-mini" / "ucfTrainTestlist", part=part), target, "npy", short=72, workers=2)
+        found.append(read_list(target / "list.txt"))
+    return found[0], found[1]
+
+
+def run(task: str, row: str, start: str, seed: int, epochs: int, folder: Path, clips: tuple[ClipList, ClipList]) -> Path:
+    """Train and judge one network; gives the file of its answers."""
+    target = folder / f"{task}-{row}-{start}-{seed}.json"
+    if target.is_file():
+        return target
+    rest, part = split_off(clips[0], seed=seed)
+    torch.manual_seed(seed)
+    weights = SHARED / "weights" / "mobilenet_v2-b0353104.pth" if start == "imagenet" else None
+    model = recog.build_model("mobilenet_v2", ROWS[row], 8, len(rest.labels), size=64, dropout=0.2, weights=weights)
+    lr = 0.005 if start == "imagenet" else 0.02
+    options = recipe("small", epochs=epochs, lr=lr, batch=8, flip="plain" if task == "ucf" else "none")
+    train(model, rest, folder / target.stem, options, Settings(seed=seed), part)
+    best = load_model(folder / target.stem)
+    judged = evaluate(best, clips[1], trained_view(best))
+    content = {"top1": judged.video_top1, "right": (judged.video_scores.argmax(1) == judged.labels).tolist()}
+    target.write_text(json.dumps(content))
+    return target
+
+
+def wilson(right: float, total: int) -> tuple[float, float]:
+    """95 % interval of a share."""
+    z, p = 1.96, right / total
+    middle, half = p + z * z / (2 * total), z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+    return (middle - half) / (1 + z * z / total), (middle + half) / (1 + z * z / total)
+
+
+def show(task: str, folder: Path) -> None:
+    """The table: mean over seeds, least and most, and the interval of as many test clips."""
+    print("| module | start | seeds | top-1, mean | least to most | 95 % interval of the clips | over none, seed by seed |")
+    print("|---|---|---|---|---|---|---|")
+    for start in STARTS:
+        bare: dict[int, float] = {}
+        for row in ROWS:
+            files = sorted(folder.glob(f"{task}-{row}-{start}-*.json"))
+            if not files:
+                continue
+            seeds = [int(file.stem.rsplit("-", 1)[1]) for file in files]
+            content = [json.loads(file.read_text()) for file in files]
+            values = [one["top1"] for one in content]
+            if row == "none":
+                bare = dict(zip(seeds, values))
+            total = len(content[0]["right"])
+            low, high = wilson(float(np.mean(values)) * total, total)
+            gains = [value - bare[seed] for seed, value in zip(seeds, values) if seed in bare]
+            spread = f" ± {1.96 * np.std(gains, ddof=1) / math.sqrt(len(gains)):.1%}" if len(gains) > 1 else ""
+            gain = "" if row == "none" or not gains else f"{np.mean(gains):+.1%}{spread}"
+            print(
+                f"| {row} | {start} | {len(values)} | {np.mean(values):.1%} | {min(values):.0%} to {max(values):.0%} "
+                f"| {low:.0%} to {high:.0%} | {gain} |"
+            )
+
+
+def main() -> None:
+    """Run what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=("ucf", "motion"), default="ucf")
+    parser.add_argument("--only", default=",".join(ROWS), help="rows, with commas between")
+    parser.add_argument("--starts", default=None, help="imagenet, scratch (default: both; motion: imagenet)")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--out", type=Path, default=Path("runs/imagenet"))
+    parser.add_argument("--show", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    starts = arguments.starts or ("imagenet" if arguments.task == "motion" else ",".join(STARTS))
+    if not arguments.show:
+        clips = lists(arguments.task, arguments.out)
+        for seed in range(arguments.seeds):
+            for start in starts.split(","):
+                for row in arguments.only.split(","):
+                    file = run(arguments.task, row, start, seed, arguments.epochs, arguments.out, clips)
+                    print(file.stem, json.loads(file.read_text())["top1"], flush=True)
+    show(arguments.task, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
