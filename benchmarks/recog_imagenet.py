@@ -4,9 +4,9 @@
     python benchmarks/recog_imagenet.py --task motion    the task that only order solves, from ImageNet
     python benchmarks/recog_imagenet.py --show           the table of the runs that are there
 
-torchvision's MobileNetV2 (ImageNet), eight frames of 64 px, SGD with cosine. The epoch is chosen by a validation part cut
-from the training clips (recordings kept together), the test clips judge once. Each row of one seed sees the same clips
-in the same order. A run takes one to three minutes of one core; those that are there are kept.
+torchvision's MobileNetV2 (ImageNet), eight frames of 64 px, SGD with cosine. The epoch is chosen by a validation part
+cut from the training clips (recordings kept together), the test clips judge once. Each row of one seed sees the same
+clips in the same order. A run takes one to three minutes of one core; those that are there are kept.
 """
 
 from __future__ import annotations
@@ -51,12 +51,15 @@ def lists(task: str, folder: Path) -> tuple[ClipList, ClipList]:
     for part in ("train", "test"):
         target = folder / f"ucf-{part}"
         if not (target / "list.txt").is_file():
-            extract(read_list(SHARED / "ucf101-mini" / "ucfTrainTestlist", part=part), target, "npy", short=72, workers=2)
+            clips = read_list(SHARED / "ucf101-mini" / "ucfTrainTestlist", part=part)
+            extract(clips, target, "npy", short=72, workers=2)
         found.append(read_list(target / "list.txt"))
     return found[0], found[1]
 
 
-def run(task: str, row: str, start: str, seed: int, epochs: int, folder: Path, clips: tuple[ClipList, ClipList]) -> Path:
+def run(
+    task: str, row: str, start: str, seed: int, epochs: int, folder: Path, clips: tuple[ClipList, ClipList]
+) -> Path:
     """Train and judge one network; gives the file of its answers."""
     target = folder / f"{task}-{row}-{start}-{seed}.json"
     if target.is_file():
@@ -84,7 +87,7 @@ def wilson(right: float, total: int) -> tuple[float, float]:
 
 def show(task: str, folder: Path) -> None:
     """The table: mean over seeds, least and most, and the interval of as many test clips."""
-    print("| module | start | seeds | top-1, mean | least to most | 95 % interval of the clips | over none, seed by seed |")
+    print("| module | start | seeds | top-1, mean | least to most | interval of the clips | over none, seed by seed |")
     print("|---|---|---|---|---|---|---|")
     for start in STARTS:
         bare: dict[int, float] = {}
