@@ -19,6 +19,9 @@ is the keypoints in order of appearance. In a table without stamps that lacks so
 - unless some `visible` says so itself, a keypoint without coordinates of a subject that has others in the frame is
   absent (`--missing`, see `load_labels`).
 
+Other tools' names of the columns are understood where ours are missing (`ALIASES`: frame_idx, node, track ...).
+A point with a `likelihood`, as networks write it, is predicted, one without it a person's.
+
 `visible` is `absent` for a keypoint that was looked for and is not in the picture; coordinates beside it do not count.
 
 Commas, semicolons (with decimal points or decimal commas) and tabs separate columns.
@@ -62,6 +65,27 @@ PEOPLE = (
     *("user", "label", "labelled", "labeled", "annotated", "annotation", "annotator", "expert", "me", "corrected"),
 )
 """What people write into `source` for their own points."""
+ALIASES = {
+    "frame": ("frame_idx", "frame_index", "frame_number", "frame_id", "frame_no", "fnum"),
+    "keypoint": (
+        "node",
+        "bodypart",
+        "bodyparts",
+        "body_part",
+        "joint",
+        "landmark",
+        "marker",
+        "keypoint_name",
+        "keypoints",
+    ),
+    "instance": ("track", "individual", "individuals", "track_id", "instance_id", "animal", "subject", "person_id"),
+    "confidence": ("likelihood", "conf"),
+    "visible": ("visibility",),
+    "x": ("x_px", "pos_x", "position_x"),
+    "y": ("y_px", "pos_y", "position_y"),
+}
+"""How other tools call our columns; the first that a table has is taken."""
+_BY_MACHINE = "likelihood"
 _STAMPS = "poof"
 _NUMBER = r"[-+]?[0-9.,]*(e[-+]?[0-9]+)?|[-+]?(nan|inf(inity)?)|none|null"
 _SOURCES = {source.label: source.value for source in Source if source.label}
@@ -72,7 +96,8 @@ def detect(path: Path, head: bytes) -> bool:
     lines = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip() and line[0] != "#"]
     if not lines:
         return False
-    header = {name.strip().lower() for name in next(csv.reader([lines[0]], delimiter=separator_of(lines[0])))}
+    cells = [name.strip().lower() for name in next(csv.reader([lines[0]], delimiter=separator_of(lines[0])))]
+    header = set(_renamed(cells))
     return len(header & set(_REQUIRED)) >= 2
 
 
@@ -125,6 +150,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
         "steps": _whole(path, table, "steps", decimal) if complete else np.zeros(len(table), np.int64),
         "confidence": _confidence(path, table, complete, decimal),
     }
+    if not complete:
+        values["anchor"] = np.where(values["source"] == Source.PREDICTED, -1, frames)
     if complete:
         values |= _refinement(path, table, decimal)
         if PRESENCE_COLUMN in table:
@@ -218,6 +245,8 @@ def _table(path: Path) -> tuple[pd.DataFrame, str]:
     ((line, first), *rows), decimal = read_rows(path)
     written = next((name.removeprefix(record.HEADER) for name in first if name.startswith(record.HEADER)), None)
     header = [_STAMPS if name.startswith(record.HEADER) else name.lower() for name in first]
+    own = header
+    header = _renamed(header)
     missing = [name for name in _REQUIRED if name not in header]
     if missing == ["frame"] and set(IMAGES) & set(header):
         missing = []
@@ -234,7 +263,20 @@ def _table(path: Path) -> tuple[pd.DataFrame, str]:
     cells, numbers = [row for _, row in rows], [line for line, _ in rows]
     table = pd.DataFrame(cells, index=numbers, columns=header, dtype=object)
     table.attrs["written"] = written
+    if "instance" not in own and "instance" in table and (table["instance"] == "").all():
+        table = table.drop(columns="instance")  # SLEAP's column track, where nothing was tracked
+    table.attrs[_BY_MACHINE] = "confidence" not in own and _BY_MACHINE in own
     return table, decimal
+
+
+def _renamed(header: list[str]) -> list[str]:
+    """The header with our names for columns that it lacks and has under another tool's name."""
+    names = list(header)
+    for name, others in ALIASES.items():
+        found = next((other for other in others if other in names), None)
+        if name not in names and found is not None:
+            names[names.index(found)] = name
+    return names
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Array:
@@ -350,7 +392,10 @@ def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> A
 def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
     """`Source` of each row."""
     if not complete:
-        return np.full(len(table), Source.HUMAN, np.int64)
+        made = np.zeros(len(table), bool)
+        if table.attrs.get(_BY_MACHINE):
+            made = ~table["confidence"].str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy(bool)
+        return np.where(made, Source.PREDICTED.value, Source.HUMAN.value)
     people = dict.fromkeys(PEOPLE, Source.HUMAN.value)
     codes = table["source"].str.lower().map(people | _SOURCES | {"": Source.HUMAN.value, "?": Source.NONE.value})
     for line in _lines(table, codes.isna()):

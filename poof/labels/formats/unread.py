@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from poof.labels.formats.long_csv import ALIASES
 from poof.labels.formats.reading import separator_of
 
 _TABLE = "make a table of it with the columns frame,keypoint,x,y,likelihood"
@@ -50,7 +51,7 @@ def _ends(*endings: str) -> Callable[[bytes], bool]:
 
     def sign(text: bytes) -> bool:
         header = set(_header(text))
-        if {"x", "y"} <= header:
+        if {"x", "y"} <= header or header & {"keypoint", *ALIASES["keypoint"]}:
             return False
         for separator in ("_", ".", " ", "-"):
             names = {cell.rsplit(separator, 1)[0] for cell in header if separator in cell}
