@@ -49,7 +49,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, head: dict[str, Any] | None = None) -> None:
-        self.path = Path(path)
+        self.path = Path(path).resolve()
+        self._file = -1
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
@@ -89,8 +90,9 @@ class Journal:
 
     def close(self) -> None:
         """Let it go, for others."""
-        with suppress(OSError):
+        if self._file >= 0:
             os.close(self._file)
+            self._file = -1  # the number may soon be another file's
 
     def _lock(self) -> None:
         if fcntl is None:

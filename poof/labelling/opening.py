@@ -75,6 +75,7 @@ def open_session(
         if not loaded.tracked and len(loaded.instance_ids) > 1:
             loaded = link_identities(footage, loaded, radius)
     journal = Journal(journal_path, {"video": footage.name, "size": list(footage.size)})
+    session: Session | None = None
     try:
         if tuple(journal.head.get("size", footage.size)) != footage.size:
             w, h = journal.head["size"]
@@ -90,9 +91,12 @@ def open_session(
         _add_keypoints(session, keypoints)
         return session
     except BaseException:
-        journal.close()
-        if fresh and not journal.lines:
-            journal_path.unlink(missing_ok=True)
+        if session is None:
+            journal.close()
+        else:
+            session.abandon()
+        if fresh:
+            journal.path.unlink(missing_ok=True)
         raise
 
 

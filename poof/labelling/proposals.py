@@ -12,7 +12,7 @@ which flow and appearance disagree come first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,9 @@ def unseen(count: int) -> Survey:
     return Survey([], np.ones(count), np.zeros(count, bool), np.zeros((1, 1), np.float32), np.zeros(1, int))
 
 
-def propose(session: Session, seen: Survey, count: int, radius: int) -> tuple[str, list[Proposal], list[str]]:
+def propose(
+    session: Session, seen: Survey, count: int, radius: int, skip: Collection[int] = ()
+) -> tuple[str, list[Proposal], list[str]]:
     """Frames to look at, what is worth most first.
 
     Parameters
@@ -81,6 +83,8 @@ def propose(session: Session, seen: Survey, count: int, radius: int) -> tuple[st
         How many.
     radius
         R of the propagation.
+    skip
+        Frames to leave out, besides those that the person marked as seen or skipped.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def propose(session: Session, seen: Survey, count: int, radius: int) -> tuple[st
     """
     with session.lock:
         document = session.document
-        off = set(document.marked("seen")) | set(document.marked("skipped"))
+        off = {*document.marked("seen"), *document.marked("skipped"), *skip}
         state = None if not document.frames else _State.of(session, seen.count)
     usable = np.ones(seen.count, bool)
     usable[[f for f in off if f < seen.count]] = False

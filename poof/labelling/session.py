@@ -102,7 +102,7 @@ class Session:
     """
 
     def __init__(self, video: Video, journal: Journal, labels_file: Path, access: FrameAccess | None = None) -> None:
-        self.video, self.journal, self.labels_file = video, journal, Path(labels_file)
+        self.video, self.journal, self.labels_file = video, journal, Path(labels_file).resolve()
         self.access = access or FrameAccess(video)
         self.document, self.machine, self.history = Document(), Machine(), History()
         self.saved = 0
@@ -110,6 +110,7 @@ class Session:
         self.lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._timer: threading.Timer | None = None
+        self._closed = False
         self._writing = threading.Lock()
         self.hashes: set[str] = set()
         for line in journal.lines:
@@ -250,6 +251,8 @@ class Session:
         """Write a step, then make it."""
         if not changes:
             return Outcome(None, set(), None)
+        if self._closed:
+            raise PoofError(f"{self.labels_file}: the session is closed; open it again")
         step = Step(self.revision + 1, client, kind, what, tuple(changes), of, time.time())
         self.journal.append(step.line())
         self.document.apply(changes)
@@ -313,7 +316,7 @@ class Session:
     # --------------------------------------------------------------------------------------------------------- on disk
 
     def _save_soon(self) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._closed:
             self._timer = threading.Timer(SAVE_AFTER, self._save_now)
             self._timer.daemon = True
             self._timer.start()
@@ -335,6 +338,8 @@ class Session:
         with self._writing:
             with self.lock:
                 self._timer = None
+                if self._closed:
+                    return
                 revision = self.revision
                 if self.saved == revision and self.labels_file.exists():
                     return
@@ -350,6 +355,15 @@ class Session:
             self.saved = revision
         self.tell("saved", revision=revision)
 
+    def abandon(self) -> None:
+        """Let everything go without writing the label file."""
+        with self._writing, self.lock:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            self.journal.close()
+        self.access.close()
+
     def close(self) -> None:
         """Write what is to be written and let everything go."""
         with self.lock:
@@ -357,8 +371,10 @@ class Session:
                 self._timer.cancel()
         with suppress(PoofError):
             self.save()
+        with self._writing, self.lock:
+            self._closed = True
+            self.journal.close()
         self.access.close()
-        self.journal.close()
 
 
 def file_hash(path: Path) -> str:

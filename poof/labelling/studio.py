@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,11 +166,11 @@ class Studio:
 
     # ------------------------------------------------------------------------------------------------------- what next
 
-    def proposals(self, video: int, count: int) -> dict[str, Any]:
-        """Frames to look at."""
+    def proposals(self, video: int, count: int, skip: Collection[int] = ()) -> dict[str, Any]:
+        """Frames to look at, none of `skip`."""
         session, lookover = self.desk.sessions[video], self._lookovers[video]
         seen = lookover.seen or unseen(max(1, session.count))
-        kind, chosen, notes = propose(session, seen, count, self.radius)
+        kind, chosen, notes = propose(session, seen, count, self.radius, skip)
         facts = {
             "kind": kind,
             "final": lookover.done and not self.carrier.busy,
@@ -178,11 +178,11 @@ class Studio:
         }
         return facts | {"notes": notes + ([lookover.trouble] if lookover.trouble else [])}
 
-    def next(self, video: int, frame: int) -> dict[str, Any]:
-        """The frame to look at next, from `frame`."""
+    def next(self, video: int, frame: int, skip: Collection[int] = ()) -> dict[str, Any]:
+        """The frame to look at next, from `frame`; none of `skip`."""
         session, lookover = self.desk.sessions[video], self._lookovers[video]
         seen = lookover.seen or unseen(max(1, session.count))
-        _, chosen, notes = propose(session, seen, 2, self.radius)
+        _, chosen, notes = propose(session, seen, 2, self.radius, skip)
         best = next((p for p in chosen if p.frame != frame), chosen[0] if chosen else None)
         if best is None:
             return {"frame": None, "reason": notes[0] if notes else "nothing is left in doubt"}

@@ -272,12 +272,13 @@ class Server:
     def _proposals(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._of(request)
-        return self.studio.proposals(request.path_params["video"], min(100, _query(request, "count", 12) or 12))
+        count = min(100, _query(request, "count", 12) or 12)
+        return self.studio.proposals(request.path_params["video"], count, _skipped(request))
 
     def _next(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._of(request)
-        return self.studio.next(request.path_params["video"], _query(request, "frame", 0) or 0)
+        return self.studio.next(request.path_params["video"], _query(request, "frame", 0) or 0, _skipped(request))
 
     def _jobs(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del request, body
@@ -401,6 +402,10 @@ def _query(request: Request, name: str, default: int | None) -> int | None:
     if not re.fullmatch(r"-?\d{1,9}", text):
         raise PoofError(f"'{name}' must be a whole number")
     return int(text)
+
+
+def _skipped(request: Request) -> set[int]:
+    return {int(text) for text in re.findall(r"\d{1,9}", request.query_params.get("skip", ""))}
 
 
 def _int(body: dict[str, Any], name: str, default: int | None = None) -> int:
