@@ -8,6 +8,7 @@ from typing import Any
 from poof.errors import PoofError
 from poof.labelling.document import Change
 from poof.labelling.edits import Edit
+from poof.labelling.history import Step
 from poof.labelling.session import Outcome, Session
 
 
@@ -50,11 +51,20 @@ class Desk:
 
     def undo(self, video: int, client: str = "", others: Collection[str] = ()) -> Outcome:
         """See `Session.undo`."""
+        self._check(video, self[video].history.to_undo(client, others), back=True)
         return self._shared(video, lambda session: session.undo(client, others))
 
     def redo(self, video: int, client: str = "", others: Collection[str] = ()) -> Outcome:
         """See `Session.redo`."""
+        self._check(video, self[video].history.to_redo(client, others), back=False)
         return self._shared(video, lambda session: session.redo(client, others))
+
+    def _check(self, video: int, step: Step | None, back: bool) -> None:
+        """Refuse to take a keypoint away that has points in another video."""
+        changes = [c.back() if back else c for c in step.changes] if step is not None else []
+        for other in self.sessions:
+            if other is not self[video]:
+                other.check_keypoints([c for c in changes if c.key == ("skeleton",)])
 
     def _shared(self, video: int, act: Callable[[Session], Outcome]) -> Outcome:
         session = self[video]

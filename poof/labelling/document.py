@@ -131,6 +131,10 @@ class Document:
         """Every key of a kind."""
         return [key for key in self._values if key[0] == kind]
 
+    def of_keypoints_from(self, count: int) -> set[Key]:
+        """The keys of points of the keypoints `count` and up."""
+        return {key for key in self._values if key[0] == "point" and key[3] >= count}
+
     # -------------------------------------------------------------------------------------------------- as a label set
 
     def skeleton(self) -> Skeleton:

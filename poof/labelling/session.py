@@ -253,6 +253,7 @@ class Session:
             return Outcome(None, set(), None)
         if self._closed:
             raise PoofError(f"{self.labels_file}: the session is closed; open it again")
+        self.check_keypoints(changes)
         step = Step(self.revision + 1, client, kind, what, tuple(changes), of, time.time())
         self.journal.append(step.line())
         self.document.apply(changes)
@@ -267,6 +268,18 @@ class Session:
         if any(change.key[0] in ("skeleton", "subjects") for change in changes):
             self.tell("skeleton", outcome=outcome)
         return outcome
+
+    def check_keypoints(self, changes: Iterable[Change]) -> None:
+        """Refuse changes of the skeleton that take a keypoint away which would still have points here."""
+        changes = list(changes)
+        left = {change.key for change in changes if change.now is None}
+        for change in changes:
+            if change.key == ("skeleton",):
+                used = self.document.of_keypoints_from(len(change.now["keypoints"])) - left
+                if used:
+                    frame, _, k = min(key[1:] for key in used)
+                    name, video = self.document.keypoints[k], Path(self.video.name).name
+                    raise PoofError(f"{name} still has points (frame {frame} of {video}); delete them first")
 
     # --------------------------------------------------------------------------------------------------- what is shown
 

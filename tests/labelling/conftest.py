@@ -6,29 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from label_material import scene
 
 from poof.flow.dis import DisFlow
 from poof.labelling.desk import Desk
 from poof.labelling.opening import open_session
 from poof.labelling.session import Session
 from poof.labelling.studio import Studio
-from poof.labels import LabelSet
 from poof.propagation import Settings
-from poof.synthetic import SyntheticVideo, sample, truth
+from poof.synthetic import SyntheticVideo
 from poof.video import VideoWriter
-
-FRAMES = 60
-
-
-def scene():  # type: ignore[no-untyped-def]
-    """A textured plane that moves evenly."""
-    return sample("constant", velocity=(0.75, 0.5), frames=FRAMES)
-
-
-def exact(*frames: int) -> LabelSet:
-    """The true points of some frames."""
-    whole = truth(scene())
-    return whole.replace(instances={k: p.copy() for k, p in whole.instances.items() if k[0] in frames})
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +68,3 @@ def studio(place: Path) -> Iterator[Callable[..., Studio]]:
     yield get
     for made in studios:
         made.close()
-
-
-def put(frame: int, keypoint: int, x: float, y: float, **more: object) -> dict[str, object]:
-    """An edit that sets a point."""
-    return {"op": "set", "frame": frame, "keypoint": keypoint, "x": x, "y": y, **more}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import FRAMES, put
+from label_material import FRAMES, put
 
 from poof.errors import PoofError
 from poof.labelling.document import FOREVER, Said, with_span, without
@@ -29,12 +29,18 @@ def carried(session: Session, frame: int, xy: list[list[float]], confidence: flo
 
 def test_a_point_is_set_covered_and_absent(opened: Opened) -> None:
     session = opened()
-    session.edit([put(3, 0, 10.25, 20.5), put(3, 1, 1, 2, state=1), {"op": "set", "frame": 3, "keypoint": 2, "state": -1}])
+    session.edit(
+        [put(3, 0, 10.25, 20.5), put(3, 1, 1, 2, state=1), {"op": "set", "frame": 3, "keypoint": 2, "state": -1}]
+    )
     points = session.shown(3, 0)
     assert points is not None
     assert points.xy[0].tolist() == [10.25, 20.5] and points.xy[1].tolist() == [1, 2]
     assert points.visible.tolist() == [2, 1, -1] and points.by_person.all()
-    assert session.document.at(3) == {(0, 0): Said(10.25, 20.5, 2), (0, 1): Said(1.0, 2.0, 1), (0, 2): Said(None, None, -1)}
+    assert session.document.at(3) == {
+        (0, 0): Said(10.25, 20.5, 2),
+        (0, 1): Said(1.0, 2.0, 1),
+        (0, 2): Said(None, None, -1),
+    }
 
 
 def test_covered_without_a_place_takes_the_one_that_is_shown(opened: Opened) -> None:
@@ -65,7 +71,9 @@ def test_delete_from_here_on_hides_what_machines_say_and_labels_go(opened: Opene
     session.edit([put(3, 0, 1, 1), put(8, 0, 2, 2), put(8, 1, 3, 3)])
     session.edit([{"op": "delete", "from": 6, "keypoint": 0}])
     assert session.document.hidden(0, 0) == [(6, FOREVER)]
-    assert (0, 0) not in session.document.at(8) and (0, 1) in session.document.at(8) and (0, 0) in session.document.at(3)
+    assert (
+        (0, 0) not in session.document.at(8) and (0, 1) in session.document.at(8) and (0, 0) in session.document.at(3)
+    )
     for frame, seen in ((3, True), (6, False), (9, False)):
         points = session.shown(frame, 0)
         assert points is not None and points.labelled[0] == seen and points.labelled[2]
@@ -194,7 +202,7 @@ def test_every_operation_survives_the_journal(opened: Opened) -> None:
     session.close()
     again = opened(keypoints=[])
     assert again.document._values == kept
-    assert {edit for edit in OPERATIONS} == {
+    assert set(OPERATIONS) == {
         "set", "accept", "copy", "clear", "delete", "skip", "add_keypoint", "rename_keypoint", "add_edge",
         "remove_edge", "add_subject", "rename_subject",
     }  # fmt: skip

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from label_material import put
 
 from poof.labelling.journal import Journal
 from poof.labelling.session import Conflict, NothingToDo, Session
@@ -43,7 +43,7 @@ def test_undo_goes_on_after_a_restart_and_without_limit(opened: Opened) -> None:
     for n in range(30):
         stages.append(values(session))
         session.edit([put(n, n % 3, n, 5)], "me")
-    for n in range(5):
+    for _ in range(5):
         session.undo("me")
     session.close()
     session = opened(keypoints=[])
@@ -101,7 +101,9 @@ def test_the_one_who_edits_what_somebody_changed_since_is_told(opened: Opened) -
 
 
 actions = st.lists(
-    st.tuples(st.sampled_from(["edit", "undo", "redo", "reopen"]), st.integers(0, 3), st.integers(0, 2), st.integers(0, 50)),
+    st.tuples(
+        st.sampled_from(["edit", "undo", "redo", "reopen"]), st.integers(0, 3), st.integers(0, 2), st.integers(0, 50)
+    ),
     max_size=25,
 )
 

@@ -18,7 +18,15 @@ from poof.video.container import ContainerVideo
 from poof.video.index import index_packets
 from poof.video.preview import SIDE, Preview
 
-JUMPED_TO = ("h264.mp4", "h264.mkv", "h264-fragments.mp4", "h265.mp4", "mpeg4.mp4", "vp8-hidden-frames.webm", "vp9.webm")
+JUMPED_TO = (
+    "h264.mp4",
+    "h264.mkv",
+    "h264-fragments.mp4",
+    "h265.mp4",
+    "mpeg4.mp4",
+    "vp8-hidden-frames.webm",
+    "vp9.webm",
+)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -83,7 +91,9 @@ def test_steps_in_both_directions_do_not_decode_anew(numbered_file: Callable[[st
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
-    access = FrameAccess(open_video(write_numbered(tmp_path / "v.mp4", "libx264", 60, X264)), limit=20 * 320 * 160 * 3 // 2)
+    access = FrameAccess(
+        open_video(write_numbered(tmp_path / "v.mp4", "libx264", 60, X264)), limit=20 * 320 * 160 * 3 // 2
+    )
     for number in range(60):
         access.get(number)
     assert sum(access.has(number) for number in range(60)) <= 20

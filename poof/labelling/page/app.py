@@ -46,6 +46,7 @@ MOST_FRAMES = 500
 """Frames of points in one answer."""
 MOST_POINTS = 200
 """Places that an event brings along; beyond, pages ask for what they show."""
+_MISSING = re.compile(r"there is no (frame|video|job|file)\b")
 _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -168,7 +169,7 @@ class Server:
             except FileExistsError as error:
                 return JSONResponse({"error": str(error), "exists": True}, 409)
             except PoofError as error:
-                return JSONResponse({"error": str(error)}, 404 if "there is no" in str(error) else 400)
+                return JSONResponse({"error": str(error)}, 404 if _MISSING.match(str(error)) else 400)
             except Exception as error:
                 logging.getLogger("poof.label").debug("a fault of poof", exc_info=error)
                 return await _fault(request, error)
