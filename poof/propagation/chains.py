@@ -57,17 +57,21 @@ class State:
         """(K,) bool."""
         return np.isfinite(self.xy).all(axis=1)
 
-    def restart(self, frame: int, xy: np.ndarray, hidden: np.ndarray | None = None) -> State:
+    def restart(
+        self, frame: int, xy: np.ndarray, hidden: np.ndarray | None = None, absent: np.ndarray | None = None
+    ) -> State:
         """The state after a frame in which a person set the non-NaN rows of `xy`: those chains start anew there.
 
-        `hidden` (K,) tells which of them the person marked occluded.
+        `hidden` (K,) tells which of them the person marked occluded, `absent` (K,) which keypoints are not in the
+        picture: their chains end.
         """
+        going = self if absent is None else self.only(~absent)
         set_ = np.isfinite(xy).all(axis=1)
         return State(
-            np.where(set_[:, None], xy, self.xy),
-            np.where(set_, 0.0, self.cycle),
-            np.where(set_, frame, self.anchor),
-            np.where(set_, False if hidden is None else hidden, self.hidden),
+            np.where(set_[:, None], xy, going.xy),
+            np.where(set_, 0.0, going.cycle),
+            np.where(set_, frame, going.anchor),
+            np.where(set_, False if hidden is None else hidden, going.hidden),
         )
 
     def rounded(self) -> State:
@@ -91,7 +95,8 @@ class State:
 
 @dataclass
 class Passage:
-    """Where the chains of one instance came by, one row a covered frame; at a labelled point, where they arrived.
+    """Where the chains of one instance came by, one row a covered frame; at a labelled point, or at a keypoint that is
+    absent there, where they arrived.
 
     Attributes
     ----------

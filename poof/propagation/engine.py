@@ -106,6 +106,7 @@ class Engine:
         self._count = len(anchors.skeleton)
         self._labels = {key: points.xy.astype(np.float64) for key, points in anchors.instances.items()}
         self._hidden = {key: points.visible == Visible.OCCLUDED for key, points in anchors.instances.items()}
+        self._absent = {key: points.absent for key, points in anchors.instances.items()}
         self._reach = reach(settings.radius) if settings.method == "blend" else settings.radius
         thesis = settings.backward == "thesis"
         self._stepper = Stepper(
@@ -189,7 +190,11 @@ class Engine:
             return self._chosen([_Work(segment, "", None, True) for segment in segments])
         common = key_of(
             mark,
-            {k: v for k, v in self._settings.describe().items() if k not in ("overlap", "min_confidence")},
+            {
+                k: v
+                for k, v in self._settings.describe().items()
+                if k not in ("overlap", "min_confidence", "min_presence")
+            },
             [e.describe() for e in self._estimators],
             self._count,
         )
@@ -199,7 +204,7 @@ class Engine:
                 part
                 for (frame, i), xy in sorted(self._labels.items())
                 if frame in (segment.start, segment.stop)
-                for part in (frame, i, xy, self._hidden[frame, i])
+                for part in (frame, i, xy, self._hidden[frame, i], *self._stated_absent(frame, i))
             ]
             carried = flow_keys[-1] if self._carried(segment) else ""
             flow_keys.append(key_of(common, segment.start, segment.stop, segment.joined, *ends, carried))
@@ -264,10 +269,22 @@ class Engine:
                 break
         return behind
 
+    def _stated_absent(self, frame: int, instance: int) -> list[np.ndarray]:
+        """What a segment's key says of absent keypoints: nothing without any, as before there were such."""
+        absent = self._absent[frame, instance]
+        return [absent] if absent.any() else []
+
+    def _ends(self, frame: int, instance: int) -> np.ndarray:
+        """(K,) bool: the keypoints whose chains end in a frame: a person set them there, or says they are absent."""
+        labels = self._labels.get((frame, instance))
+        if labels is None:
+            return np.zeros(self._count, bool)
+        return np.asarray(np.isfinite(labels).all(axis=1) | self._absent[frame, instance])
+
     def _crossed(self, frame: int, sources: Iterable[int]) -> bool:
         """Whether chains from the labels of `sources` run on through `frame`: it lacks keypoints that they have."""
         for i in self._instances:
-            here = np.isfinite(self._labels.get((frame, i), np.full((self._count, 2), np.nan))).all(axis=1)
+            here = self._ends(frame, i)
             for other in sources:
                 there = self._labels.get((other, i))
                 if there is not None and (np.isfinite(there).all(axis=1) & ~here).any():
@@ -338,8 +355,7 @@ class Engine:
     def _restart(self, segment: Segment) -> None:
         """Start chains from the labels of the segment's first frame."""
         for i in self._labelled(segment.start):
-            start = segment.start, self._labels[segment.start, i], self._hidden[segment.start, i]
-            self._live[i] = [state.restart(*start) for state in self._live[i]]
+            self._live[i] = [state.restart(*self._label(segment.start, i)) for state in self._live[i]]
 
     def _labelled(self, frame: int) -> list[int]:
         """The instances with a label in a frame."""
@@ -347,7 +363,12 @@ class Engine:
 
     def _start(self, frame: int, instance: int) -> State:
         """Chains from the labels of an anchor frame alone."""
-        return State.none(self._count).restart(frame, self._labels[frame, instance], self._hidden[frame, instance])
+        return State.none(self._count).restart(*self._label(frame, instance))
+
+    def _label(self, frame: int, instance: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """What `State.restart` takes of an anchor frame."""
+        key = frame, instance
+        return frame, self._labels[key], self._hidden[key], self._absent[key]
 
     def _go_back(self, stop: int) -> Moves:
         """Run the backward chains from the labels of an anchor frame through the kept pairs."""
@@ -380,10 +401,7 @@ class Engine:
             assert pair is not None
             state = self._stepper.step(states[origin], pair, origin, BACKWARD, instance, stride)
             moves.append((kept.frame, state))
-            arrived = self._labels.get((kept.frame, instance))
-            if arrived is not None:
-                state = state.only(np.asarray(~np.isfinite(arrived).all(axis=1)))
-            states[kept.frame] = state
+            states[kept.frame] = state.only(~self._ends(kept.frame, instance))
             latest = list(states.values())[-self._estimators[estimator].stride :]
             if not kept.joined or not any(state.running.any() for state in latest):
                 break

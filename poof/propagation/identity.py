@@ -139,6 +139,7 @@ def link_identities(video: Video, labels: LabelSet, radius: int, track: Track = 
         instances={(f, linker.numbers[f, i]): points for (f, i), points in labels.instances.items()},
         tracked=True,
         individuals={},
+        assumed_absent={(f, linker.numbers[f, i], k) for f, i, k in labels.assumed_absent},
         info=labels.info | {"identities": made},
     )
 

@@ -19,6 +19,8 @@ from poof.propagation.evidence import Evidence, compared, gather
 from poof.propagation.identity import link_identities
 from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
+from poof.propagation.presence import estimate, states
+from poof.propagation.segments import reach
 from poof.propagation.settings import Settings
 from poof.propagation.subject import subject_sides
 from poof.propagation.visibility import visibility
@@ -59,7 +61,9 @@ def propagate(
     Returns
     -------
     LabelSet
-        The human points, unmoved, and the propagated ones, each with anchor, steps, confidence and visibility.
+        What a person said, unchanged, and the propagated points, each with anchor, steps, confidence and visibility.
+        Keypoints that some label says are absent also have `presence`; where it is below `Settings.min_presence` they
+        are absent, and never is there a point between two labels that say so.
         `info["propagation"]` says how they were made and what was left out.
 
     Raises
@@ -70,7 +74,7 @@ def propagate(
     """
     settings = settings or Settings()
     estimators = estimators_of(flow, settings.method == "blend")
-    anchors = link_identities(video, labels.human(), settings.radius, track)
+    anchors = _with_points(link_identities(video, labels.human(), settings.radius, track))
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
     known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
@@ -87,8 +91,14 @@ def propagate(
         info={key: value for key, value in anchors.info.items() if key not in MAKING},
     )
     left_out: dict[str, int] = {}
+    tracks = {}
     for instance in anchors.instance_ids:
-        _fill(result, instance, passages, settings, left_out, only)
+        frames, chains = passages.frames_of(instance), chains_of(anchors, instance, passages)[0]
+        tracks[instance] = frames, merged(chains, frames, settings), chains
+    near = None if only is None else range(only.start - reach(settings.radius), only.stop + reach(settings.radius))
+    present = estimate(video, anchors, tracks, near)
+    for instance, track_ in tracks.items():
+        _fill(result, instance, *track_, present[instance], passages.cuts, settings, left_out, only)
     if video.frame_names is not None:
         result.frame_names = {frame: video.frame_names[frame] for frame in result.frames}
     result.info["video"] = video.name
@@ -101,6 +111,12 @@ def propagate(
         "video_end": passages.end,
     }
     return result
+
+
+def _with_points(anchors: LabelSet) -> LabelSet:
+    """The instances of which a person set some point in some frame; there is nothing to carry of the others."""
+    some = {instance for _, instance, points in anchors if points.is_human.any()}
+    return anchors.replace(instances={key: p for key, p in anchors.instances.items() if key[1] in some})
 
 
 def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
@@ -120,20 +136,26 @@ def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
 
 def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray]:
     """The evidence of an instance's chains and the human points (F, K, 2), over `passages.frames_of(instance)`."""
-    frames, count = passages.frames_of(instance), len(anchors.skeleton)
-    human = np.full((len(frames), count, 2), np.nan)
-    occluded = np.zeros((len(frames), count), bool)
-    for row, frame in enumerate(frames):
-        points = anchors.instances.get((int(frame), instance))
-        if points is not None and points.is_human.any():
-            human[row, points.is_human] = points.xy[points.is_human]
-            occluded[row] = points.is_human & (points.visible == Visible.OCCLUDED)
+    frames = passages.frames_of(instance)
+    human, occluded = human_points(anchors, instance, frames)
     sides = subject_sides(anchors, instance)
     chains = [
         [gather(passage.over(frames), direction, human, occluded, sides) for direction, passage in zip((1, -1), both)]
         for both in passages.tracks[instance]
     ]
     return compared(chains), human
+
+
+def human_points(labels: LabelSet, instance: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F, K, 2) points that a person set in the frames, NaN elsewhere, and (F, K) which of them are marked occluded."""
+    human = np.full((len(frames), len(labels.skeleton), 2), np.nan)
+    occluded = np.zeros(human.shape[:2], bool)
+    for row, frame in enumerate(frames):
+        points = labels.instances.get((int(frame), instance))
+        if points is not None and points.is_human.any():
+            human[row, points.is_human] = points.xy[points.is_human]
+            occluded[row] = points.is_human & (points.visible == Visible.OCCLUDED)
+    return human, occluded
 
 
 def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -> Merged:
@@ -148,42 +170,59 @@ def merged(chains: Sequence[Evidence], frames: np.ndarray, settings: Settings) -
 def _fill(
     result: LabelSet,
     instance: int,
-    passages: Passages,
+    frames: np.ndarray,
+    joint: Merged,
+    chains: Sequence[Evidence],
+    present: np.ndarray,
+    cuts: Sequence[int],
     settings: Settings,
     left_out: dict[str, int],
     only: range | None = None,
 ) -> None:
-    """Add an instance's propagated points to the result."""
-    frames = passages.frames_of(instance)
-    chains, human = chains_of(result, instance, passages)
-    joint = merged(chains, frames, settings)
+    """Add the propagated points of an instance to the result, and its keypoints that are absent, as labels near say."""
+    state = states(result, instance, frames)
+    human = human_points(result, instance, frames)[0]
     sure = confidence(joint, chains)
     flags = visibility(joint, chains, frames, human)
-    set_ = np.isfinite(human).all(axis=-1)
+    set_ = state > 0
     distance = _distance(frames, set_)
-    within = (distance <= settings.radius) & ~set_
-    if only is not None:
-        within &= np.isin(frames, only)[:, None]
+    wanted = (state == 0) & (True if only is None else np.isin(frames, only)[:, None])
+    within = (distance <= settings.radius) & wanted
     got = within & np.isfinite(joint.xy).all(axis=-1)
-    kept = got & (sure >= settings.min_confidence)
-    for row in np.flatnonzero(kept.any(axis=1)):
-        frame, keep = int(frames[row]), kept[row]
+    gone = (np.minimum(distance, _distance(frames, state < 0)) <= settings.radius) & wanted
+    with np.errstate(invalid="ignore"):
+        # Where there is no place to give, the more probable state is told.
+        gone &= present < np.where(np.isfinite(joint.xy).all(axis=-1), settings.min_presence, 0.5)
+        kept = got & ~gone & (sure >= settings.min_confidence)
+    for row in np.flatnonzero((kept | gone).any(axis=1)):
+        frame, keep, absent = int(frames[row]), kept[row], gone[row]
         points = result.instances.get((frame, instance)) or Points.empty(keep.size)
         points.xy[keep] = joint.xy[row, keep]
         points.visible[keep] = flags[row, keep]
-        points.source[keep] = Source.PROPAGATED
-        points.anchor[keep] = joint.anchor[row, keep]
-        points.steps[keep] = joint.steps[row, keep]
         points.confidence[keep] = sure[row, keep]
+        points.visible[absent] = Visible.ABSENT
+        points.confidence[absent] = 1 - present[row, absent]
+        made = keep | absent
+        points.source[made] = Source.PROPAGATED
+        points.anchor[made] = joint.anchor[row, made]
+        points.steps[made] = joint.steps[row, made]
+        if np.isfinite(present[row, made]).any():
+            points.presence = np.where(made, present[row], np.nan).astype(np.float32)
         result.instances[frame, instance] = points
-    cut = _behind_cut(frames, set_, distance, passages.cuts)
+    cut = _behind_cut(frames, set_, distance, cuts)
     for reason, mask in (
-        ("behind a scene cut", within & ~got & cut),
-        ("left the image", within & ~got & ~cut),
-        (f"confidence below {settings.min_confidence:g}", got & ~kept),
+        ("behind a scene cut", within & ~got & ~gone & cut),
+        ("left the image", within & ~got & ~gone & ~cut & ~_behind_absent(frames, state)),
+        ("absent, as labels beside them say", got & gone),
+        (f"confidence below {settings.min_confidence:g}", got & ~gone & ~kept),
     ):
         if mask.any():
             left_out[reason] = left_out.get(reason, 0) + int(mask.sum())
+
+
+def _behind_absent(frames: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """(F, K) whether the nearest statement of a person about the keypoint, before or after, is that it is absent."""
+    return _distance(frames, state < 0) < _distance(frames, state > 0)
 
 
 def _distance(frames: np.ndarray, set_: np.ndarray) -> np.ndarray:

@@ -40,6 +40,9 @@ class Settings:
         Longest side that an estimator sees.
     min_confidence : float
         Propagated points below are left out.
+    min_presence : float
+        A keypoint that some label says is absent is absent elsewhere too where the probability that it is in the
+        picture is below; see `presence`.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Settings:
     area: int = AREA
     max_size: int | None = None
     min_confidence: float = 0.0
+    min_presence: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.backward:
@@ -72,8 +76,9 @@ class Settings:
             raise PoofError(f"--radius {self.radius}: must lie between 1 and {MAX_RADIUS} (10 is usual)")
         if self.max_size is not None and self.max_size < 32:
             raise PoofError(f"--max-size {self.max_size}: must be at least 32 pixels")
-        if not 0 <= self.min_confidence <= 1:
-            raise PoofError(f"--min-confidence {self.min_confidence:g}: must lie between 0 and 1")
+        for name in ("min_confidence", "min_presence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PoofError(f"--{name.replace('_', '-')} {getattr(self, name):g}: must lie between 0 and 1")
         if self.method == "blend" and self.backward == "thesis":
             raise PoofError("--backward thesis needs --method thesis or chain: the blend weighs by backward flow")
 

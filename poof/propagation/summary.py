@@ -16,11 +16,13 @@ def summarise(labels: LabelSet) -> dict[str, Any]:
     -------
     dict
         anchors (frames), frames (labelled frames), instances, points (by source), occluded (propagated points thought
-        to be hidden), left_out (points by reason), confidence (mean of the propagated points), unsure (share of them
-        below 0.5), cuts, flow, reasons, damage.
+        to be hidden), absent (keypoints that propagation says are not in the picture), assumed_absent (empty keypoints
+        of the label file taken as absent, see `load_labels`), left_out (points by reason), confidence (mean of the
+        propagated points), unsure (share of them below 0.5), cuts, flow, reasons, damage.
     """
     made = labels.info.get("propagation", {})
-    sure = [p.confidence[p.source == Source.PROPAGATED] for _, _, p in labels]
+    sure = [p.confidence[(p.source == Source.PROPAGATED) & p.labelled] for _, _, p in labels]
+    gone = sum(int(((p.source == Source.PROPAGATED) & p.absent).sum()) for _, _, p in labels)
     hidden = sum(int(((p.source == Source.PROPAGATED) & (p.visible == Visible.OCCLUDED)).sum()) for _, _, p in labels)
     values = np.concatenate(sure) if sure else np.zeros(0)
     return {
@@ -29,6 +31,8 @@ def summarise(labels: LabelSet) -> dict[str, Any]:
         "instances": len(labels.instance_ids),
         "points": dict(describe_sources(labels)),
         "occluded": hidden,
+        "absent": gone,
+        "assumed_absent": len(labels.assumed_absent),
         "left_out": made.get("left_out", {}),
         "confidence": float(np.nanmean(values)) if len(values) else None,
         "unsure": float((values < 0.5).mean()) if len(values) else None,
