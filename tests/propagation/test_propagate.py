@@ -192,7 +192,7 @@ def test_labels_that_cannot_belong_to_the_video_are_refused(change, words: str) 
     ("options", "words"),
     [
         ({"radius": 0}, "--radius 0"),
-        ({"radius": -3}, "at least 1"),
+        ({"radius": -3}, "between 1 and"),
         ({"method": "magic"}, "blend, chain, thesis"),
         ({"overlap": "last"}, "nearest, blend"),
         ({"max_size": 8}, "--max-size 8"),
