@@ -44,13 +44,17 @@ with tempfile.TemporaryDirectory() as name:
         "--labels",
         "labels.json",
         "--no-browser",
-        "--port",
-        "0",
     ]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert server.stdout is not None
-        address = next(found.group() for line in server.stdout if (found := re.search(r"http://\S+token=[\w-]+", line)))
+        for line in server.stdout:
+            print(line, end="")
+            if found := re.search(r"http://\S+token=[\w-]+", line):
+                break
+        else:
+            sys.exit("poof label did not start")
+        address = found.group()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]

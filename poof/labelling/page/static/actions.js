@@ -261,11 +261,14 @@ export function goProposal(store, way, open = false) {
   return true;
 }
 
-function arrive(store, { frame, reason, subject = null, keypoint = null }) {
+/** To a frame that is worth a click, with the keypoint that needs it in turn; the first one where none has a place yet. */
+export async function arrive(store, { frame, reason, subject = null, keypoint = null }) {
   store.goTo(frame, { subject, keypoint, reveal: keypoint !== null });
-  if (keypoint === null) {
-    const open = store.firstOpen(0);
-    store.select(Math.max(0, open));
-  }
   store.emit("arrived", frame, reason);
+  const chosen = store.keypoint;
+  await store.points.whenKnown(frame);
+  // A person may be faster than the answer.
+  if (store.frame !== frame || store.keypoint !== chosen) return;
+  if (keypoint === null || !store.here().some(placed)) store.select(Math.max(0, store.firstOpen(0)));
+  else store.goTo(frame, { reveal: true });
 }

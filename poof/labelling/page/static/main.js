@@ -1,6 +1,6 @@
 // Puts the page together.
 
-import { actionsOf, clicked, goNext } from "./actions.js";
+import { actionsOf, arrive, clicked, goNext } from "./actions.js";
 import { Api } from "./api.js";
 import { Dialogs, readable } from "./dialogs.js";
 import { Disputes } from "./disputes.js";
@@ -29,11 +29,7 @@ dialogs.groups = actions.groups;
 new Header(store);
 new Disputes(store);
 new Panels(store, stage, act);
-const strip = new Strip(store, ({ frame, reason, keypoints = [] }) => {
-  const least = keypoints[0] || {};
-  store.goTo(frame, { subject: least.subject ?? null, keypoint: least.keypoint ?? Math.max(0, store.firstOpen(0)) });
-  store.emit("arrived", frame, reason);
-});
+const strip = new Strip(store, ({ frame, reason, keypoints = [] }) => arrive(store, { frame, reason, ...keypoints[0] }));
 
 /** A button for an action, with a text or an icon; its tooltip names the key. */
 function button(id, { text = null, picture = null, className = "" } = {}) {

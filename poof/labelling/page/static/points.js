@@ -89,8 +89,21 @@ export class PointStore {
     }
   }
 
-  async load(number) {
-    const piece = this.pieces.get(number) || { frames: new Map(), revision: -1, stale: false, loading: false, again: false };
+  /** Waits until the frame was read, or could not be. */
+  async whenKnown(frame) {
+    this.need(frame, frame);
+    const piece = this.pieces.get(Math.floor(frame / PIECE));
+    if (piece && piece.revision < 0) await piece.reading;
+  }
+
+  load(number) {
+    const reading = this.readPiece(number);
+    const piece = this.pieces.get(number);
+    if (piece) piece.reading = reading;
+  }
+
+  async readPiece(number) {
+    const piece = this.pieces.get(number) || { frames: new Map(), revision: -1, stale: false, loading: false, reading: null };
     this.pieces.set(number, piece);
     piece.loading = true;
     piece.stale = false;

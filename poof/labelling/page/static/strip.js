@@ -46,6 +46,7 @@ export class Strip {
     for (const proposal of frames) {
       const entry = kept.get(proposal.frame) || this.item(proposal.frame);
       entry.words.textContent = proposal.reason || "";
+      entry.words.title = proposal.reason || "";
       entry.proposal = proposal;
       this.items.set(proposal.frame, entry);
     }
