@@ -60,7 +60,7 @@ def make_clip(path: Path, frames: int, size: tuple[int, int]) -> None:
             x, y = sway.astype(int)
             image = ground[y : y + height, x : x + width].copy()
             for k, square in enumerate(squares):
-                left, top = (place(width, height, side, k, n))
+                left, top = place(width, height, side, k, n)
                 image[top : top + side, left : left + side] = square
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 container.mux(packet)
@@ -220,7 +220,15 @@ def measure_clip(browser: Any, address: str) -> None:
     for n in (start, start + 2 * RADIUS):
         left, top = place(width, height, side, 0, n)
         edits = [
-            {"op": "set", "frame": n, "subject": 0, "keypoint": k, "x": left + side * fx, "y": top + side * fy, "state": 2}
+            {
+                "op": "set",
+                "frame": n,
+                "subject": 0,
+                "keypoint": k,
+                "x": left + side * fx,
+                "y": top + side * fy,
+                "state": 2,
+            }
             for k, (fx, fy) in enumerate(((a, b) for a in (0.2, 0.4, 0.6, 0.8) for b in (0.3, 0.7)))
         ]
         page.evaluate("async (edits) => { await poof.store.edit(edits); }", edits)
@@ -252,10 +260,15 @@ def measure_panning(browser: Any, address: str) -> None:
     page.evaluate("async (edits) => { poof.store.goTo(0); await poof.store.edit(edits); }", edits)
     until(page, "() => poof.store.here().filter(Boolean).length === 100 && poof.store.video.work.state === 'idle'")
     for zoom, words in ((1, "whole frame"), (4, "four times as large")):
-        page.evaluate("(zoom) => { poof.stage.view.fit(); poof.stage.view.zoomAt(450, 200, zoom); poof.stage.draw(); }", zoom)
+        page.evaluate(
+            "(zoom) => { poof.stage.view.fit(); poof.stage.view.zoomAt(450, 200, zoom); poof.stage.draw(); }", zoom
+        )
         time.sleep(1.5)
         rate, own = page.evaluate(PAN)
-        print(f"| panning 4K, 100 points, {words} | {rate:.0f} redraws/s | {own:.1f} ms own work | 60 redraws/s |", flush=True)
+        print(
+            f"| panning 4K, 100 points, {words} | {rate:.0f} redraws/s | {own:.1f} ms own work | 60 redraws/s |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
