@@ -229,7 +229,7 @@ def measure_clip(browser: Any, address: str) -> None:
                 "y": top + side * fy,
                 "state": 2,
             }
-            for k, (fx, fy) in enumerate(((a, b) for a in (0.2, 0.4, 0.6, 0.8) for b in (0.3, 0.7)))
+            for k, (fx, fy) in enumerate((a, b) for a in (0.2, 0.4, 0.6, 0.8) for b in (0.3, 0.7))
         ]
         page.evaluate("async (edits) => { await poof.store.edit(edits); }", edits)
     middle = start + RADIUS

@@ -217,7 +217,8 @@ export class Dialogs {
 
   openExport() {
     const { store } = this;
-    const formats = store.session.formats;
+    // The native format first: it holds everything.
+    const formats = [...store.session.formats].sort((a, b) => (b.name === "coco") - (a.name === "coco"));
     const stem = store.video.name.replace(/\.[^.]*$/, "");
     const format = make("select", { id: "format" }, formats.map(({ name, label, ending }) => make("option", { value: name, text: `${label} (${ending})` })));
     const what = make("select", { id: "what" }, [

@@ -3,7 +3,7 @@
 import { byId, make } from "./dom.js";
 import { outcome } from "./dialogs.js";
 
-const STAYS = 4500; // milliseconds
+const STAYS = { info: 4500, done: 20000 }; // milliseconds
 
 export class Notices {
   constructor(store) {
@@ -11,10 +11,12 @@ export class Notices {
     this.line = null;
     store.on("notice", (text, kind) => this.show([make("span", { text })], kind));
     store.on("conflict", (message, again) => this.conflict(message, again));
+    store.on("video", () => this.notes(store.video));
+    this.noted = new Set();
     store.on("line", () => this.connection(store.lineUp, store.queue.length));
   }
 
-  /** Show a message; returns its element. Kind: 'info' goes by itself, 'warn' and 'error' stay. */
+  /** Show a message; returns its element. Kind: 'info' and 'done' go by themselves, 'warn' and 'error' stay. */
   show(children, kind = "info", buttons = []) {
     for (const old of [...this.box.children]) {
       if (kind === "info" && old.classList.contains("info")) old.remove();
@@ -27,8 +29,17 @@ export class Notices {
     ]);
     this.box.append(notice);
     while (this.box.children.length > 4) this.box.firstChild.remove();
-    if (kind === "info") setTimeout(close, STAYS);
+    if (kind in STAYS) setTimeout(close, STAYS[kind]);
     return notice;
+  }
+
+  /** What the server wants the person to know of a video, each once. */
+  notes(video) {
+    for (const note of video.notes || []) {
+      const key = `${video.id} ${note}`;
+      if (!this.noted.has(key)) this.show([make("span", { text: note })], "warn");
+      this.noted.add(key);
+    }
   }
 
   conflict(message, again) {
@@ -49,7 +60,7 @@ export class Notices {
 
   job(job) {
     if (job.state === "stopped") this.show([make("span", { text: job.message || `${job.kind} stopped` })]);
-    else this.show(outcome(job), job.state === "failed" ? "error" : "warn-free");
+    else this.show(outcome(job), job.state === "failed" ? "error" : "done");
   }
 
   /** Close the newest; false if there is none. */
