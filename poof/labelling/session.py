@@ -360,7 +360,7 @@ class Session:
                     return
                 labels = self.labels(machine=False)
             with atomic(self.labels_file) as temporary:
-                save_labels(labels, temporary, force=True)
+                save_labels(labels, temporary, force=True, checked=True)
                 digest = file_hash(temporary)
                 with self.lock:
                     self.hashes.add(digest)
