@@ -23,6 +23,7 @@ COMMANDS = (
     ("refine", "poof.cli.refine", "refine"),
     ("eval", "poof.cli.eval", "evaluate"),
     ("convert", "poof.cli.convert", "convert"),
+    ("export", "poof.cli.export", "export"),
     ("render", "poof.cli.render", "render"),
     ("recog", "poof.cli.recog", "recog"),
 )

@@ -22,8 +22,11 @@ HOLDS = Holds(human=True, confidence=True, names=True, size=True)
 _DECIMALS = 6
 
 
-def save(labels: LabelSet, path: Path) -> None:
-    """Write image tasks, atomically; a `PoofWarning` names what does not fit in them."""
+def save(labels: LabelSet, path: Path, prefix: str = "") -> None:
+    """Write image tasks, atomically; a `PoofWarning` names what does not fit in them.
+
+    `prefix` stands before the name of each image, where a server finds it.
+    """
     if labels.image_size is None:
         raise PoofError(f"{path}: Label Studio counts in per cent of the image, whose size is unknown; give --frames")
     width, height = labels.image_size
@@ -42,7 +45,7 @@ def save(labels: LabelSet, path: Path) -> None:
                 result += _regions(labels, frame, instance, points, keep, result is machine)
             scores += points.confidence[inside & ~points.is_human].tolist()
         task: dict[str, Any] = {
-            "data": {"image": image_name(labels, frame)},
+            "data": {"image": prefix + image_name(labels, frame)},
             "meta": {
                 "video": {
                     "filename": str(labels.info.get("video") or ""),

@@ -38,6 +38,15 @@ def claims(path: Path) -> bool:
     return False
 
 
+def check(labels: LabelSet, path: Path) -> None:
+    """A `PoofError` if there are several subjects."""
+    if len(labels.instance_ids) > 1:
+        raise PoofError(
+            f"{path}: Lightning Pose has one subject in a table, these labels {len(labels.instance_ids)}; write"
+            " DeepLabCut's format instead"
+        )
+
+
 def save(labels: LabelSet, path: Path) -> None:
     """Write a csv file, atomically; a `PoofWarning` names what does not fit in it.
 
@@ -46,11 +55,7 @@ def save(labels: LabelSet, path: Path) -> None:
     PoofError
         If there are several subjects.
     """
-    if len(labels.instance_ids) > 1:
-        raise PoofError(
-            f"{path}: Lightning Pose has one subject in a table, these labels {len(labels.instance_ids)}; write"
-            " DeepLabCut's format instead"
-        )
+    check(labels, path)
     images = images_of(labels, path)
     flags = any((p.visible[p.labelled] == Visible.OCCLUDED).any() for _, _, p in labels)
     coords = ("x", "y", "visible") if flags else ("x", "y")

@@ -28,7 +28,7 @@ class Holds:
     chains
         Anchor frame and steps of each point.
     refinement
-        Where flow had put a refined point, whether that is in dispute; the presence of keypoints.
+        Where flow had put a refined point, and whether that is in dispute.
     covered
         Which points are covered.
     hidden
@@ -96,7 +96,7 @@ def present(labels: LabelSet) -> set[str]:
                 found.add("confidence")
             if (points.anchor[machine] >= 0).any():
                 found.add("chains")
-        if points.was_refined.any() or points.in_dispute.any() or points.presence is not None:
+        if points.was_refined.any() or points.in_dispute.any():
             found.add("refinement")
         shown = points.visible[points.labelled]
         if (shown == Visible.OCCLUDED).any():
