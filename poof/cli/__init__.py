@@ -24,6 +24,7 @@ COMMANDS = (
     ("eval", "poof.cli.eval", "evaluate"),
     ("convert", "poof.cli.convert", "convert"),
     ("export", "poof.cli.export", "export"),
+    ("tracks", "poof.cli.tracks", "tracks"),
     ("render", "poof.cli.render", "render"),
     ("recog", "poof.cli.recog", "recog"),
 )
