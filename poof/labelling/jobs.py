@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from poof.errors import PoofError
-from poof.labelling.machine import Layer
 from poof.labelling.session import Session
 from poof.labels import FORMATS, LabelSet, load_labels, save_labels
 from poof.labels.io import format_for
@@ -171,10 +170,10 @@ class Jobs:
     # ------------------------------------------------------------------------------------------------------- its files
 
     def _places(self, kind: str, session: Session, options: dict[str, Any]) -> dict[str, Any]:
-        stem, folder = session.labels_file.with_suffix(""), session.labels_file.resolve().parent
+        folder = session.labels_file.parent
         name = Path(str(getattr(session.video, "path", session.video.name))).stem
         if kind == "refine":
-            return {"output": str(stem.with_suffix(".refined.json")), "folder": str(folder / "runs" / f"refine-{name}")}
+            return {"output": str(session.refined_file), "folder": str(folder / "runs" / f"refine-{name}")}
         if kind == "train":
             return {"folder": str(folder / "runs" / f"label-{name}")}
         return {"output": str(_output(session, options, f"{name}.{kind}{ENDINGS[kind]}"))}
@@ -236,7 +235,7 @@ class Jobs:
             job.message = "stopped; what was finished serves the next time" if stopped else last or f"ended with {code}"
         elif job.kind == "refine" and job.files:
             try:
-                take_refined(session, job.files[0], self._reach)
+                session.show_refined(load_labels(job.files[0], session.video.frame_names), self._reach)
             except PoofError as error:
                 job.state, job.message = "failed", str(error)
             job.disputes = disputes_of(session)
@@ -260,19 +259,6 @@ class Jobs:
             job.files = [Path(file) for file in facts.get("files", [])]
 
 
-def take_refined(session: Session, path: Path, span: int) -> None:
-    """Show the refined points of a file wherever the labels are those that they were made from."""
-    labels = load_labels(path, session.video.frame_names)
-    with session.lock:
-        if tuple(session.document.keypoints[: len(labels.skeleton)]) != labels.skeleton.keypoints:
-            return
-        session.machine.refined = layer = Layer(labels, span)
-        layer.compare(session.document)
-        frames = sorted({frame for frame, _ in layer.points})
-    if frames:
-        session.tell("refined", frames=[frames[0], frames[-1]], revision=session.revision)
-
-
 def disputes_of(session: Session) -> list[list[int]]:
     """[frame, subject, keypoint] of every point on which flow and appearance disagree, as shown now."""
     found = []
@@ -289,8 +275,8 @@ def _output(session: Session, options: dict[str, Any], default: str) -> Path:
     name = options.get("name") or default
     if not isinstance(name, str) or Path(name).name != name or name.startswith(".") or "\\" in name or "\0" in name:
         raise PoofError(f"{name!r}: give the name of a file, without a folder")
-    path = session.labels_file.resolve().parent / name
-    own = {session.labels_file.resolve(), session.journal.path.resolve()}
+    path = session.labels_file.parent / name
+    own = {session.labels_file, session.journal.path, session.refined_file}
     video = getattr(session.video, "path", None)
     if path in own or (video is not None and path == Path(video).resolve()):
         raise PoofError(f"{name}: is a file of this session; choose another name")

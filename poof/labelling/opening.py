@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from poof.errors import PoofError
@@ -89,6 +90,9 @@ def open_session(
         if loaded is not None and given is not None:
             _take_in(session, loaded, given, radius)
         _add_keypoints(session, keypoints)
+        if not fresh and session.refined_file.exists():
+            with suppress(PoofError):  # it can be made again
+                session.show_refined(load_labels(session.refined_file, footage.frame_names), reach(radius))
         return session
     except BaseException:
         if session is None:

@@ -22,7 +22,7 @@ from poof.labelling.document import Change, Document
 from poof.labelling.edits import Context, Edit, changes_of
 from poof.labelling.history import History, Step
 from poof.labelling.journal import Journal
-from poof.labelling.machine import Machine, Place, merged
+from poof.labelling.machine import Layer, Machine, Place, merged
 from poof.labels import LabelSet, Points, save_labels
 from poof.video.access import FrameAccess
 from poof.video.base import Video
@@ -325,6 +325,30 @@ class Session:
                 labels.frame_names = {frame: names[frame] for frame in labels.frames if frame < len(names)}
             labels.info = {"video": self.video.name, "labelling": {"revision": self.revision}}
             return labels
+
+    @property
+    def refined_file(self) -> Path:
+        """Where a refinement that was started here leaves its labels."""
+        return self.labels_file.with_name(f"{self.labels_file.stem}.refined.json")
+
+    def show_refined(self, labels: LabelSet, span: int) -> None:
+        """Show refined points wherever the labels are those that they were made from.
+
+        Parameters
+        ----------
+        labels
+            What `poof refine` made; of other keypoints it is left aside.
+        span
+            Frames that a label can have had an effect on, to either side.
+        """
+        with self.lock:
+            if tuple(self.document.keypoints[: len(labels.skeleton)]) != labels.skeleton.keypoints:
+                return
+            self.machine.refined = layer = Layer(labels, span)
+            layer.compare(self.document)
+            frames = sorted({frame for frame, _ in layer.points})
+        if frames:
+            self.tell("refined", frames=[frames[0], frames[-1]], revision=self.revision)
 
     # --------------------------------------------------------------------------------------------------------- on disk
 

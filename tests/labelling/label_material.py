@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from poof.labels import LabelSet
 from poof.synthetic import sample, truth
 
@@ -13,9 +15,14 @@ def scene():  # type: ignore[no-untyped-def]
     return sample("constant", velocity=(0.75, 0.5), frames=FRAMES)
 
 
+@cache
+def _whole() -> LabelSet:
+    return truth(scene())
+
+
 def exact(*frames: int) -> LabelSet:
     """The true points of some frames."""
-    whole = truth(scene())
+    whole = _whole()
     return whole.replace(instances={k: p.copy() for k, p in whole.instances.items() if k[0] in frames})
 
 
