@@ -95,6 +95,7 @@ export function actionsOf({ store, stage, player, timeline, dialogs }) {
     { id: "train", keys: ["Shift+T"], words: "train a pose model on the labels", run: () => dialogs.startTrain() },
     { id: "stop-job", keys: ["Shift+X"], words: "stop what is running", run: () => dialogs.stopJobs() },
     { id: "export", keys: ["E"], words: "export labels, contact sheet, overlay video", run: () => dialogs.openExport() },
+    { id: "parts", keys: ["F6"], words: "to the next part of the page; Tab goes on there", run: () => nextPart() },
     { id: "help", keys: ["?"], words: "this list", run: () => dialogs.openHelp() },
     { id: "cancel", keys: ["Escape"], words: "leave what was begun", run: () => (stage.held ? stage.drop() : (player.stop(), mark(store, null))) },
   ];
@@ -209,6 +210,14 @@ function mark(store, end) {
 function undo(store, which) {
   // The server is asked even where nothing is known to be left: another window's step may have become one's own.
   store.step(which);
+}
+
+/** Tab belongs to the keypoints while the frame has the focus: this is the way to the rest of the page. */
+function nextPart() {
+  const parts = ["#stage", "#tools button:not(:disabled)", "#proposals button", "#subject", "#transport button", "#rows"];
+  const found = parts.map((part) => document.querySelector(part)).filter(Boolean);
+  const at = found.findIndex((part) => part === document.activeElement || (part.parentElement.contains(document.activeElement) && part.id !== "stage"));
+  found[(at + 1) % found.length].focus();
 }
 
 function nextSubject(store) {
