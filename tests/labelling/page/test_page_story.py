@@ -172,3 +172,35 @@ def test_a_label_is_taken_back_and_a_track_ends(small: Any, open_tab: Any) -> No
     tab.saved()
     tab.until(gone, [9, 0])
     assert tab.point(9, 1)["human"] and tab.point(2, 0)["human"]
+
+
+def test_what_refining_left_in_dispute_is_listed_until_a_person_has_decided(small: Any, open_tab: Any) -> None:
+    tab = open_tab(f"{small.url}#video=0&frame=1")
+    tab.go(1)
+    tab.run(
+        """() => poof.store.hear("job", { id: 77, kind: "refine", video: 0, state: "done", done: 1, total: 1,
+            message: "3 points refined", files: [], disputes: [[3, 0, 1], [8, 0, 0]] })"""
+    )
+    tab.page.locator("#disputes summary").click()
+    tab.page.get_by_role("button", name="3 tail").click()
+    tab.until("() => poof.stage.shownFrame === 3 && poof.store.keypoint === 1")
+    tab.click(100, 100)
+    tab.saved()
+    assert tab.page.locator("#disputes-list button").count() == 1
+    assert tab.page.inner_text("#disputes summary") == "1 disputed point"
+
+
+def test_a_keypoint_that_undo_took_away_is_no_longer_chosen(small: Any, open_tab: Any) -> None:
+    tab = open_tab(f"{small.url}#video=0&frame=1")
+    tab.press("k")
+    tab.page.get_by_role("textbox").fill("ear")
+    tab.press("Enter")
+    tab.until("() => poof.store.names.length === 3 && poof.store.keypoint === 2")
+    tab.press("Control+z")
+    tab.until("() => poof.store.names.length === 2 && poof.store.keypoint === 1")
+    # Every part of the page is reached by the keyboard, also from within a list of choices.
+    visited = set()
+    for _ in range(6):
+        tab.press("F6")
+        visited.add(tab.run("() => document.activeElement.closest('header, #left, #stage, #right, footer').id"))
+    assert visited == {"top", "left", "stage", "right", "bottom"}

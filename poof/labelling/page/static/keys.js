@@ -32,7 +32,8 @@ export function listenToKeys(actions) {
   window.addEventListener("keydown", (event) => {
     if (event.isComposing || event.defaultPrevented) return;
     const name = keyName(event);
-    if (theirs(event.target instanceof Element ? event.target : document.body, name)) return;
+    if (name === "F6" && document.querySelector("dialog[open]")) return;
+    if (name !== "F6" && theirs(event.target instanceof Element ? event.target : document.body, name)) return;
     if (actions.press(name)) event.preventDefault();
   });
   // A button that was clicked gives the keys back to the frame.

@@ -97,6 +97,9 @@ export class Store {
     this.points.revision = Math.max(this.points.revision, video.revision);
     this.undo = video.undo;
     this.redo = video.redo;
+    // An undo may have taken away what was chosen.
+    this.keypoint = Math.max(0, Math.min(this.keypoint, video.skeleton.keypoints.length - 1));
+    if (video.subjects.length && !video.subjects.some(({ id }) => id === this.subject)) this.subject = video.subjects[0].id;
     if (grew && this.frame >= video.frames) this.goTo(video.frames - 1);
   }
 
