@@ -32,10 +32,10 @@ lint: setup
 
 # One torch thread a worker: two workers on two cores are faster than two threads in turn.
 test: lint browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
 
 test-all: lint browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'slow or not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow or not slow'
 
 # Hostile inputs, kills and full disks for MINUTES; what goes wrong is kept in campaign-findings.
 MINUTES ?= 120

@@ -11,6 +11,8 @@ import pytest
 
 from poof import load_labels
 
+pytestmark = pytest.mark.xdist_group("page story")  # one worker: one server serves them all
+
 OPENED = "() => Boolean(window.poof && poof.store.video && poof.stage.shownFrame >= 0)"
 """JavaScript: the page is open and shows a frame."""
 
@@ -199,6 +201,7 @@ def test_a_keypoint_that_undo_took_away_is_no_longer_chosen(small: Any, open_tab
     tab.press("Control+z")
     tab.until("() => poof.store.names.length === 2 && poof.store.keypoint === 1")
     # Every part of the page is reached by the keyboard, also from within a list of choices.
+    tab.page.wait_for_selector("#proposals button")
     visited = set()
     for _ in range(6):
         tab.press("F6")

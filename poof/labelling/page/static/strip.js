@@ -54,7 +54,8 @@ export class Strip {
     if (!found.final) rows.push(make("li", { class: "empty", text: "Looking at the video…" }));
     else if (!rows.length) rows.push(make("li", { class: "empty", text: "No frame needs a look." }));
     for (const note of found.notes || []) rows.push(make("li", { class: "empty", text: note }));
-    fill(this.list, rows);
+    // Only what changed: a button that is taken out and put in again loses the focus.
+    if (rows.length !== this.list.children.length || rows.some((row, i) => row !== this.list.children[i])) fill(this.list, rows);
     byId("left").querySelector("h2").textContent = found.kind === "next" ? "Worth a click" : "Label first";
     for (const [frame] of this.items) this.paint(this.address(frame));
     this.pictures.want([...this.items.keys()].map((frame) => this.address(frame)));
