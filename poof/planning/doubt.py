@@ -16,7 +16,8 @@ def doubts(labels: LabelSet, count: int) -> np.ndarray:
     """(count,) in [0, 1]: the mean of 1 - confidence over the points that each frame should have.
 
     A point that is not labelled counts 1 where the labelled frame before or after shows its keypoint, and not at all
-    where neither does: nobody expects it there. Frames that a person labelled count 0, whatever they left out.
+    where neither does: nobody expects it there. One that is absent counts 1 - the confidence that it is. Frames that a
+    person labelled count 0, whatever they left out.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def doubts(labels: LabelSet, count: int) -> np.ndarray:
     count
         Frames of the video.
     """
-    human = np.array(sorted({f for f, _, p in labels if p.is_human.any() and f < count}), int)
+    human = np.array(sorted({f for f, _, p in labels if p.by_person.any() and f < count}), int)
     if not len(human):
         return np.ones(count)
     size = len(labels.skeleton)
@@ -36,10 +37,10 @@ def doubts(labels: LabelSet, count: int) -> np.ndarray:
     for frame, instance, points in labels:
         if frame >= count:
             continue
-        if points.is_human.any():
+        if points.by_person.any():
             shown[np.searchsorted(human, frame), column[instance]] = points.is_human
-        sure = np.where(points.is_human, 1.0, np.where(np.isfinite(points.confidence), points.confidence, 1 - UNKNOWN))
-        value[frame, column[instance]] = np.where(points.labelled, 1 - sure, 1.0)
+        sure = np.where(points.by_person, 1.0, np.where(np.isfinite(points.confidence), points.confidence, 1 - UNKNOWN))
+        value[frame, column[instance]] = np.where(points.decided, 1 - sure, 1.0)
     frames = np.arange(count)
     after = np.searchsorted(human, frames).clip(max=len(human) - 1)
     before = (np.searchsorted(human, frames, side="right") - 1).clip(min=0)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from poof import torchvision_ops
+from poof.labels.model import Visible
 from poof.pose.targets import in_image
 
 
@@ -87,7 +88,8 @@ class Augmentation:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """A view of `image` (3, H, W) uint8 and its `points` (K, 2), `weights` (K,) and `visible` (K,).
 
-        Points outside the view come back with weight 0. `image` is at least as large as the view.
+        Points outside the view come back with weight 0; absent ones keep theirs. `image` is at least as large as the
+        view.
         """
         from torchvision import tv_tensors
         from torchvision.transforms import InterpolationMode
@@ -126,7 +128,7 @@ class Augmentation:
         seen = corners.as_subclass(Tensor) - 0.5
         labelled &= in_image(seen, self.size)
         seen = torch.where(labelled[:, None], seen, torch.full_like(seen, float("nan")))
-        weights = torch.where(labelled, weights, torch.zeros_like(weights))
+        weights = torch.where(labelled | (visible == Visible.ABSENT), weights, torch.zeros_like(weights))
         return picture.as_subclass(Tensor), seen, weights, visible
 
 

@@ -47,13 +47,13 @@ class Example:
     crop
         Where it stands in the frame, at the network's input size.
     xy : (K, 2) float32
-        Pixels of the frame, NaN where not labelled.
+        Pixels of the frame, NaN where not labelled or absent.
     visible : (K,) int8
-        COCO's flag.
+        `Visible`.
     weight : (K,) float32
         How much each point counts; 0 where not labelled.
     human : (K,) bool
-        Which points a person set.
+        Of which points a person said where they are, or that they are absent.
     unit
         Pixels of the thesis' 256x192 crop per pixel of the frame: the unit in which errors are given.
     """
@@ -86,7 +86,7 @@ def examples_of(
         boxes, examples = subject_boxes(labels, f"labels of {video.name}"), []
         for frame, instance, points in labels:
             weight = point_weights(points, doubt)
-            if not (weight > 0).any():
+            if not (points.labelled & (weight > 0)).any():  # absent keypoints alone do not say where to look
                 continue
             box, bare = boxes[frame, instance], points.extent()
             judged = box if points.box is not None or bare is None or bare[2:].max() <= 0 else bare
@@ -99,7 +99,7 @@ def examples_of(
                     xy=points.xy,
                     visible=points.visible,
                     weight=weight,
-                    human=points.is_human,
+                    human=points.by_person,
                     unit=Crop.around(np.maximum(judged, [-np.inf, -np.inf, 1e-3, 1e-3]), (256, 192)).scale,
                 )
             )

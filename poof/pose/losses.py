@@ -5,6 +5,7 @@ Which points count, and how much (`point_weights`):
 - a point a person set counts 1; any other (propagated, predicted, refined) counts its confidence, 1/2 where unknown;
 - a point that is not labelled, or lies outside the crop, counts nothing anywhere: its map is neither asked for nor
   suppressed;
+- a keypoint that is *absent* trains every unit towards an empty map (UNet: towards an even one);
 - a point labelled *occluded* trains the finest unit of each stage only. The coarse units say where a joint is seen;
   the finest has to guess it from the rest of the body, as a person did. (The official loss agrees on the finest unit;
   on the coarse ones it pushes the maps of occluded and unlabelled joints to zero, which would teach a network trained
@@ -39,11 +40,13 @@ DEFAULT = LossSettings()
 def point_weights(points: Points, doubt: float = 1.0) -> np.ndarray:
     """(K,) float32 in [0, 1]: how far each point can be trusted, by provenance and confidence; 0 where not labelled.
 
-    COCO's flag 0 means not labelled, even beside coordinates. Confidences are raised to the power `doubt`.
+    COCO's flag 0 means not labelled, even beside coordinates; absent keypoints count too. Confidences are raised to the
+    power `doubt`.
     """
     confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1) ** doubt
     weights = np.where(points.source == Source.HUMAN, 1.0, confidence)
-    return np.where(points.labelled & (points.visible > 0), weights, 0.0).astype(np.float32)
+    counts = (points.labelled & (points.visible > 0)) | points.absent
+    return np.where(counts, weights, 0.0).astype(np.float32)
 
 
 def pose_loss(
@@ -56,6 +59,8 @@ def pose_loss(
         loss = sum over stages of ( coarse * sum over units 1-3 of mean_{b,k} w e [visible]
                                     + mean_b mean over the `hardest` largest of w e in unit 4 )
 
+    where [visible] holds for absent keypoints as well: their target is an empty map.
+
     Parameters
     ----------
     maps, targets : (B, stages, 4, K, h, w)
@@ -63,12 +68,12 @@ def pose_loss(
     weights : (B, K)
         From `point_weights`; 0 masks a joint.
     visible : (B, K)
-        COCO's flag; the coarse units learn from 2 only.
+        `Visible`; the coarse units learn from visible and absent keypoints only.
     settings
         See `LossSettings`.
     """
     errors = ((maps.float() - targets) / PEAK).square().mean(dim=(-2, -1)) * weights[:, None, None]
-    seen = (visible == Visible.VISIBLE).to(errors)
+    seen = ((visible == Visible.VISIBLE) | (visible == Visible.ABSENT)).to(errors)
     coarse = (errors[:, :, :-1] * seen[:, None, None]).mean(dim=(0, 3)).sum()
     fine = errors[:, :, -1].topk(min(settings.hardest, errors.shape[-1]), dim=-1).values.mean(dim=(0, 2)).sum()
     return settings.coarse * coarse + fine
@@ -100,5 +105,5 @@ def training_loss(
         Of MSPN's targets and loss; see `heatmap_targets`, `LossSettings`.
     """
     if isinstance(network, UNet):
-        return unet_loss(maps, points, weights)
+        return unet_loss(maps, points, weights, visible == Visible.ABSENT)
     return pose_loss(maps, heatmap_targets(points, size, network.stages, kind), weights, visible, settings)

@@ -68,9 +68,12 @@ class PoseModel:
         What it was trained with; for the record.
     validation
         What training measured: `error` (mean, px of the crop), `accuracy` ({threshold: share}), `joint_score` (per
-        keypoint, in [0, 1], NaN where the validation labels do not have it). Empty without validation.
+        keypoint, in [0, 1], NaN where the validation labels do not have it), `presence` (how high a peak must be for
+        its keypoint to be there, see `fit_presence`). Empty without validation.
     confidence
         (a, b): the confidence of a point whose heat map peaks at p is 1 / (1 + exp(-(a + b p))). None: p itself.
+    absent_in_training
+        Keypoints that some training label said are absent; the others are taken to be there.
     """
 
     network: Network
@@ -80,6 +83,7 @@ class PoseModel:
     recipe: dict[str, Any] = field(default_factory=dict)
     validation: dict[str, Any] = field(default_factory=dict)
     confidence: tuple[float, float] | None = None
+    absent_in_training: tuple[str, ...] = ()
 
     @property
     def mirror(self) -> list[int] | None:
@@ -106,10 +110,24 @@ class PoseModel:
             maps = (maps + run(self.network, turned, precision).flip(-1)[:, self.mirror]) / 2
         return maps
 
-    def points(self, crops: Tensor, flip: bool = True, precision: Precision = "auto") -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (B, K, 2) in pixels of the crops, and the confidence (B, K) of each."""
-        xy, peaks = decode(self.heatmaps(crops, flip, precision), stride=self.network.stride)
-        return xy.cpu().numpy(), self.trust(peaks.cpu().numpy())
+    def points(
+        self, crops: Tensor, flip: bool = True, precision: Precision = "auto"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Keypoints (B, K, 2) in pixels of the crops, the confidence (B, K) of each, and (B, K) which are absent."""
+        xy, found = decode(self.heatmaps(crops, flip, precision), stride=self.network.stride)
+        peaks = found.cpu().numpy()
+        return xy.cpu().numpy(), self.trust(peaks), self.absent(peaks)
+
+    def absent(self, peaks: np.ndarray) -> np.ndarray:
+        """(B, K) bool: which keypoints are not in the picture, by the height (B, K) of their peaks in [0, 1].
+
+        None where no training label says absent, or no held-out one, by which the height could be chosen.
+        """
+        presence = self.validation.get("presence")
+        if not presence:
+            return np.zeros(peaks.shape, bool)
+        may_be = np.array([name in self.absent_in_training for name in self.skeleton.keypoints])
+        return (peaks < presence["threshold"]) & may_be
 
     def trust(self, peaks: np.ndarray) -> np.ndarray:
         """Confidence of points by the height of their peaks in [0, 1]."""
@@ -138,6 +156,7 @@ class PoseModel:
             "recipe": self.recipe,
             "validation": self.validation,
             "confidence": None if self.confidence is None else list(self.confidence),
+            "absent_in_training": list(self.absent_in_training),
         }
 
 
@@ -212,6 +231,9 @@ def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
         model.recipe, model.validation = dict(content["recipe"]), dict(content["validation"])
         pair = content["confidence"]
         model.confidence = None if pair is None else (float(pair[0]), float(pair[1]))
+        model.absent_in_training = tuple(str(name) for name in content.get("absent_in_training", ()))
+        if model.validation.get("presence") and not 0 <= float(model.validation["presence"]["threshold"]) <= 1:
+            raise ValueError("presence")
     except (LookupError, TypeError, ValueError, OverflowError, PoofError) as error:
         raise incomplete(path, error) from error
     if not (math.isfinite(model.margin) and 0 < model.margin < _WIDEST):

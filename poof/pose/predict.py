@@ -63,9 +63,10 @@ def predict_pose(
     Returns
     -------
     LabelSet
-        Source `PREDICTED`. Points lie within the image. The confidence is the chance that the error is below 5 % of
-        the crop's longer side, as fitted on the validation data; the plain height of the peak in models that were
-        trained without.
+        Source `PREDICTED`. Points lie within the image; keypoints that training labels say may be absent are so where
+        their peak is lower than held-out labels say it must be. The confidence is the chance that the error is below
+        5 % of the crop's longer side, as fitted on the validation data; the plain height of the peak in models that
+        were trained without.
 
     Raises
     ------
@@ -92,15 +93,19 @@ def predict_pose(
     for members in _batches(video, people, start, stop, batch, track):
         xy = np.empty((len(members), len(skeleton), 2), np.float32)
         confidence = np.empty((len(members), len(skeleton)), np.float32)
+        absent = np.zeros((len(members), len(skeleton)), bool)
         for one, joints, theirs in chosen:
             crops = [Crop.around(box, one.input_size, people.margin or one.margin) for _, _, _, box in members]
             images = np.stack([crop.cut(image) for crop, (_, _, image, _) in zip(crops, members)])
-            points, trust = one.points(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(where), flip, precision)
+            points, trust, gone = one.points(
+                torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(where), flip, precision
+            )
             for i, crop in enumerate(crops):
                 xy[i, joints] = crop.to_frame(points[i, theirs])
                 confidence[i, joints] = trust[i, theirs]
+                absent[i, joints] = gone[i, theirs]
         for i, (frame, instance, _, box) in enumerate(members):
-            labels.add(frame, instance, _points(xy[i].clip(0, corner), confidence[i], box, people))
+            labels.add(frame, instance, _points(xy[i].clip(0, corner), confidence[i], absent[i], box, people))
     if video.damage is not None:
         warnings.warn(
             f"{video.name}: damaged from frame {video.damage.frame} on ({video.damage.reason}); predicted up to there",
@@ -162,12 +167,12 @@ def _specialists(models: Sequence[PoseModel], names: Sequence[str]) -> list[tupl
     return result
 
 
-def _points(xy: Array, confidence: Array, box: Array, people: People) -> Points:
+def _points(xy: Array, confidence: Array, absent: Array, box: Array, people: People) -> Points:
     points = Points.empty(len(xy))
-    points.xy[:] = xy
-    points.visible[:] = Visible.VISIBLE
+    points.xy[:] = np.where(absent[:, None], np.nan, xy)
+    points.visible[:] = np.where(absent, Visible.ABSENT, Visible.VISIBLE)
     points.source[:] = Source.PREDICTED
-    points.confidence[:] = confidence
+    points.confidence[:] = np.where(absent, np.nan, confidence)
     points.box = None if isinstance(people, WholeFrame) else box.astype(np.float32)
     return points
 

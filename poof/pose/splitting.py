@@ -89,9 +89,9 @@ def anchors_of(labels: LabelSet) -> list[int]:
     """The frames a person labelled, and those that points say they were carried from, ascending."""
     frames: set[int] = set()
     for frame, _, points in labels:
-        if points.is_human.any():
+        if points.by_person.any():
             frames.add(frame)
-        frames.update(int(a) for a in points.anchor[points.labelled] if a >= 0)
+        frames.update(int(a) for a in points.anchor[points.decided] if a >= 0)
     return sorted(frames)
 
 
@@ -117,7 +117,7 @@ def split_anchors(labels: LabelSet, held: Sequence[int]) -> tuple[LabelSet, Labe
     out = set(held)
     anchors: dict[tuple[int, int], set[int]] = {}  # (instance, keypoint) -> frames it may have been carried from
     for frame, instance, points in labels:
-        for k in np.flatnonzero(points.labelled):
+        for k in np.flatnonzero(points.decided):
             source = frame if points.source[k] == Source.HUMAN else int(points.anchor[k])
             if source >= 0:
                 anchors.setdefault((instance, int(k)), set()).add(source)
@@ -136,7 +136,7 @@ def split_anchors(labels: LabelSet, held: Sequence[int]) -> tuple[LabelSet, Labe
         (frame, instance): points
         for frame, instance, points in labels
         if frame not in out
-        and not any(touched(frame, instance, int(k), points) for k in np.flatnonzero(points.labelled))
+        and not any(touched(frame, instance, int(k), points) for k in np.flatnonzero(points.decided))
     }
     human = labels.human()
     validation = {key: points for key, points in human.instances.items() if key[0] in out}

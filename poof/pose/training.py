@@ -26,6 +26,7 @@ from torch import nn
 from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError
 from poof.flow.device import resolve_device
+from poof.labels.model import Visible
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import normalise
 from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
@@ -152,6 +153,8 @@ def train_pose(
     place(network, where)
     optimizer = _optimizer(network, recipe)
     model = PoseModel(_copy(network), skeleton, input_size, recipe=recipe.as_dict())  # what is validated and kept
+    gone = {k for example in store.examples for k in np.flatnonzero(example.visible == Visible.ABSENT).tolist()}
+    model.absent_in_training = tuple(skeleton.keypoints[k] for k in sorted(gone))
     if resume:
         restore_optimizer(optimizer, saved["training"]["optimizer"], last)
         load(model.network, saved["network"], str(last))

@@ -93,12 +93,13 @@ class UNet(nn.Module):
         return maps.flatten(-2).softmax(-1).view_as(maps) * (255 * 2 * math.pi * SIGMA**2)
 
 
-def unet_loss(maps: Tensor, points: Tensor, weights: Tensor) -> Tensor:
+def unet_loss(maps: Tensor, points: Tensor, weights: Tensor, absent: Tensor | None = None) -> Tensor:
     """Cross-entropy between the maps and Gaussians around the points, a scalar.
 
         loss = - sum_k w_k sum_c g_k(c) ln softmax(maps_k)(c)  /  max(1, sum_k w_k)
 
-    g_k is a Gaussian of `SIGMA` cells around keypoint k, with the sum 1 over the cells.
+    g_k is a Gaussian of `SIGMA` cells around keypoint k, with the sum 1 over the cells; for an absent keypoint all
+    cells alike.
 
     Parameters
     ----------
@@ -108,6 +109,8 @@ def unet_loss(maps: Tensor, points: Tensor, weights: Tensor) -> Tensor:
         (x, y) in pixels of the images; a cell stands at 2 * cell + 1, see `poof.pose.decoding`. NaN where not known.
     weights : (B, K)
         0 masks a point; points outside the image must have it.
+    absent : (B, K) bool
+        Keypoints that are not in the picture; None: all are.
     """
     height, width = maps.shape[-2:]
     centre = torch.nan_to_num(points) / STRIDE - 0.5
@@ -117,6 +120,8 @@ def unet_loss(maps: Tensor, points: Tensor, weights: Tensor) -> Tensor:
     # sum_c g(c) ln p(c), column by column and row by row
     met = (logarithms @ across[..., None])[..., 0]
     entropy = -(met * down).sum(-1)
+    if absent is not None:
+        entropy = torch.where(absent, -logarithms.mean(dim=(-2, -1)), entropy)
     return (weights * entropy).sum() / weights.sum().clamp_min(1.0)
 
 

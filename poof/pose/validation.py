@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from poof.labels.model import Visible
 from poof.pose.data import CropStore, still_batches
 from poof.pose.decoding import decode
 from poof.pose.model import PoseModel
@@ -46,9 +47,9 @@ def validate(
         `points`: number of points judged. `error`: mean Euclidean distance, px of the 256x192 crop. `accuracy`:
         {threshold: share of points whose mean absolute coordinate error is strictly below it} (the thesis' measure).
         `score`: mean of the accuracies. `joint_score`: the same per keypoint, NaN where nothing was judged.
-        `confidence`: see `fit_confidence`.
+        `confidence`: see `fit_confidence`. `presence`: see `fit_presence`, None without absent keypoints.
     """
-    offsets, peaks, known = [], [], []
+    offsets, peaks, known, absent = [], [], [], []
     any_human = any(example.human.any() for example in store.examples)
     for examples, images in still_batches(store, batch):
         maps = model.heatmaps(images.to(device), flip=False, precision=precision)
@@ -56,8 +57,11 @@ def validate(
         for example, points, peak in zip(examples, xy.cpu().numpy(), height.cpu().numpy()):
             offsets.append((example.crop.to_frame(points) - example.xy) * example.unit)
             peaks.append(peak)
-            known.append((example.weight > 0) & (example.human if any_human else True))
-    return judge(np.array(offsets), np.array(peaks), np.array(known))
+            counts = (example.weight > 0) & (example.human if any_human else True)
+            absent.append(counts & (example.visible == Visible.ABSENT))
+            known.append(counts & ~absent[-1])
+    found = judge(np.array(offsets), np.array(peaks), np.array(known))
+    return found | {"presence": fit_presence(np.array(peaks), np.array(known), np.array(absent))}
 
 
 def judge(offsets: Array, peaks: Array, known: Array) -> dict[str, Any]:
@@ -75,6 +79,33 @@ def judge(offsets: Array, peaks: Array, known: Array) -> dict[str, Any]:
         "joint_score": [float(v) for v in per_joint.mean(0)],
         "confidence": fit_confidence(peaks[known], distance[known] < SURE * 256),
     }
+
+
+def fit_presence(peaks: Array, known: Array, absent: Array) -> dict[str, Any] | None:
+    """The height of a peak below which a keypoint is absent, by held-out labels.
+
+    Parameters
+    ----------
+    peaks : (N, K)
+        Heights in [0, 1].
+    known, absent : (N, K) bool
+        Which keypoints the labels set, and which they say are absent.
+
+    Returns
+    -------
+    dict or None
+        `threshold`: the one with the largest mean of the shares of both that it gets right, in the middle of those that
+        are as good; `present`, `absent`: how many it was chosen by. None unless both are at least one.
+    """
+    there, gone = np.sort(peaks[known]), np.sort(peaks[absent])
+    if not len(there) or not len(gone):
+        return None
+    levels = np.unique(np.concatenate([[0.0], there, gone, [1.0]]))
+    between = (levels[1:] + levels[:-1]) / 2
+    right = (there[None] >= between[:, None]).mean(axis=1) + (gone[None] < between[:, None]).mean(axis=1)
+    best = np.flatnonzero(right >= right.max() - 1e-9)
+    threshold = (levels[best[0]] + levels[best[-1] + 1]) / 2
+    return {"threshold": float(threshold), "present": len(there), "absent": len(gone)}
 
 
 def fit_confidence(peaks: Array, right: Array) -> list[float] | None:

@@ -88,7 +88,7 @@ WEIGHTS = np.array([0.78, -0.46])
 
 
 def apply(tracks: LabelSet, fused: dict[tuple[int, int], Fused]) -> LabelSet:
-    """Refined labels: human points as they are, the others combined; both results are kept.
+    """Refined labels: human points as they are, the others combined; both results are kept. What is absent stays so.
 
     Parameters
     ----------
@@ -117,5 +117,6 @@ def apply(tracks: LabelSet, fused: dict[tuple[int, int], Fused]) -> LabelSet:
 
 def unsure_share(tracks: LabelSet) -> float:
     """Share of the propagated points that flow is unsure of; 0 without any."""
-    values = np.concatenate([p.confidence[p.source == Source.PROPAGATED] for _, _, p in tracks] or [np.zeros(0)])
+    carried = [p.confidence[p.labelled & (p.source == Source.PROPAGATED)] for _, _, p in tracks]
+    values = np.concatenate(carried or [np.zeros(0)])
     return float((np.nan_to_num(values) < UNSURE).mean()) if len(values) else 0.0

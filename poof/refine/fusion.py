@@ -1,8 +1,8 @@
-"""Flow and appearance fused over a video: one pass, in memory that holds two spans between labels."""
+"""Flow and appearance fused over a video: one pass, in memory that holds a few spans between labels."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,8 @@ from poof.video.base import Video
 
 READ_AHEAD = 8
 """Frames decoded ahead of their use."""
+MOST_HELD = 3
+"""Spans between labels that are held at most, for keypoints that the label at the end of the first one lacks."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class _Span:
 class InstanceFusion:
     """The fusion of one instance, fed frame by frame.
 
-    Beliefs pass forwards through any number of labels that lack a keypoint, backwards through one: two spans between
-    labels are held.
+    Beliefs pass through labels that lack a keypoint: forwards through any number of them, backwards through at most
+    `MOST_HELD` less one, since so many spans between labels are held at most. They end where a label says absent.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ class InstanceFusion:
         self._device = appearance.device
         self._before: tuple[int, np.ndarray] | None = None  # the last frame and its image
         self._open = _Span()
-        self._waiting: _Span | None = None  # ends at a label; its way back may need the span after it
+        self._waiting: list[_Span] = []  # each ends at a label; their ways back may need the spans after them
         self._start: Tensor | None = None  # the belief in the frame before the open span
 
     def push(self, frame: int, image: np.ndarray) -> Iterator[tuple[int, Fused]]:
@@ -139,36 +141,41 @@ class InstanceFusion:
         alone, peak, _ = read(maps, grid)
         span.seen.append((grid.to_frame(alone, crop), peak))
         self._before = frame, image
-        if self._points[frame].is_human.any():
+        if self._points[frame].by_person.any():
             yield from self._close()
 
     def finish(self) -> Iterator[tuple[int, Fused]]:
         """Give what is left: no frame of this run follows."""
         if self._open.frames:
             self._pass_on()
-        if self._waiting is not None:
-            yield from self._settle(self._waiting, self._open if self._open.frames else None)
-        if self._open.frames:
-            yield from self._settle(self._open, None)
-        self._open, self._waiting, self._before = _Span(), None, None
+            self._waiting.append(self._open)
+        while self._waiting:
+            yield from self._settle(self._waiting.pop(0), self._waiting)
+        self._open, self._before = _Span(), None
 
     def _close(self) -> Iterator[tuple[int, Fused]]:
-        """The open span has met a label: the one before it can be settled."""
+        """The open span has met a label: those before it that need no later one can be settled."""
         self._pass_on()
-        if self._waiting is not None:
-            yield from self._settle(self._waiting, self._open)
-        self._waiting, self._open = self._open, _Span()
+        self._waiting.append(self._open)
+        self._open = _Span()
+        while len(self._waiting) > 1 and (len(self._waiting) > MOST_HELD or not self._missed(self._waiting)):
+            yield from self._settle(self._waiting.pop(0), self._waiting)
 
-    def _settle(self, span: _Span, following: _Span | None) -> Iterator[tuple[int, Fused]]:
+    def _missed(self, spans: Sequence[_Span]) -> bool:
+        """Whether there is a keypoint that the labels at the end of all these spans lack."""
+        said = [self._points[span.frames[-1]].by_person for span in spans]
+        return not np.any(said, axis=0).all()
+
+    def _settle(self, span: _Span, following: Sequence[_Span]) -> Iterator[tuple[int, Fused]]:
         """The beliefs of a span whose surroundings are known."""
         grid = self._grid
         after = even(grid, len(span.likelihoods[0]), self._device)  # what later frames say of the span's last frame
-        if following is not None:
-            # From the label at the end of the next span back to the one at the end of this span, for the keypoints
-            # that this one lacks.
-            last = self._labelled(following.frames[-1], normalised(following.likelihoods[-1]))
-            _, beyond = passed(last, following.likelihoods[-2::-1], following.back[:0:-1], grid)
-            after = predicted(beyond, following.back[0], grid)
+        for later in reversed(following):
+            # From the label at the end of a later span back to the one before it, for the keypoints that this one
+            # lacks.
+            last = self._labelled(later.frames[-1], normalised(after * later.likelihoods[-1]))
+            _, beyond = passed(last, later.likelihoods[-2::-1], later.back[:0:-1], grid)
+            after = predicted(beyond, later.back[0], grid)
         for index in reversed(range(len(span.frames))):
             frame, seen = span.frames[index], span.likelihoods[index]
             belief = normalised(span.behind[index] * after * seen)
@@ -187,11 +194,15 @@ class InstanceFusion:
         self._start = self._labelled(span.frames[-1], last)
 
     def _labelled(self, frame: int, belief: Tensor) -> Tensor:
-        """A belief in which the points that a person has set are where they are."""
+        """A belief in which the points that a person has set are where they are, and absent ones nowhere."""
         grid = self._grid
         mine = self._points[frame]
-        human = torch.from_numpy(mine.is_human).to(belief.device)[:, None, None]
+        human, absent = (
+            torch.from_numpy(which).to(belief.device)[:, None, None]
+            for which in (mine.is_human & mine.labelled, mine.by_person & mine.absent)
+        )
         cells = grid.of_frame(np.nan_to_num(mine.xy), self._crops[frame])
+        belief = torch.where(absent, even(grid, len(belief), belief.device), belief)
         return torch.where(human, points(grid, cells, belief.device), belief)
 
 

@@ -10,12 +10,16 @@ from poof.refine.places import crops_of
 
 LEAST = 0.2
 """Propagated points below this confidence teach nothing."""
+SURELY_ABSENT = 0.95
+"""Nor do keypoints that propagation says are absent with less than this."""
 EDGE = 0.98
 """Nor do points outside this share of the crop."""
 
 
 def lessons(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
     """The points worth learning from, with boxes that make training cut the crops of `crops_of`.
+
+    Keypoints that a person says are absent teach too, and those that propagation is sure are.
 
     Where a point lies outside such a box, in the outer tenth of the crop, training cuts a little wider around it.
 
@@ -34,6 +38,7 @@ def lessons(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
             away = np.abs(points.xy - (box[:2] + box[2:] / 2)) > EDGE * MARGIN * box[2:] / 2
             good = points.labelled & ~away.any(axis=1)
             good &= points.is_human | (np.nan_to_num(points.confidence) >= LEAST)
+            good |= points.absent & (points.by_person | (np.nan_to_num(points.confidence) >= SURELY_ABSENT))
             if good.any():
                 kept = Points.empty(len(points))
                 kept.put(good, points)
