@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup browser demo test test-all campaign lint format clean
+.PHONY: setup browser demo test test-all peers campaign lint format clean
 
 setup: .venv/.ready
 
@@ -37,6 +37,13 @@ test: lint browser
 test-all: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow or not slow'
 
+# What sleap-io, movement and pycocotools make of our files, and we of theirs; they are installed apart (700 MB).
+peers: setup
+	$(PYTHON) -m venv .venv-peers
+	echo "$$(cd .venv/lib/python3.*/site-packages && pwd)" > $$(ls -d .venv-peers/lib/python3.*/site-packages)/poof.pth
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt sleap-io movement pyarrow
+	.venv-peers/bin/python -m pytest tests/peers
+
 # Hostile inputs, kills and full disks for MINUTES; what goes wrong is kept in campaign-findings.
 MINUTES ?= 120
 campaign: setup
@@ -47,4 +54,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -15,10 +15,17 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Label file; its format is found by its content.")],
     target: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help=".json COCO, .csv long table, .h5 or CollectedData*.csv DeepLabCut."),
+        typer.Argument(
+            metavar="OUT",
+            help=".json COCO, .csv long table, .slp SLEAP, .xml CVAT, .h5, CollectedData*.csv or machinelabels*.csv"
+            " DeepLabCut.",
+        ),
     ],
-    from_: Annotated[str | None, typer.Option("--from", help="Format of IN: coco, csv or deeplabcut.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Format of IN, where its content misleads.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Format of OUT, where its name does not tell: dlc-tracks, lp, label-studio ..."),
+    ] = None,
     scale: Annotated[
         str | None, typer.Option("--scale", metavar="S", help="Resize the frames by S, or by SX,SY; the labels follow.")
     ] = None,
@@ -36,7 +43,11 @@ def convert(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Convert labels between COCO keypoints JSON, the long CSV and DeepLabCut's CollectedData."""
+    """Convert labels between COCO, SLEAP, DeepLabCut, Lightning Pose, CVAT, Label Studio and long tables.
+
+    IN may also be a DeepLabCut project or a SLEAP analysis file. What OUT cannot hold is told in one line;
+    docs/formats.md has the table. With frames, into another tool's project, goes poof export.
+    """
     from poof.errors import PoofError
     from poof.files import check_output
     from poof.labels import check_fit, describe_sources, load_labels, save_labels, scaled
@@ -57,6 +68,9 @@ def convert(
     if footage:
         check_fit(labels, footage.size, len(names) if names else None, footage.name)
         labels.image_size = footage.size
+        labels.info = labels.info | {"video": Path(footage.name).name}
+        if written == "dlc-tracks":
+            labels.info["frame_count"] = footage.count()
         if names:
             labels.frame_names = {frame: names[frame] for frame in labels.frames} | labels.frame_names
     save_labels(labels, target, force, written)

@@ -31,17 +31,17 @@ def export(order: Order) -> Export:
     written = 0
     with made_folder(order.folder, "-o"):
         check_output(data, order.force)
-        texts = order.folder / "labels"
         for part in ("train", "val"):
-            if (texts / part).is_dir() and any((texts / part).iterdir()) and not order.force:
-                raise PoofError(f"{texts / part}: holds labels already; choose another folder or say --force")
+            if (texts := order.folder / part / "labels").is_dir() and any(texts.iterdir()) and not order.force:
+                raise PoofError(f"{texts}: holds labels already; choose another folder or say --force")
         for part, frames in (("train", train), ("val", validation)):
             chosen = {frame: names[frame] for frame in frames}
-            written += len(write_frames(order.footage, chosen, order.folder / "images" / part, order.track))
-            (texts / part).mkdir(parents=True, exist_ok=True)
+            written += len(write_frames(order.footage, chosen, order.folder / part / "images", order.track))
+            texts = order.folder / part / "labels"
+            texts.mkdir(parents=True, exist_ok=True)
             for frame in frames:
                 lines = [line(points, order.footage.size) for points in labels.at(frame).values()]
-                path = texts / part / f"{names[frame].rsplit('.', 1)[0]}.txt"
+                path = texts / f"{names[frame].rsplit('.', 1)[0]}.txt"
                 write_text(path, "".join(f"{text}\n" for text in lines if text))
         write_text(data, settings(labels.skeleton))
     machine = sum(int((p.labelled & ~p.is_human).sum()) for _, _, p in labels)
@@ -92,9 +92,8 @@ def settings(skeleton: Skeleton) -> str:
     for a, b in skeleton.symmetry:
         flip[a], flip[b] = b, a
     content = {
-        "path": ".",
-        "train": "images/train",
-        "val": "images/val",
+        "train": "train/images",
+        "val": "val/images",
         "kpt_shape": [len(skeleton), 3],
         "flip_idx": flip,
         "names": {0: skeleton.name},

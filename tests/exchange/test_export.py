@@ -272,11 +272,11 @@ def test_yolo_pose(tmp_path: Path, footage: ArrayVideo) -> None:
     made = export(result(several=True), footage, "yolo-pose", tmp_path / "out")
     settings = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
     assert (settings["kpt_shape"], settings["flip_idx"], settings["names"]) == ([2, 3], [0, 1], {0: "mouse"})
-    lines = (tmp_path / "out" / "labels" / "train" / "clip_000010.txt").read_text().splitlines()
+    lines = (tmp_path / "out" / "train" / "labels" / "clip_000010.txt").read_text().splitlines()
     assert len(lines) == 2
     numbers = [float(cell) for cell in lines[0].split()]
     np.testing.assert_allclose(numbers[5:], [20 / 64, 20 / 48, 2, 30 / 64, 20 / 48, 2], atol=1e-6)
-    assert len(list((tmp_path / "out" / "labels" / "val").iterdir())) == 1
+    assert len(list((tmp_path / "out" / "val" / "labels").iterdir())) == 1
     assert "36 points are no person's" in made.notes[-1]
     with pytest.raises(PoofError, match="holds labels already; choose another folder"):
         export(result(), footage, "yolo-pose", tmp_path / "out")

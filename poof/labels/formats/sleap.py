@@ -230,7 +230,9 @@ def _skeleton(
         raise error if str(error).startswith(str(path)) else PoofError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise PoofError(f"{path}: the skeleton is damaged; save it again with SLEAP") from None
-    symmetry = tuple(dict.fromkeys(pairs["symmetry"])) or mirror_pairs(bare.keypoints)
+    named = mirror_pairs(bare.keypoints)  # SLEAP's pairs have no order, ours are left and right
+    found = dict.fromkeys(pair[::-1] if pair[::-1] in named else pair for pair in pairs["symmetry"])
+    symmetry = tuple(found) or named
     return Skeleton(keypoints, tuple(pairs["edge"]), symmetry, names[used[0]]), used[0]
 
 
