@@ -59,6 +59,8 @@ export function actionsOf({ store, stage, player, timeline, dialogs }) {
     { id: "accept-range", keys: ["Shift+Enter"], words: "accept the marked frames", run: () => accept(store, ...range()) },
     { id: "mark-from", keys: ["["], words: "marked frames begin here", list: ["[ ]", "marked frames begin, end here (or Shift-drag below)"], run: () => mark(store, "from") },
     { id: "mark-to", keys: ["]"], words: "marked frames end here", hidden: true, run: () => mark(store, "to") },
+
+    ["Taking back, naming"],
     { id: "undo", keys: ["Ctrl+Z"], words: "undo", list: ["Ctrl Z", "undo (with Shift: do again)"], run: () => undo(store, "undo") },
     { id: "redo", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], words: "do again", hidden: true, run: () => undo(store, "redo") },
     { id: "next-subject", keys: ["S"], words: "next subject", list: ["S", "next subject (Shift: add one)"], run: () => nextSubject(store) },

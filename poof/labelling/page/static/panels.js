@@ -110,15 +110,19 @@ export class Panels {
     const points = store.here();
     this.rows.forEach(({ row, mark, state }, k) => {
       const words = describe(points[k]);
-      drawSymbol(mark, points[k], colourOf(k));
-      setText(state, words.replace(/^followed |^label, |, covered$/g, ""));
-      state.dataset.state = stateOf(points[k]);
+      // While the video plays most rows stay as they are.
+      if (row.dataset.words !== words) {
+        row.dataset.words = words;
+        drawSymbol(mark, points[k], colourOf(k));
+        setText(state, words.replace(/^followed |^label, |, covered$/g, ""));
+        state.dataset.state = stateOf(points[k]);
+        row.setAttribute("aria-label", `${store.names[k]}, ${words}`);
+      }
       const chosen = k === store.keypoint;
       if ((row.getAttribute("aria-selected") === "true") !== chosen) {
         row.setAttribute("aria-selected", String(chosen));
         if (chosen) row.scrollIntoView({ block: "nearest" });
       }
-      row.setAttribute("aria-label", `${store.names[k]}, ${words}`);
     });
     if (this.subjects.value !== String(store.subject)) this.subjects.value = String(store.subject);
     this.describeFrame(points);

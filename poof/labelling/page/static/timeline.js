@@ -27,8 +27,13 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe(this.box);
     store.on("video", () => this.opened());
     store.on("timeline", () => this.ask());
-    for (const name of ["frame", "select", "range", "playing", "proposals"]) store.on(name, () => this.draw());
-    store.on("frame", () => this.follow());
+    for (const name of ["select", "range", "playing", "proposals"]) store.on(name, () => this.draw());
+    this.playhead = byId("playhead");
+    this.drawPlayhead = oncePerRedraw(() => this.movePlayhead());
+    store.on("frame", () => {
+      this.follow();
+      this.drawPlayhead();
+    });
     this.listen();
   }
 
@@ -227,11 +232,7 @@ export class Timeline {
       }
       context.restore();
     }
-    this.drawPlayhead(context, height);
-    canvas.setAttribute("aria-valuemin", "0");
-    canvas.setAttribute("aria-valuemax", String(store.video.frames - 1));
-    canvas.setAttribute("aria-valuenow", String(store.frame));
-    canvas.setAttribute("aria-valuetext", `frame ${store.frame} of ${store.video.frames}`);
+    this.movePlayhead();
   }
 
   dataSeen() {
@@ -327,20 +328,21 @@ export class Timeline {
     for (const [sign, x0, x1] of special) drawSign(context, sign, x0, x1, top, high, colour);
   }
 
-  drawPlayhead(context, height) {
-    const x0 = this.x(this.store.frame);
-    const x1 = this.x(this.store.frame + 1);
-    if (x1 < this.gutter || x0 > this.gutter + this.wide) return;
+  /** The playhead is an element of its own: while the video plays nothing else is drawn anew. */
+  movePlayhead() {
+    const { store, canvas, playhead } = this;
+    if (!store.video) return;
+    const x0 = this.x(store.frame);
+    const x1 = this.x(store.frame + 1);
     const middle = (x0 + x1) / 2;
-    context.fillStyle = "rgba(255, 255, 255, 0.16)";
-    context.fillRect(x0, 0, x1 - x0, height);
-    context.fillStyle = INK.white;
-    context.fillRect(Math.round(middle) - 0.5, 0, 1.5, height);
-    context.beginPath();
-    context.moveTo(middle - 5, 0);
-    context.lineTo(middle + 5, 0);
-    context.lineTo(middle, 7);
-    context.fill();
+    playhead.hidden = middle < this.gutter - 1 || middle > this.gutter + this.wide + 1;
+    playhead.style.transform = `translateX(${x0}px)`;
+    playhead.style.width = `${Math.max(1, x1 - x0)}px`;
+    playhead.style.height = `${canvas.clientHeight}px`;
+    canvas.setAttribute("aria-valuemin", "0");
+    canvas.setAttribute("aria-valuemax", String(store.video.frames - 1));
+    canvas.setAttribute("aria-valuenow", String(store.frame));
+    canvas.setAttribute("aria-valuetext", `frame ${store.frame} of ${store.video.frames}`);
   }
 }
 
