@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from poof.recog.build import parse_request
 from poof.recog.counting import Count, count_forward, parameters
 from poof.recog.model import Recognizer
 from poof.recog.networks import NETWORKS
 from poof.recog.networks.base import Network
+from poof.recog.placing import parse_request
 
 CONVENTION = (
     "per clip of {frames} frames at {size}x{size}, one view: multiply-accumulates of convolutions, linear layers and "

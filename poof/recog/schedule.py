@@ -63,7 +63,7 @@ class Recipe:
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     warmup: float = 1.0
-    warmup_from: float = 0.01
+    warmup_from: float = 0.0
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 5e-4
@@ -98,7 +98,7 @@ class Recipe:
     def rate(self, epoch: float, drops: int = 0) -> float:
         """Learning rate at a moment, in epochs from the start, after so many `drops` on plateaus."""
         if epoch < self.warmup:
-            return self.lr * (self.warmup_from + (1 - self.warmup_from) * epoch / self.warmup)
+            return self.lr * max(self.warmup_from + (1 - self.warmup_from) * epoch / self.warmup, 0.01)
         if self.schedule == "cosine":
             rest = (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9)
             return self.lr * 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from poof.errors import PoofError, PoofWarning
-from poof.recog.build import parse_request
 from poof.recog.checkpoint import read_checkpoint
 from poof.recog.model import Recognizer
 from poof.recog.networks import NETWORKS
+from poof.recog.placing import parse_request
+from poof.recog.published import fill, find
 
 
 def start_from(model: Recognizer, run: Path | str) -> list[str]:
-    """Fill `model` with the weights of a run of the same network; gives the keys left as they are.
+    """Fill `model` with the weights of a run of the same network, or of its authors; gives the keys left as they are.
 
     Those are the ones whose first size is the number of classes, where the run had another number of them.
 
@@ -24,6 +25,10 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
         If the run is of another network: a key is missing (but for those of modules that were added), unknown or of
         another shape.
     """
+    release = find(run)
+    if release is not None:
+        fill(model, release)
+        return []
     content = read_checkpoint(run)
     state, own = content["state"], model.state_dict()
     classes = (content["config"]["num_classes"], model.config["num_classes"])

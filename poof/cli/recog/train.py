@@ -46,7 +46,10 @@ def train(
     only: Annotated[str | None, typer.Option(help="What learns: all, modules, last (stage) or classifier.")] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Start from a run of the same network, modules included; classes may differ."),
+        typer.Option(
+            "--from",
+            help="Start from a run of the same network or its authors' file, with its modules.",
+        ),
     ] = None,
     multigrid: Annotated[
         bool | None, typer.Option("--multigrid/--no-multigrid", help="More, smaller clips a batch at first.")
@@ -66,7 +69,8 @@ def train(
         bool, typer.Option("--show-recipe", help="Print the recipe with these options, and stop.")
     ] = False,
     weights: Annotated[
-        str | None, typer.Option(help="Backbone weights: imagenet, kinetics or a file in torchvision's keys.")
+        str | None,
+        typer.Option(help="imagenet, kinetics, a file in torchvision's keys, or a published network's own."),
     ] = None,
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,

@@ -13,6 +13,7 @@ from poof.recog.backbones.mtnet import SIZES as MTNETS
 from poof.recog.backbones.mtnet import mtnet
 from poof.recog.backbones.narrow import narrow_r2plus1d_18, narrow_resnet18
 from poof.recog.backbones.r2plus1d import r2plus1d
+from poof.recog.backbones.res2net import res2net50
 from poof.recog.backbones.resnet import resnet
 from poof.recog.backbones.thin_video_resnet import BLOCKS, thin_video_resnet
 from poof.recog.backbones.video_resnet import video_resnet
@@ -23,6 +24,7 @@ BACKBONES: dict[str, Factory] = {
     "resnet34": partial(resnet, "resnet34"),
     "resnet50": partial(resnet, "resnet50"),
     "resnet101": partial(resnet, "resnet101"),
+    "res2net50": res2net50,
     "mobilenet_v2": mobilenet_v2,
     "i3d_resnet18": partial(i3d_resnet, "resnet18"),
     "i3d_resnet34": partial(i3d_resnet, "resnet34"),
@@ -37,6 +39,11 @@ BACKBONES: dict[str, Factory] = {
     "resnet18_quarter": partial(narrow_resnet18, 0.25),
     "r2plus1d_18_quarter": partial(narrow_r2plus1d_18, 0.25),
     **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in BLOCKS},
+    **{
+        f"{kind}_{depth}_pooled": partial(thin_video_resnet, kind, depth, pooled=True)
+        for kind in ("r3d", "r2plus1d")
+        for depth in BLOCKS
+    },
     **{name: partial(x3d, name) for name in SIZES},
     **{name: partial(mtnet, name) for name in MTNETS},
 }

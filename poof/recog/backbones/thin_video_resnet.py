@@ -7,8 +7,9 @@ wide as the stage: 64, 128, 256, 512). That is what the printed parameter counts
 
 Blocks and keys are torchvision's. Two things differ. The stem is followed by a 1x3x3 max-pooling of stride 2: the
 printed FLOPs of 101 minus 50 layers (25.4 G) are those of stages at 56, 28, 14 and 7 cells with all frames in the
-first; the released code pools time as well. And every skip connection is a layer, an identity where it does not
-project, so that a module can sit on it (the 'res' placement of the recursion gates); it has no keys.
+first; the released code pools time as well (r3d_34_pooled and so on). And every skip connection is a layer, an
+identity where it does not project, so that a module can sit on it (the 'res' placement of the recursion gates); it has
+no keys.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from poof.torchvision_ops import ensure
 BLOCKS = {34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-def thin_video_resnet(kind: str, depth: int, classes: int) -> Host:
-    """`kind` is r3d or r2plus1d, `depth` 34, 50 or 101."""
+def thin_video_resnet(kind: str, depth: int, classes: int, pooled: bool = False) -> Host:
+    """`kind` is r3d or r2plus1d, `depth` 34, 50 or 101; `pooled`: the stem pools time as well, as released."""
     ensure()
     from torchvision.models.video import resnet as parts
 
@@ -34,7 +35,7 @@ def thin_video_resnet(kind: str, depth: int, classes: int) -> Host:
     block = parts.BasicBlock if depth == 34 else Thin
     stem = parts.R2Plus1dStem if factorised else parts.BasicStem
     net = parts.VideoResNet(block, [convolution] * 4, list(BLOCKS[depth]), stem, classes)
-    net.stem.append(nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
+    net.stem.append(nn.MaxPool3d(3, 2, 1) if pooled else nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
     blocks = residual_blocks(net, first="conv1.0")
     for part in blocks:
         layer = net.get_submodule(part.path)

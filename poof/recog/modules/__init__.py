@@ -9,6 +9,7 @@ from poof.recog.modules.dem import DynamicEquilibrium
 from poof.recog.modules.kpsem import KeyPointShifts
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
+from poof.recog.modules.mta import TemporalAggregation
 from poof.recog.modules.nonlocal_ import NonLocal
 from poof.recog.modules.pwtp import DynamicAppearance
 from poof.recog.modules.rnl import RegionNonLocal
@@ -26,6 +27,7 @@ MODULES: dict[str, type[TemporalModule]] = {
     "m2a": MotionAwareAttention,
     "tsm": TemporalShift,
     "tea": MotionExcitation,
+    "mta": TemporalAggregation,
     "tdn": LongTermDifference,
     "tam": AdaptiveModule,
     "kpsem": KeyPointShifts,

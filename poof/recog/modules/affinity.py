@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, single
 
 ROWS = 1024
 """Rows of the map of pairs that are worked on at a time."""
@@ -24,15 +24,15 @@ ROWS = 1024
 def softmax_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Values averaged with weights exp(q k) that sum to 1 in each row; the scores are not divided by anything."""
     with full_precision(queries):
-        q, k, v = (x.float().unsqueeze(1) for x in (queries, keys, values))
+        q, k, v = (single(x).unsqueeze(1) for x in (queries, keys, values))
         return scaled_dot_product_attention(q, k, v, scale=1.0).squeeze(1).to(values.dtype)
 
 
 def dot_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Values summed with weights q k / L. Being linear it needs no pairs: (Q K') V = Q (K' V)."""
     with full_precision(queries):
-        mixed = keys.float().transpose(1, 2) @ values.float() / keys.shape[1]
-        return (queries.float() @ mixed).to(values.dtype)
+        mixed = single(keys).transpose(1, 2) @ single(values) / keys.shape[1]
+        return (single(queries) @ mixed).to(values.dtype)
 
 
 def pairwise_attention(weigh: Callable[[Tensor], Tensor], queries: Tensor, values: Tensor) -> Tensor:

@@ -219,6 +219,11 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
 
 
+def single(x: Tensor) -> Tensor:
+    """In single precision at least: halves become floats, doubles stay."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def per_frame(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """A 2D layer on each frame of (N, T, C, H, W)."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -11,7 +11,7 @@ from torch.nn.functional import conv3d, pad
 
 from poof.recog.backbones.base import Host
 from poof.recog.modules.affinity import middle_places, shares
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
 from poof.recog.modules.rnl import parse_kernel
 
 FORMS = ("scaled", "residual", "literal")
@@ -67,7 +67,7 @@ class PyramidAttention(TemporalModule):
         """(N, T, C, H, W) to weights (N, T, 1, H, W) that sum to 1 over a clip."""
         mean = x.mean(2).unsqueeze(1)
         with full_precision(x):
-            scores = conv3d(mean.float(), self.kernel().float(), padding=[size // 2 for size in self.largest])
+            scores = conv3d(single(mean), single(self.kernel()), padding=[size // 2 for size in self.largest])
             return scores.flatten(1).softmax(1).view_as(mean).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:

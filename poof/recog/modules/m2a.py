@@ -47,6 +47,10 @@ class MotionAwareAttention(TemporalModule):
         What follows the last frame: the first one (document) or zeros (released code: its last motion is -x).
     norm : true
         Layer norm of each frame before the motion. The released code leaves it out for M2A-Motion alone.
+    variant : document | released
+        As the thesis has it, or as the released code ran the rows of Tables 4.4 to 4.6: differences end in zeros
+        (shift), motion and attention alone (motion=tea, tdn, m2a; attention=tam) have neither norm nor skip, TDN's
+        backward branch is made of the forward one, patches are normed, moved and skipped one by one.
     placement : before | after
         Before the first convolution of a block (released code, and the only reading that fits the printed costs) or
         after it (the document's words).
@@ -65,6 +69,7 @@ class MotionAwareAttention(TemporalModule):
         attention: str = "self",
         shift: Literal["wrap", "zero"] = "wrap",
         norm: bool = True,
+        variant: Literal["document", "released"] = "document",
     ) -> None:
         super().__init__(shape)
         choose("motion", motion, MOTIONS)
@@ -76,10 +81,20 @@ class MotionAwareAttention(TemporalModule):
             raise PoofError(f"reduction={reduction} leaves none of {shape.channels} channels")
         narrow = shape.channels // reduction
         inner = Shape(shape.frames, narrow, shape.height, shape.width)
-        self.norm = norm
+        choose("variant", variant, ("document", "released"))
+        released = variant == "released"
+        patches = attention.startswith("patch")
+        if released:
+            shift = "zero"
+            if patches and motion != "m2a":
+                raise PoofError(f"attention={attention} of the released code has M2A's motion inside: leave out motion")
+        # Alone, the released code leaves norm and skip out; attention among whole frames brings its own of both.
+        alone = released and (patches or attention == "none" or (motion == "none" and attention == "tam"))
+        self.variant, self.shift = variant, shift
+        self.norm, self.skip = norm and not alone, attention != "none" and not alone
         self.down = nn.Conv2d(shape.channels, narrow, 1)
-        self.motion = _motion(motion, inner, shift)
-        self.attention = _attention(attention, inner)
+        self.motion = None if released and patches else _motion(motion, inner, shift, released)
+        self.attention = _attention(attention, inner, released)
         self.up = nn.Conv2d(narrow, shape.channels, 1)
 
     @classmethod
@@ -99,7 +114,7 @@ class MotionAwareAttention(TemporalModule):
         if self.motion is not None:
             y = self.motion(y)
         if self.attention is not None:
-            y = self.attention(y) + narrow
+            y = self.attention(y) + narrow if self.skip else self.attention(y)
         return torch.addcmul(x, x, per_frame(self.up, y).sigmoid_())  # x + x * gate in one pass over memory
 
     def diagnostics(self) -> dict[str, float]:
@@ -119,21 +134,21 @@ class Difference(nn.Module):
         return shift_time(x, 1, self.shift) - x
 
 
-def _motion(name: str, shape: Shape, shift: Literal["wrap", "zero"]) -> nn.Module | None:
+def _motion(name: str, shape: Shape, shift: Literal["wrap", "zero"], released: bool) -> nn.Module | None:
     if name == "m2a":
         return Difference(shift)
     if name == "tea":
         return ExcitedDifference(shape.channels, shape.channels, pool=False)
     if name == "tdn":
-        return TwoWayDifference(shape, shape.channels)
+        return TwoWayDifference(shape, shape.channels, chained=released)
     return None
 
 
-def _attention(name: str, shape: Shape) -> nn.Module | None:
+def _attention(name: str, shape: Shape, released: bool) -> nn.Module | None:
     if name == "self":
         return SelfAttention()
     if name == "tam":
         return AdaptiveModule(shape, beta=1)
     if name.startswith("patch"):
-        return PatchAttention(int(name.removeprefix("patch")))
+        return PatchAttention(int(name.removeprefix("patch")), released)
     return None

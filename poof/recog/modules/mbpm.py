@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, pad
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
 
 SCALES = ("peak", "sum", "raw")
 
@@ -105,7 +105,7 @@ class BandPass(nn.Module):
 
     def __init__(self, channels: int, kernel: int, sigma: float, scale: str = "peak", balanced: bool = False) -> None:
         super().__init__()
-        space = torch.tensor(log_kernel(kernel, sigma, scale), dtype=torch.float32)
+        space = torch.tensor(log_kernel(kernel, sigma, scale), dtype=torch.get_default_dtype())
         self.space = nn.Parameter(space.expand(channels, 1, -1, -1).clone())
         self.time = nn.Parameter(torch.tensor([-1 / 3, 2 / 3, -1 / 3]).view(1, 1, 3, 1).repeat(channels, 1, 1, 1))
         self.balanced = balanced
@@ -118,7 +118,7 @@ class BandPass(nn.Module):
         channels = self.space.shape[0]
         time = self.time - self.time.mean(2, keepdim=True) if self.balanced else self.time
         with full_precision(x):  # small differences of large numbers
-            y = pad(x.float().flatten(0, 1), (border,) * 4, mode=mode)
+            y = pad(single(x).flatten(0, 1), (border,) * 4, mode=mode)
             y = conv2d(y, self.space, groups=channels).view(x.shape).transpose(1, 2)
             if stride == 1:
                 y = torch.cat([y[:, :, :1], y, y[:, :, -1:]], 2)

@@ -19,7 +19,7 @@ from poof.recog.modules.affinity import (
     pairwise_attention,
     softmax_attention,
 )
-from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame
+from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
 AFFINITIES = ("embedded", "gaussian", "dot", "concat")
 
@@ -87,8 +87,8 @@ class NonLocal(AllPairs):
         if self.affinity == "dot":
             return dot_attention(queries, keys, values)
         with full_precision(values):
-            k = keys.float()
-            y = pairwise_attention(lambda rows: (rows + k.mT).relu() / k.shape[1], queries.float(), values.float())
+            k = single(keys)
+            y = pairwise_attention(lambda rows: (rows + k.mT).relu() / k.shape[1], single(queries), single(values))
         return y.to(values.dtype)
 
     def weigh(self, rows: Tensor, keys: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from poof.errors import PoofError, PoofWarning
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
 from poof.recog.modules.kept import Kept
 
 TINY = 1e-12
@@ -131,7 +131,7 @@ class DynamicAppearance(TemporalModule):
         if x.shape[1] % self.t:
             raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {self.t}")
         with full_precision(x):
-            segments = x.float().unflatten(1, (-1, self.t)).flatten(0, 1)
+            segments = single(x).unflatten(1, (-1, self.t)).flatten(0, 1)
             matrix = self.matrix(segments)
             residual = segments - project(matrix, segments)
             appearance = residual.mean(1)

@@ -21,10 +21,12 @@ from poof.recog.modules.affinity import (
     pairwise_attention,
     softmax_attention,
 )
-from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame
+from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
 AFFINITIES = ("gaussian", "dot", "cosine")
-AGGREGATIONS = ("conv", "avg", "max")
+AGGREGATIONS = ("conv", "grouped", "avg", "max")
+GROUP = 32
+"""Channels of a group in which the released code stores its depthwise kernels."""
 
 
 class RegionNonLocal(AllPairs):
@@ -41,8 +43,9 @@ class RegionNonLocal(AllPairs):
     -----
     affinity : gaussian | dot | cosine
         f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j, or relu(cosine), over the number of cells.
-    gather : conv | avg | max
-        F: a learned depthwise convolution, or the mean or largest of the cuboid.
+    gather : conv | grouped | avg | max
+        F: a learned depthwise convolution (or one within groups of 32 channels, as the released code stores it: its
+        masks make it depthwise), or the mean or largest of the cuboid.
     kernel : 3x7x7
         Of the cuboid, time x height x width, odd. Without it 3x7x7 in stage 2 and 3x3x3 in stage 3: what the printed
         parameters of five blocks belong to.
@@ -91,8 +94,8 @@ class RegionNonLocal(AllPairs):
         if self.affinity == "dot":
             return dot_attention(regions, regions, values)
         with full_precision(values):
-            unit = normalize(regions.float(), dim=2, eps=1e-6)
-            y = pairwise_attention(lambda rows: (rows @ unit.mT).relu() / unit.shape[1], unit, values.float())
+            unit = normalize(single(regions), dim=2, eps=1e-6)
+            y = pairwise_attention(lambda rows: (rows @ unit.mT).relu() / unit.shape[1], unit, single(values))
         return y.to(values.dtype)
 
     def weigh(self, rows: Tensor, keys: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ class RegionNonLocal(AllPairs):
             return (rows @ keys.mT).softmax(2)
         if self.affinity == "dot":
             return (rows @ keys.mT / keys.shape[1]).relu()  # to be looked at: what is taken away is not shown
-        unit = [normalize(v.float(), dim=2, eps=1e-6) for v in (rows, keys)]
+        unit = [normalize(single(v), dim=2, eps=1e-6) for v in (rows, keys)]
         return (unit[0] @ unit[1].mT).relu() / keys.shape[1]
 
 
@@ -112,8 +115,9 @@ class Gather(nn.Module):
         super().__init__()
         border = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         self.layer: Callable[[Tensor], Tensor]
-        if kind == "conv":
-            self.layer = nn.Conv3d(channels, channels, kernel, 1, border, groups=channels, bias=False)
+        if kind in ("conv", "grouped"):
+            groups = channels if kind == "conv" else max(channels // GROUP, 1)
+            self.layer = nn.Conv3d(channels, channels, kernel, 1, border, groups=groups, bias=False)
             nn.init.xavier_uniform_(self.layer.weight)
         elif kind == "avg":
             self.layer = partial(avg_pool3d, kernel_size=kernel, stride=1, padding=border, count_include_pad=False)

@@ -56,11 +56,12 @@ class TwoWayDifference(nn.Module):
 
     Three branches of the difference d are averaged: d itself, BN(3x3(d pooled by 2)) enlarged again, and BN(3x3(d)).
     Both directions share all layers. The released code of M2A computes the backward full-scale branch from the
-    forward one; this does not.
+    forward one, which `chained` repeats.
     """
 
-    def __init__(self, shape: Shape, squeezed: int) -> None:
+    def __init__(self, shape: Shape, squeezed: int, chained: bool = False) -> None:
         super().__init__()
+        self.chained = chained
         if min(shape.height, shape.width) < 2:
             raise PoofError(f"features of {shape.height}x{shape.width} cells cannot be pooled by 2: use larger frames")
         self.squeeze = _layer(shape.channels, squeezed, 1)
@@ -75,19 +76,23 @@ class TwoWayDifference(nn.Module):
         moved = per_frame(self.depthwise, squeezed)
         forward = pad(shift_time(moved, 1)[:, :-1] - squeezed[:, :-1], (0, 0, 0, 0, 0, 0, 0, 1))
         backward = pad(shift_time(moved, -1)[:, 1:] - squeezed[:, 1:], (0, 0, 0, 0, 0, 0, 1, 0))
-        return (per_frame(self._excite, forward) + per_frame(self._excite, backward)) / 2
+        shape = forward.shape[:2]
+        forward, backward = forward.flatten(0, 1), backward.flatten(0, 1)
+        fine = self.fine(forward)
+        other = self.fine(fine if self.chained else backward)
+        return ((self._excite(forward, fine) + self._excite(backward, other)) / 2).unflatten(0, shape)
 
-    def _excite(self, difference: Tensor) -> Tensor:
+    def _excite(self, difference: Tensor, fine: Tensor) -> Tensor:
         coarse = interpolate(self.coarse(avg_pool2d(difference, 2)), size=difference.shape[-2:])
-        return self.expand((difference + coarse + self.fine(difference)) / 3).sigmoid() - 0.5
+        return self.expand((difference + coarse + fine) / 3).sigmoid() - 0.5
 
 
 class LearnedShift(nn.Module):
     """Depthwise convolution along time (k = 3) that starts as TSM's shift by one frame."""
 
-    def __init__(self, channels: int, div: int = 8) -> None:
+    def __init__(self, channels: int, div: int = 8, identity: bool = False) -> None:
         super().__init__()
-        fold = channels // div
+        fold = 0 if identity else channels // div
         self.weight = nn.Parameter(torch.zeros(channels, 1, 3, 1))
         with torch.no_grad():
             self.weight[:fold, 0, 2] = 1  # from the next frame

@@ -12,7 +12,7 @@ from torch.nn.functional import leaky_relu
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, single
 from poof.recog.modules.kept import Kept
 
 EPSILON = 1e-6
@@ -104,7 +104,7 @@ class TemporalSqueeze(TemporalModule):
 
     def matrix(self, segments: Tensor) -> Tensor:
         """A (N, K, D) of segments (N, K, C, H, W)."""
-        means = segments.float().mean((2, 3, 4))
+        means = single(segments).mean((2, 3, 4))
         values = self.second(self.first(means).sigmoid())
         return leaky_relu(values, self.slope).unflatten(1, (self.k, self.d))
 
@@ -113,7 +113,7 @@ class TemporalSqueeze(TemporalModule):
         if x.shape[1] % self.k:
             raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {self.k}")
         with full_precision(x):
-            segments = x.float().unflatten(1, (-1, self.k)).flatten(0, 1)
+            segments = single(x).unflatten(1, (-1, self.k)).flatten(0, 1)
             basis = self.matrix(segments)
             flat = segments.flatten(2)
             squeezed = pseudo_inverse(basis) @ flat

@@ -23,6 +23,7 @@ from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choos
 from poof.recog.modules.lateral import DESIGNS, Lateral, direction
 from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.networks.steps import Steps
+from poof.recog.placing import make_plan
 from poof.recog.weights import load_weights
 
 QUIET = ("complement", "frame")
@@ -100,8 +101,6 @@ class Pathway:
 
 
 def _pathway(backbone: str, config: dict[str, Any], weights: str | Path | None) -> Pathway:
-    from poof.recog.build import make_plan  # which knows the networks, and so this file
-
     factory, frames, classes, size = BACKBONES[backbone], config["frames"], config["num_classes"], config["size"]
     host = factory(classes)
     steps = Steps(host)

@@ -23,6 +23,7 @@ from poof.recog.backbones import BACKBONES
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.modules.base import Picture
 from poof.recog.modules.kept import Kept
+from poof.recog.placing import make_plan
 from poof.recog.weights import load_weights
 
 LIMIT = 20.0
@@ -99,8 +100,6 @@ def rgb_and_busy(
 def _stream(
     backbone: str, modules: Sequence[tuple[str, Mapping[str, Any]]], config: dict[str, Any], weights: str | Path | None
 ) -> HostedRecognizer:
-    from poof.recog.build import make_plan  # which knows the networks, and so this file
-
     if backbone not in BACKBONES:
         raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
     factory = BACKBONES[backbone]

@@ -1,0 +1,195 @@
+"""From modules by name to a plan of what goes where in a host: knobs, places, shapes.
+
+It lies below the published networks, which are made of such plans, and below `poof.recog.build`, which knows them.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from poof.errors import PoofError
+from poof.recog.backbones.base import Factory, Host
+from poof.recog.counting import Counting, parameters
+from poof.recog.data.lists.base import shown
+from poof.recog.model import Clock, Insertion, Placed, Plan, Recognizer, apply
+from poof.recog.modules import MODULES
+from poof.recog.modules.base import Place, Shape, TemporalModule
+
+Request: TypeAlias = str | tuple[str, Mapping[str, Any]]
+"""A module by name, with knobs: 'm2a', 'm2a:shift=zero,attention=tam' or ('m2a', {'shift': 'zero'})."""
+
+
+def prepared(factory: Factory, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> Factory:
+    """A factory whose hosts the modules have changed to their needs."""
+
+    def build(classes: int) -> Host:
+        host = factory(classes)
+        for name, knobs in requests:
+            MODULES[name].prepare(host, **knobs)
+        return host
+
+    return build
+
+
+def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
+    """(name, knobs) of a module; the name and the knobs' names are checked here, their values by the module."""
+    if isinstance(request, str):
+        name, _, text = request.partition(":")
+        knobs = parse_knobs(text, request)
+    else:
+        name, knobs = request[0], dict(request[1])
+    if name not in MODULES:
+        raise unknown("module", name, list(MODULES))
+    return name, check_knobs(name, knobs, _knobs(MODULES[name].places) | _knobs(MODULES[name]))
+
+
+def check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> dict[str, Any]:
+    for knob, value in knobs.items():
+        if knob not in valid:
+            raise PoofError(f"{name} has no knob '{knob}'; it has {', '.join(valid) or 'none'}")
+        if type(value) is not type(valid[knob]):
+            kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(valid[knob]), "a word")
+            usual = str(valid[knob]).lower() if isinstance(valid[knob], bool) else valid[knob]
+            raise PoofError(f"{name}: {knob}={value}: expected {kind}, as in {knob}={usual}")
+    return knobs
+
+
+def unknown(kind: str, name: str, valid: Sequence[str]) -> PoofError:
+    """The error for a name that is not there; lists those that are, if they are few, and the one probably meant."""
+    close = get_close_matches(name, valid, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    names = ", ".join(valid)
+    there = f"there are {names}" if len(names) < 200 else f"`poof recog list` has all {len(valid)}"
+    return PoofError(f"unknown {kind} '{shown(name, 60)}'{hint}; {there}")
+
+
+def make_plan(
+    factory: Factory,
+    backbone: str,
+    requests: Sequence[tuple[str, Mapping[str, Any]]],
+    frames: int,
+    num_classes: int,
+    size: int,
+) -> Plan:
+    """Build each module for the shape that really reaches its place.
+
+    A twin of the host runs once on torch's meta device. The first time a place is reached, its module is built for
+    the shape seen there, and its own twin takes part from then on: modules that change a shape are followed.
+    """
+    plan = Plan()
+    if not requests:
+        return plan
+    with torch.device("meta"):
+        probe = factory(num_classes)
+    probe.net.eval()
+    clock = Clock(frames)
+    for name, knobs in requests:
+        _request_places(probe, plan, clock, name, knobs, backbone)
+    for name, knobs in requests:
+        plan.per_segment *= MODULES[name].raw_frames(**_split(name, knobs)[1])
+    raw = frames * plan.per_segment
+    clips = torch.empty(1, raw, 3, size, size, device="meta")
+    clock.frames = raw
+    with torch.no_grad():
+        probe.net(clips.flatten(0, 1) if probe.dims == 2 else clips.transpose(1, 2))
+    for name, _ in requests:
+        if not any(placed.line.module == name for placed in plan.placed):
+            reasons = [text for text in plan.left_out if text.startswith(f"{name} ")]
+            reason = reasons[0].removeprefix(f"{name} ") if reasons else "it has no such place"
+            raise PoofError(f"{name} cannot go into {backbone}: {reason}")
+    return plan
+
+
+def _request_places(probe: Host, plan: Plan, clock: Clock, name: str, knobs: Mapping[str, Any], backbone: str) -> None:
+    for place in MODULES[name].places(probe, **_split(name, knobs)[0]):
+        layer = probe.net.get_submodule(place.path)
+
+        def visit(x: Tensor, place: Place = place) -> Tensor:
+            return _place(x, place, name, knobs, plan, probe.dims, clock, backbone)
+
+        if place.side == "before":
+            layer.register_forward_pre_hook(lambda _, inputs, visit=visit: (visit(inputs[0]), *inputs[1:]))
+        else:
+            layer.register_forward_hook(lambda _, inputs, output, visit=visit: visit(output))
+
+
+def _place(
+    x: Tensor,
+    place: Place,
+    name: str,
+    knobs: Mapping[str, Any],
+    plan: Plan,
+    dims: int,
+    clock: Clock,
+    backbone: str,
+) -> Tensor:
+    shape = _shape(x, dims, clock)
+    if shape.frames < MODULES[name].min_frames:
+        plan.left_out.append(f"{name} {place}: {shape.frames} frame there, {MODULES[name].min_frames} needed")
+        return x
+    module = _make(name, {**dict(place.knobs), **knobs}, shape, f"{backbone}, {place}")
+    twin = copy.deepcopy(module).to("meta").eval()
+    with Counting() as counting:
+        y = apply(twin, x, dims, clock)
+    line = Insertion(name, place, shape, _shape(y, dims, clock), parameters(module), counting.count.macs)
+    key = f"{place.path or 'input'}_{place.side}_{name}".replace(".", "_")
+    while any(placed.key == key for placed in plan.placed):
+        key += "_again"
+    plan.placed.append(Placed(key, module, line))
+    return y
+
+
+def _shape(x: Tensor, dims: int, clock: Clock) -> Shape:
+    return (
+        Shape(x.shape[2], x.shape[1], x.shape[3], x.shape[4])
+        if dims == 3
+        else Shape(clock.frames, x.shape[1], x.shape[2], x.shape[3])
+    )
+
+
+def _make(name: str, knobs: Mapping[str, Any], shape: Shape, where: str) -> TemporalModule:
+    try:
+        return MODULES[name](shape, **_split(name, knobs)[1])
+    except PoofError as error:
+        raise PoofError(f"{name} in {where} ({shape}): {error}") from None
+
+
+def _split(name: str, knobs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    moving = _knobs(MODULES[name].places)
+    return {k: v for k, v in knobs.items() if k in moving}, {k: v for k, v in knobs.items() if k not in moving}
+
+
+def _knobs(function: Any) -> dict[str, Any]:
+    """Knobs with their defaults: all arguments behind the host or the shape."""
+    arguments = list(inspect.signature(function).parameters.values())[1:]
+    return {argument.name: argument.default for argument in arguments}
+
+
+def network_knobs(builder: Callable[..., Recognizer]) -> dict[str, Any]:
+    """Knobs of a network's builder with their defaults: what it takes beyond the arguments of every network."""
+    arguments = inspect.signature(builder).parameters.values()
+    return {a.name: a.default for a in arguments if a.default is not a.empty}
+
+
+def parse_knobs(text: str, request: str) -> dict[str, Any]:
+    return dict(_parse_knob(part, request) for part in text.split(",") if part)
+
+
+def _parse_knob(text: str, request: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise PoofError(f"'{request}': write knobs as name:knob=value,knob=value")
+    if value.lower() in ("true", "false"):
+        return key.strip(), value.lower() == "true"
+    try:
+        return key.strip(), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key.strip(), value.strip()
