@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.locks import locked
 from poof.origin import Origin, origin_of, remember
 from poof.wholeness import check_whole
 
@@ -119,10 +120,13 @@ def _kind(path: Path) -> int | None:
 def made_folder(folder: Path, option: str) -> Iterator[None]:
     """Make a folder for a run, with those above it; what is still empty at the end goes again.
 
+    Other processes are kept out of it meanwhile, see `poof.locks`.
+
     Raises
     ------
     PoofError
-        If it cannot be made or written; `option` is how the command lets one choose another.
+        If it cannot be made or written, or another process works in it; `option` is how the command lets one choose
+        another.
     """
     made: list[Path] = []
     try:
@@ -133,13 +137,14 @@ def made_folder(folder: Path, option: str) -> Iterator[None]:
         raise PoofError(f"{folder}: cannot be made ({reason}); choose another place with {option}") from error
     if not os.access(folder, os.W_OK):
         raise PoofError(f"{folder}: is read-only; choose another place with {option}")
-    tidy(folder)
-    try:
-        yield
-    finally:
-        for path in made:
-            with suppress(OSError):  # there is something in it
-                path.rmdir()
+    with locked(folder, option):
+        tidy(folder)
+        try:
+            yield
+        finally:
+            for path in made:
+                with suppress(OSError):  # there is something in it
+                    path.rmdir()
 
 
 @contextmanager

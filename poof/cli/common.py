@@ -34,6 +34,13 @@ Flow = Annotated[
 Weights = Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")]
 MaxSize = Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")]
 Crop = Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")]
+OnDamage = Annotated[
+    str,
+    typer.Option(
+        "--on-damage",
+        help="Of a damaged video: stop there, or continue behind it (frames keep their numbers, holes are left out).",
+    ),
+]
 Category = Annotated[
     str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
 ]

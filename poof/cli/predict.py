@@ -50,6 +50,7 @@ def predict(
     batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
     device: common.Device = "auto",
     precision: common.Precision = "auto",
+    on_damage: common.OnDamage = "stop",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -67,7 +68,7 @@ def predict(
     video_path, models = models_and_video(inputs, model, ensemble or [])
     output = output or Path(f"{video_path.stem}.predicted.json")
     check_output(output, force)
-    video, people = load_people(video_path, labels, boxes)
+    video, people = load_people(video_path, labels, boxes, on_damage)
     predicted = predict_pose(
         video,
         models,

@@ -18,6 +18,7 @@ from poof.cli.common import (
     JsonFile,
     Labels,
     MaxSize,
+    OnDamage,
     Quiet,
     Weights,
 )
@@ -62,6 +63,7 @@ def propagate(
     ] = True,
     category: Category = None,
     json_file: JsonFile = None,
+    on_damage: OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -94,7 +96,7 @@ def propagate(
         check_output(path, force)
     for path in outputs:
         format_for(path, None)
-    footage = open_video(video)
+    footage = open_video(video, on_damage)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
     estimators = create_flows(flow, weights, device, method == "blend", cache_folder() / "flows" if cache else None)
     if not quiet:
@@ -156,6 +158,8 @@ def show(summary: dict[str, Any], written: list[Path]) -> None:
         table.add_row("confidence", f"mean {summary['confidence']:.2f}, {unsure}")
     if summary["cuts"]:
         table.add_row("scene cuts at frame", ", ".join(map(str, summary["cuts"])))
+    for hole in summary["holes"]:
+        table.add_row("cannot be read", f"frames {hole['start']} to {hole['stop'] - 1}: {hole['reason']}")
     if summary["damage"]:
         table.add_row("video is damaged", f"from frame {summary['damage']['frame']} on: {summary['damage']['reason']}")
     table.add_row("written", ", ".join(map(str, written)))

@@ -18,6 +18,7 @@ from poof.cli.common import (
     JsonFile,
     Labels,
     MaxSize,
+    OnDamage,
     Quiet,
     Weights,
 )
@@ -47,6 +48,7 @@ def radius(
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep RAFT's flows for other runs.")] = True,
     category: Category = None,
     json_file: JsonFile = None,
+    on_damage: OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -69,7 +71,7 @@ def radius(
     written = [path for path in (plot, csv, json_file) if path]
     for path in written:
         check_output(path, force)
-    footage = open_video(video)
+    footage = open_video(video, on_damage)
     given = load_labels(labels, footage.frame_names, category=category, video=str(video))
     estimators = create_flows(flow, weights, device, False, cache_folder() / "flows" if cache else None)
     settings = Settings(crop=crop, max_size=max_size)

@@ -65,6 +65,7 @@ def refine(
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep finished parts of the propagation.")] = True,
     category: common.Category = None,
     json_file: common.JsonFile = None,
+    on_damage: common.OnDamage = "stop",
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite outputs that exist, and train even where little is to be gained.")
     ] = False,
@@ -111,7 +112,7 @@ def refine(
     for path in model or []:  # a name mistyped is better told before the propagation than after it
         if not path.is_file():
             raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
-    footage = [open_video(video) for video in videos]
+    footage = [open_video(video, on_damage) for video in videos]
     pairs = [
         Pair(one, load_labels(path, one.frame_names, category=category, video=str(video)))
         for one, path, video in zip(footage, labels, videos)

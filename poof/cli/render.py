@@ -46,6 +46,7 @@ def render(
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="Columns of the contact sheet.", show_default=False)
     ] = None,
+    on_damage: common.OnDamage = "stop",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -73,7 +74,7 @@ def render(
         check_overlay_output(output, force)
     if sheet:
         check_sheet_output(sheet, force)
-    source = open_video(video)
+    source = open_video(video, on_damage)
     label_set = load_labels(labels, frame_names=source.frame_names, video=str(video))
     style = Style(names=names, min_confidence=min_confidence)
     track = common.track(quiet)

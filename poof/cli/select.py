@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poof.cli.common import Debug, Force, JsonFile, Quiet
+from poof.cli.common import Debug, Force, JsonFile, OnDamage, Quiet
 from poof.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def select(
     category: Annotated[
         str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
     ] = None,
+    on_damage: OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -66,7 +67,7 @@ def select(
             check_output(path, force)
     if images and images.exists() and not (force and images.is_dir()):
         raise PoofError(f"{images}: exists already; choose another folder or write into it with --force")
-    footage = open_video(video)
+    footage = open_video(video, on_damage)
     if labels is None:
         chosen = select_frames(footage, count, radius, strategy, track=track(quiet))
     else:

@@ -62,6 +62,7 @@ def train(
     json: common.JsonFile = None,
     device: common.Device = "auto",
     precision: common.Precision = "auto",
+    on_damage: common.OnDamage = "stop",
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -83,8 +84,8 @@ def train(
             check_output(json, force)
         chosen = recipe_named(recipe, epochs, rate)
         size = parse_input_size(input_size)
-        pairs = load_pairs(data, video or [], "--video")
-        judges = load_pairs(val or [], val_video or [], "--val-video")
+        pairs = load_pairs(data, video or [], "--video", on_damage)
+        judges = load_pairs(val or [], val_video or [], "--val-video", on_damage)
         try:
             run = train_pose(
                 pairs,

@@ -191,7 +191,7 @@ def _selected(video: Video, ranges: list[tuple[int, int]]) -> Iterator[tuple[int
     remaining = iter(ranges)
     low, high = next(remaining)
     for frame, image in video.frames(ranges[0][0], ranges[-1][1]):
-        if frame >= high:
+        while frame >= high:  # a hole in the video may hold whole ranges
             low, high = next(remaining)
         if frame >= low:
             yield frame, image

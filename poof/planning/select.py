@@ -229,6 +229,7 @@ def _dispute(disputed: Mapping[int, Sequence[str]], order: Sequence[int]) -> str
 
 
 def _damage(video: Video) -> list[str]:
-    if video.damage is None:
-        return []
-    return [f"the video is damaged from frame {video.damage.frame} on: frames behind that cannot be chosen"]
+    notes = [f"frames {h.start} to {h.stop - 1} cannot be read and are not chosen" for h in video.holes]
+    if video.damage is not None:
+        notes.append(f"the video is damaged from frame {video.damage.frame} on: frames behind that cannot be chosen")
+    return notes

@@ -106,7 +106,7 @@ def survey(video: Video, track: Track = silent) -> Survey:
     repeats: list[bool] = []
     looks = _Looks()
     last: list[np.ndarray] = []
-    for images in _blocks(track(video.frames(), "looking at frames")):
+    for images in _blocks(track(video.filled(), "looking at frames")):
         grey = [cv2.cvtColor(region.cut(image), cv2.COLOR_RGB2GRAY) for image in images]
         for image in images:
             detail = cv2.Laplacian(cv2.cvtColor(fine.cut(image), cv2.COLOR_RGB2GRAY), cv2.CV_32F)
@@ -122,6 +122,11 @@ def survey(video: Video, track: Track = silent) -> Survey:
     if not sharpness:
         raise PoofError(f"{video.name}: no frame can be read; check the file with a player")
     cuts = [index + 1 for index in find_cuts(agreements)]
+    for (
+        hole
+    ) in video.holes:  # filled with the image before: none of them is worth a label, behind them is something new
+        repeats[hole.start : hole.stop] = [True] * (min(hole.stop, len(repeats)) - hole.start)
+        cuts = sorted({*cuts, *({hole.stop} if hole.stop < len(repeats) else ())})
     return Survey(cuts, np.array(sharpness), np.array(repeats), *looks.result())
 
 
@@ -170,9 +175,9 @@ def _same(first: np.ndarray, second: np.ndarray) -> bool:
     return float(cv2.blur(cv2.absdiff(first, second).astype(np.float32), (PATCH, PATCH)).max()) < SAME
 
 
-def _blocks(frames: Iterator[tuple[int, np.ndarray]]) -> Iterator[list[np.ndarray]]:
+def _blocks(frames: Iterator[tuple[int, np.ndarray, bool]]) -> Iterator[list[np.ndarray]]:
     block: list[np.ndarray] = []
-    for _, image in frames:
+    for _, image, _ in frames:
         block.append(image)
         if len(block) == BLOCK:
             yield block

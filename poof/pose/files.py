@@ -17,7 +17,7 @@ from poof.video import Video, open_video
 CHECKPOINT_ENDINGS = (".pt", ".pth")
 
 
-def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> list[Pair]:
+def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str, on_damage: str = "stop") -> list[Pair]:
     """Label files with their videos.
 
     Parameters
@@ -28,6 +28,8 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> l
         A video for each, in the same order.
     option
         How the command calls `videos`, for messages.
+    on_damage
+        See `poof.open_video`.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str) -> l
         )
     pairs = []
     for label_path, video_path in zip(labels, videos):
-        video = open_video(video_path)
+        video = open_video(video_path, on_damage)
         pairs.append(Pair(video, _labels_of(video, label_path, video_path)))
     return pairs
 
@@ -103,7 +105,9 @@ def models_and_video(inputs: Sequence[Path], model: Path | None, ensemble: Seque
     return videos[0], models
 
 
-def load_people(video_path: Path, labels: Path | None, boxes: Path | None) -> tuple[Video, People | None]:
+def load_people(
+    video_path: Path, labels: Path | None, boxes: Path | None, on_damage: str = "stop"
+) -> tuple[Video, People | None]:
     """The video, and the boxes of its subjects from labels or a box file; None for one subject in the whole frame.
 
     Raises
@@ -111,7 +115,7 @@ def load_people(video_path: Path, labels: Path | None, boxes: Path | None) -> tu
     PoofError
         If both are given, or a file cannot be read or does not fit the video.
     """
-    video = open_video(video_path)
+    video = open_video(video_path, on_damage)
     if labels is not None and boxes is not None:
         raise PoofError("give either --labels or --boxes, not both")
     if labels is not None:

@@ -106,6 +106,9 @@ def predict_pose(
                 absent[i, joints] = gone[i, theirs]
         for i, (frame, instance, _, box) in enumerate(members):
             labels.add(frame, instance, _points(xy[i].clip(0, corner), confidence[i], absent[i], box, people))
+    for hole in video.holes:
+        what = f"frames {hole.start} to {hole.stop - 1} cannot be read ({hole.reason}) and have no prediction"
+        warnings.warn(f"{video.name}: {what}", PoofWarning, stacklevel=2)
     if video.damage is not None:
         warnings.warn(
             f"{video.name}: damaged from frame {video.damage.frame} on ({video.damage.reason}); predicted up to there",

@@ -332,7 +332,7 @@ class Engine:
         end = -1 if complete else len(images) + segment.start
         stored = pack("ahead", ahead) | pack("back", back) | {"cuts": np.array(cuts, int), "end": np.array(end)}
         self._take_over(stored)
-        if self._memo is not None and self._video.damage is None:
+        if self._memo is not None and self._video.damage is None and not self._video.holes:
             self._memo.put(work.key, stored)
 
     def _replay(self, segment: Segment, known: dict[str, np.ndarray]) -> None:

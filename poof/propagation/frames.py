@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import cv2
@@ -71,7 +71,9 @@ class SegmentFrames:
             return
         last: int | None = None
         before: tuple[int, np.ndarray, np.ndarray] | None = None
-        for last, image in self._video.frames(min(self._wanted), max(self._wanted) + 1):
+        lost = -2  # the last frame that is in a hole
+        for last, image, real in self._video.filled(min(self._wanted), max(self._wanted) + 1):
+            lost = lost if real else last
             if last not in self._wanted:
                 continue
             small = self._rough.shrink(image)
@@ -81,6 +83,7 @@ class SegmentFrames:
                 yield Frame(last, image)
             else:
                 still = np.array_equal(small, before[2]) and np.array_equal(image, before[1])
-                yield Frame(last, image, self._rough.pair(before[2], small), still)
+                pair = self._rough.pair(before[2], small)
+                yield Frame(last, image, replace(pair, lost=lost >= last - 1), still and lost < last - 1)
             before = last, image, small
         self.end = self._video.count() if last is None else last + 1

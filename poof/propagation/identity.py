@@ -212,6 +212,8 @@ class _Picture:
 
     shown: np.ndarray
     coarse: np.ndarray
+    real: bool = True
+    """Whether the frame could be read."""
 
 
 @dataclass
@@ -267,9 +269,9 @@ class _Linker:
             return
         wanted = {f for window in windows for f in range(window[0], window[-1] + 1)}
         first, stop = windows[0][0], windows[-1][-1] + 1
-        for number, image in track(video.frames(first, stop), "linking instances", stop - first):
+        for number, image, real in track(video.filled(first, stop), "linking instances", stop - first):
             if number in wanted:
-                yield _Picture(self._region.cut(image), self._rough.shrink(image))
+                yield _Picture(self._region.cut(image), self._rough.shrink(image), real)
 
     def forget(self) -> None:
         """Nobody labelled so far will be met again."""
@@ -281,7 +283,7 @@ class _Linker:
         cuts = self._rough.segment([picture.coarse for picture in pictures]).cuts
         grey = self._dis.prepare(np.stack([picture.shown for picture in pictures]))
         for index, fields in enumerate(zip(*self._dis.both(grey[:-1], grey[1:]))):
-            if index in cuts:
+            if index in cuts or not (pictures[index].real and pictures[index + 1].real):
                 self.forget()
                 continue
             there, back = (FlowField(data, self._region) for data in fields)

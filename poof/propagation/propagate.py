@@ -105,9 +105,10 @@ def propagate(
     result.info["propagation"] = {
         "settings": settings.describe(),
         "flow": [e.describe() | ({"reason": e.reason} if e.reason else {}) for e in estimators],
-        "cuts": passages.cuts,
+        "cuts": [cut for cut in passages.cuts if not any(h.start <= cut <= h.stop for h in video.holes)],
         "left_out": left_out,
         "damage": None if video.damage is None else {"frame": video.damage.frame, "reason": video.damage.reason},
+        "holes": [{"start": h.start, "stop": h.stop, "reason": h.reason} for h in video.holes],
         "video_end": passages.end,
     }
     return result

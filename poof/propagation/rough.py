@@ -21,6 +21,8 @@ class RoughPair:
     forward: FlowField
     backward: FlowField
     agreement: float
+    lost: bool = False
+    """Whether one of the frames cannot be read: nothing is carried over such a pair."""
 
 
 @dataclass
@@ -33,7 +35,8 @@ class Rough:
     @classmethod
     def of(cls, pairs: Sequence[RoughPair]) -> Rough:
         """Of consecutive pairs."""
-        return cls([(p.forward, p.backward) for p in pairs], set(find_cuts([p.agreement for p in pairs])))
+        cuts = set(find_cuts([p.agreement for p in pairs])) | {index for index, p in enumerate(pairs) if p.lost}
+        return cls([(p.forward, p.backward) for p in pairs], cuts)
 
 
 class RoughFlow:

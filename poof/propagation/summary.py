@@ -37,6 +37,7 @@ def summarise(labels: LabelSet) -> dict[str, Any]:
         "confidence": float(np.nanmean(values)) if len(values) else None,
         "unsure": float((values < 0.5).mean()) if len(values) else None,
         "cuts": made.get("cuts", []),
+        "holes": made.get("holes", []),
         "flow": [f["name"] for f in made.get("flow", [])],
         "reasons": [f["reason"] for f in made.get("flow", []) if "reason" in f],
         "damage": made.get("damage"),

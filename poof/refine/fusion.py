@@ -232,7 +232,9 @@ def fuse(
     dict
         (frame, instance) -> `Fused`, for every frame that has the instance.
     """
-    cuts = tracks.info.get("propagation", {}).get("cuts", [])
+    made = tracks.info.get("propagation", {})
+    # Behind a hole in the video begins something new as well.
+    cuts = [*made.get("cuts", []), *(hole["stop"] for hole in made.get("holes", []))]
     by_instance: Mapping[int, InstanceFusion] = {
         i: InstanceFusion(tracks, i, appearance, flow, size, cuts) for i in tracks.instance_ids
     }

@@ -72,6 +72,19 @@ class Video(ABC):
         Each call is an independent pass.
         """
 
+    def filled(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray, bool]]:
+        """(number, image, whether it is the frame's own) without gaps: in a hole the image before it is repeated.
+
+        A hole at the very beginning has the image behind it.
+        """
+        following = max(start, 0)
+        before: np.ndarray | None = None
+        for number, image in self.frames(start, stop):
+            for missing in range(following, number):
+                yield missing, (image if before is None else before).copy(), False
+            yield number, image, True
+            following, before = number + 1, image
+
     @abstractmethod
     def count(self) -> int:
         """Number of frames, found by decoding (once), never read from a header: the last one's number plus 1."""

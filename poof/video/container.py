@@ -80,7 +80,7 @@ class ContainerVideo(Video):
     def _why_nothing(self) -> str:
         reason = f", it is damaged at its beginning ({self._end.reason})" if self._end and self._end.reason else ""
         if not self._go_on and next(self._behind(0, None, None), None) is not None:
-            return f"{reason}; repair it, or read what is behind with --on-damage continue"
+            return f"{reason}; repair it, or use a command that has --on-damage continue to read what is behind"
         return f"{reason}; check that it plays or export it again"
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from poof.errors import PoofError
 from poof.video.base import OnDamage, Video
@@ -12,7 +12,7 @@ from poof.video.container import ContainerVideo
 from poof.video.folder import FolderVideo
 
 
-def open_video(path: str | Path, on_damage: OnDamage = "stop") -> Video:
+def open_video(path: str | Path, on_damage: str = "stop") -> Video:
     """Open a video file or a folder of images.
 
     Parameters
@@ -33,6 +33,7 @@ def open_video(path: str | Path, on_damage: OnDamage = "stop") -> Video:
     path = Path(path)
     if on_damage not in get_args(OnDamage):
         raise PoofError(f"--on-damage {on_damage}: valid are {' and '.join(get_args(OnDamage))}")
+    choice = cast(OnDamage, on_damage)
     try:
         kind = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -42,8 +43,8 @@ def open_video(path: str | Path, on_damage: OnDamage = "stop") -> Video:
     except OSError as error:
         raise PoofError(f"{path}: cannot be looked at ({error.strerror}); check the path and your rights") from None
     if stat.S_ISDIR(kind):
-        return FolderVideo(path, on_damage)
+        return FolderVideo(path, choice)
     if not stat.S_ISREG(kind):
         # A pipe or a camera can be read once only.
         raise PoofError(f"{path}: is neither a file nor a folder; record it to a file first")
-    return ContainerVideo(path, on_damage)
+    return ContainerVideo(path, choice)
