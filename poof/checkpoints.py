@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poof import interrupts
 from poof.errors import PoofError
 from poof.files import atomic
 
@@ -54,6 +55,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
             with zipfile.ZipFile(temporary) as written:
                 whole = bool(written.namelist())
         except (RuntimeError, zipfile.BadZipFile) as error:
+            interrupts.check()  # torch's writer may have made another error of it
             # A full disk reaches us as an error of torch's writer.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         if not whole:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
+from poof.interrupts import check
+
 T = TypeVar("T")
 
 
@@ -18,7 +20,9 @@ class Track(Protocol):
 def silent(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """The default of every library function: shows nothing."""
     del description, total
-    yield from items
+    for item in items:
+        check()
+        yield item
 
 
 def bar(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
@@ -52,6 +56,7 @@ def bar(items: Iterable[T], description: str, total: int | None = None) -> Itera
         task = progress.add_task(description, total=total)
         done = 0
         for item in items:
+            check()
             yield item
             done += 1
             progress.update(task, completed=done)

@@ -6,8 +6,6 @@ imported at the top of a command's file: `poof --help` must answer in under half
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from poof.cli import common
@@ -54,5 +52,7 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point: errors are one line and exit code 1 (2 for usage, 130 for Ctrl-C); `--debug` shows the traceback."""
-    sys.exit(common.guarded(build()))
+    """Entry point; see `poof.__main__.main`."""
+    from poof.__main__ import main as start
+
+    start()

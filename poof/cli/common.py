@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from poof import interrupts
 from poof.cli.terminal import never_fail, say
 from poof.errors import PoofError, PoofWarning
 from poof.printable import one_line
@@ -79,7 +80,8 @@ def guarded(app: Callable[..., Any]) -> int:
         warnings.showwarning = show
     warnings.simplefilter("always", PoofWarning)
     try:
-        code = app(standalone_mode=False)
+        with interrupts.remembered():
+            code = app(standalone_mode=False)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except (KeyboardInterrupt, typer.Abort):
@@ -102,6 +104,31 @@ def guarded(app: Callable[..., Any]) -> int:
     if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
         print("poof: stopped", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def own_lines_only() -> None:
+    """Keep what libraries written in C print off the terminal (libpng, FFmpeg, TIFF): a message of ours says it once.
+
+    They write to the file that standard error is, Python writes to a copy of it from now on. For the process of a
+    command only; the library leaves standard error alone.
+    """
+    try:
+        if sys.stderr is None or sys.stderr.fileno() != 2:
+            return
+        copy = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return
+    sys.stderr = open(copy, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: PTH123, SIM115
+
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        # A Ctrl-C that a finaliser swallowed: it is remembered, see `poof.interrupts`.
+        if not issubclass(found.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(found)
+
+    sys.unraisablehook = unraisable
 
 
 def settle_for_flow() -> None:

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from poof import interrupts
 from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError
 from poof.flow.device import resolve_device
@@ -134,6 +132,7 @@ def train_pose(
     epoch = math.ceil(len(store) / size)
     round_steps = max(epoch, math.ceil(steps / _ROUNDS))
 
+    interrupts.check()
     # The model, from its initialisation or from where the run stopped.
     torch.manual_seed(seed)
     identity = fingerprint(store.examples, judged.examples, recipe, seed, input_size, init, stages, body, precision)
@@ -181,7 +180,7 @@ def train_pose(
     feed = loader(data_set, batches, _workers(workers, where), where.type == "cuda")
     unseen: list[torch.Tensor] = []  # losses not looked at yet
     saved_at = time.monotonic()
-    with _interrupt_between_steps() as interrupted:
+    with interrupts.between_steps() as interrupted:
         for step, examples_now in enumerate(track(feed, "training", steps - start), start):
             network.train()
             images, points, weights, visible = (
@@ -297,23 +296,3 @@ def _check_finite(losses: Sequence[float], first: int, checkpoints: Sequence[Pat
 
 def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
-
-
-@contextmanager
-def _interrupt_between_steps() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of breaking into a step; a second one breaks in as usual."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    def handler(*_: Any) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from poof import interrupts
 from poof.errors import PoofError
 from poof.files import atomic, made_folder, write_text
 from poof.flow.base import FlowEstimator
@@ -275,6 +276,7 @@ def _trained(
     track: Track,
 ) -> Path:
     """The checkpoint of a network trained on `data`; what an earlier run left of the same one is used."""
+    interrupts.check()
     recipe: Recipe = recipe_named(kind.recipe)
     arrays = [
         array

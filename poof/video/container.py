@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ _CONVERSION_THREADS = min(4, os.cpu_count() or 1)
 _UNSPECIFIED = 2
 # The matrices that swscale converts, by AVColorSpace: RGB, BT.709, unspecified, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9})
+
+_CUT = "; if the file was longer once, frame numbers may be shifted against that"
 
 
 class ContainerVideo(Video):
@@ -152,7 +154,9 @@ class ContainerVideo(Video):
                     if isinstance(error, Refused) and self._is_quirky():
                         broken, modes = None, [False]
             except Ragged:
-                warnings.warn(f"{self.name}: its first pictures are incomplete and may show errors", PoofWarning, 2)
+                warnings.warn(
+                    f"{self.name}: its first pictures are incomplete and may show errors{_CUT}", PoofWarning, 2
+                )
                 self._plan, modes = replace(self._plan, lenient=True), [False]
         assert broken is not None, "a pass ends at the end or at damage"
         if self._end is None:
@@ -161,7 +165,7 @@ class ContainerVideo(Video):
 
     def _is_quirky(self) -> bool:
         """Whether the first picture is refused for a rule that it breaks, not for damage; the plan is then lenient."""
-        if self._plan.lenient or self._stored is not None or not plays_clean(self.path, self._plan, 1):
+        if self._plan.lenient or self._stored is not None or not plays_clean(self.path, self._plan):
             return False
         warnings.warn(f"{self.name}: its pictures break rules of their format and may show errors", PoofWarning, 2)
         self._plan = replace(self._plan, lenient=True)
@@ -172,9 +176,16 @@ class ContainerVideo(Video):
     ) -> Iterator[tuple[int, VideoFrame]]:
         """The pictures behind damage where that is asked for; sets `_count`, `damage` and `holes`."""
         number, holes = broken.frame, list[Hole]()
+        unread = ""
         if self._go_on:
-            for found, frame, reason in self._behind(broken.frame, first, last):
-                if found >= number + 1 or (found > 0 and number == 0):
+            behind = self._behind(broken.frame, first, last)
+            while True:
+                try:
+                    found, frame, reason = next(behind)
+                except StopIteration as stopped:
+                    unread = stopped.value or ""
+                    break
+                if found > number:
                     holes.append(Hole(number, found, reason or broken.reason))
                     self._note(holes)
                 if stop is not None and found >= stop:
@@ -184,12 +195,14 @@ class ContainerVideo(Video):
                 number = found + 1
             self._note(holes)
         total = self._timeline.total if self._timeline is not None and self._timeline.exact else 0
-        if not holes or number < total:
-            self.damage = Damage(number, broken.reason if not holes else "the pictures behind cannot be decoded")
+        if number == broken.frame or unread or number < total:
+            self.damage = Damage(number, unread or broken.reason)
         self._count = number
 
-    def _behind(self, number: int, first: int | None, last: int | None) -> Iterator[tuple[int, VideoFrame, str]]:
-        """(number, picture, why those before it are missing) from frame `number` on, by `salvage`."""
+    def _behind(
+        self, number: int, first: int | None, last: int | None
+    ) -> Generator[tuple[int, VideoFrame, str], None, str]:
+        """(number, picture, why those before it are missing) from frame `number` on; returns what `salvage` does."""
         if self._timeline is None:
             self._timeline = Timeline(self.path, self._plan.stream)
         line = self._timeline
@@ -197,9 +210,14 @@ class ContainerVideo(Video):
         shift, known = 0, line.number(last)
         if number and line.timed:
             if known is None or (line.number(first) or 0) + number - 1 != known:
-                return
+                return "the numbers of pictures behind are not known"
             shift = number - 1 - known
-        for found, frame, reason in salvage(self.path, self._plan, line):
+        rest = salvage(self.path, self._plan, line)
+        while True:
+            try:
+                found, frame, reason = next(rest)
+            except StopIteration as stopped:
+                return stopped.value or ""
             if found + shift >= number:
                 self._warn_of_shift(line, number)
                 yield found + shift, frame, reason

@@ -33,9 +33,12 @@ from poof.video.bitstream import Kind, kind_of
 from poof.video.opening import LIMITS, open_container, video_stream
 from poof.video.structure import chain_of
 
+_LOOK_AT = 60  # packets of a file that breaks rules
 STRICT = {"err_detect": "crccheck+explode"}
 # The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
 _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
+# Decoders that leave out a picture whose kind was changed by damage; theirs, too, are one picture a packet.
+_MAY_DROP = frozenset({"hevc"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
 TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
 # With several threads these decoders may hand out a picture before they have marked it as corrupt.
@@ -99,7 +102,8 @@ def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) ->
         if structure is not None:
             stack.enter_context(structure)
         stream = video_stream(container, plan.stream)
-        feed = Feed(prepared(stream, threads, plan.lenient), threads, plan.lenient)
+        timed = container.format.name in TIMED
+        feed = Feed(prepared(stream, threads, plan.lenient), threads, plan.lenient, timed)
         try:
             for packet in packets_of(container, stream):
                 if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
@@ -109,7 +113,7 @@ def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) ->
                 raise Broken(structure.reason)
             yield from feed.finish(trusted)
         except Broken:
-            if not threads and container.format.name in TIMED:
+            if not threads and timed:
                 yield from feed.rescue()
             raise
 
@@ -135,28 +139,36 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
         raise Broken(f"the file cannot be read on: {error.strerror}") from None
 
 
-def plays_clean(path: Path, plan: Plan, count: int) -> bool:
-    """Whether the first `count` packets give as many pictures, none marked, when the decoder is not strict.
+def plays_clean(path: Path, plan: Plan) -> bool:
+    """Whether a file that a strict decoder refuses from the first picture on plays well with one that is not strict.
 
-    There are encoders whose streams break some rule in every picture, and play well all the same.
+    There are encoders whose streams break some rule in every picture. Where a strict decoder takes a later picture that
+    leans on no other, the first one is damaged.
     """
     received = expected = 0
-    with open_container(path) as container, suppress(av.FFmpegError, Broken):
+    with open_container(path) as container, open_container(path) as again, suppress(av.FFmpegError, Broken):
         stream = video_stream(container, plan.stream)
-        context = prepared(stream, False, True)
+        lenient, strict = prepared(stream, False, True), prepared(video_stream(again, plan.stream), False, False)
         for number, packet in enumerate(packets_of(container, stream)):
-            if number == count:
+            if number == _LOOK_AT:
                 break
+            if (
+                number
+                and kind_of(strict.name, bytes(packet), lenient.extradata, packet.is_keyframe) is not Kind.LEANING
+            ):
+                with suppress(av.FFmpegError):
+                    strict.decode(packet)
+                    return False
             expected += not packet.is_discard
-            received += sum(not frame.is_corrupt for frame in context.decode(packet))
-        received += sum(not frame.is_corrupt for frame in context.decode(None))
+            received += sum(not frame.is_corrupt for frame in lenient.decode(packet))
+        received += sum(not frame.is_corrupt for frame in lenient.decode(None))
     return received == expected > 0
 
 
 class Feed:
     """Packets in, pictures out, with an eye on what goes wrong."""
 
-    def __init__(self, context: VideoCodecContext, threads: bool, lenient: bool) -> None:
+    def __init__(self, context: VideoCodecContext, threads: bool, lenient: bool, timed: bool) -> None:
         self._context = context
         self._threads = threads
         self._lenient = lenient
@@ -168,6 +180,8 @@ class Feed:
         self._leading = True
         self._expected = self._received = 0
         self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
+        # Times of pictures that have gone in and not come out.
+        self._inside: set[int] | None = set() if timed and context.codec.name in _MAY_DROP else None
         self._last: Packet | None = None
         self._refused: Packet | None = None
         self._pts: int | None = None
@@ -204,6 +218,8 @@ class Feed:
             self._expected += 1
             if self._times is not None:
                 self._times.append(packet.pts)
+            if self._inside is not None and packet.pts is not None and packet.pts >= (self._first_pts or 0):
+                self._inside.add(packet.pts)
         yield from self._checked(frames)
 
     def _kind(self, packet: Packet) -> Kind:
@@ -256,6 +272,10 @@ class Feed:
                 raise Broken("the decoder marks the picture as corrupt")
             if self._times and self._times.popleft() != frame.pts:
                 raise Broken("a picture is lost")
+            if self._inside and frame.pts is not None:
+                self._inside.discard(frame.pts)
+                if min(self._inside, default=frame.pts) < frame.pts:
+                    raise Broken("a picture is lost")
             self._clean = self._clean or not frame.is_corrupt
             if frame.pts is None or (self._pts is not None and frame.pts <= self._pts):
                 self._ordered = False

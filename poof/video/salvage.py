@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from poof.video.structure import chain_of
 from poof.video.timeline import Timeline
 
 
-def salvage(path: Path, plan: Plan, timeline: Timeline) -> Iterator[tuple[int, VideoFrame, str]]:
+def salvage(path: Path, plan: Plan, timeline: Timeline) -> Generator[tuple[int, VideoFrame, str], None, str]:
     """(number, picture, why those before it are missing) of everything in a file that can be decoded.
 
     One thread, strict: a picture that leans on a lost one is lost as well. Numbers grow, and have holes.
@@ -29,6 +29,11 @@ def salvage(path: Path, plan: Plan, timeline: Timeline) -> Iterator[tuple[int, V
         As for `decode`.
     timeline
         Of the same file and stream.
+
+    Returns
+    -------
+    str
+        Why nothing could be read up to the end, '' if it could.
     """
     lenient = plan.lenient or not _opens(path, plan)
     with ExitStack() as stack:
@@ -37,17 +42,21 @@ def salvage(path: Path, plan: Plan, timeline: Timeline) -> Iterator[tuple[int, V
         if structure is not None:
             stack.enter_context(structure)
         stream = video_stream(container, plan.stream)
-        island = _Island(prepared(stream, False, lenient), timeline)
+        island = _Island(prepared(stream, False, lenient), timeline, not lenient)
         try:
             for packet in packets_of(container, stream):
                 if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
-                    # Where FFmpeg goes on is right; what it jumped over shows in the times, or in the index.
+                    # Where FFmpeg goes on is right; what it jumped over shows in the times, or in the index. The packet
+                    # itself may be a part of the damage.
                     yield from island.leave(structure.reason)
+                    island.skip()
                     structure = None
+                    continue
                 yield from island.send(packet)
         except Broken as broken:
             yield from island.leave(str(broken))
-        yield from island.leave("")
+        reason = yield from island.end()
+        return reason or ("" if structure is None or structure.is_whole() else structure.reason)
 
 
 def _opens(path: Path, plan: Plan) -> bool:
@@ -63,8 +72,9 @@ def _opens(path: Path, plan: Plan) -> bool:
 class _Island:
     """A stretch of pictures between two holes, and the search for the next."""
 
-    def __init__(self, context: VideoCodecContext, timeline: Timeline) -> None:
+    def __init__(self, context: VideoCodecContext, timeline: Timeline, strict: bool) -> None:
         self._context = context
+        self._strict = strict
         self._timeline = timeline
         self._settings = context.extradata
         self._order = 0  # of packets, where nothing else tells numbers
@@ -102,6 +112,16 @@ class _Island:
             return
         yield from self._numbered(frames)
 
+    def skip(self) -> None:
+        """Count a packet that is not looked at."""
+        self._order += 1
+
+    def end(self) -> Generator[tuple[int, VideoFrame, str], None, str]:
+        """The pictures that wait at the end of the file; gives why it was not reached, '' if it was."""
+        reached = not self._lost
+        yield from self.leave("")
+        return "" if reached else self._reason or "the pictures cannot be decoded"
+
     def leave(self, reason: str) -> Iterator[tuple[int, VideoFrame, str]]:
         """End the island: what the decoder holds is handed out, as far as its number is certain."""
         if not self._lost:
@@ -110,8 +130,9 @@ class _Island:
                 waiting = self._context.decode(None)
             except av.FFmpegError:
                 waiting = []
-            # Where numbers are counted, a picture that waits may belong behind a lost one.
-            if self._timeline.timed or not reason:
+            # Where numbers are counted, a picture that waits may belong behind a lost one; and a decoder that is not
+            # strict may have made it up.
+            if not reason or (self._timeline.timed and self._strict):
                 yield from self._numbered([f for f in waiting if f.pts not in self._refused], leaving=True)
             self._context.flush_buffers()
         self._reason = reason or self._reason

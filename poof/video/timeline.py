@@ -40,7 +40,8 @@ class Timeline:
     def __init__(self, path: Path, stream: int) -> None:
         times: list[int] = []
         offsets: list[int] = []
-        whole = True
+        whole = begins = ordered = True
+        decoded: int | None = None
         with open_container(path) as container:
             pictures = video_stream(container, stream)
             codec = pictures.codec_context.name
@@ -50,6 +51,10 @@ class Timeline:
                 for packet in packets_of(container, pictures):
                     if whole and packet.pos is not None and structure is not None:
                         whole = structure.holds(packet.pos)
+                        begins = begins and (whole or bool(offsets))
+                    whole = whole and not packet.is_corrupt
+                    ordered = ordered and (decoded is None or packet.dts is None or packet.dts > decoded)
+                    decoded = packet.dts if packet.dts is not None else decoded
                     if not packet.is_discard and is_shown(codec, bytes(packet)):
                         times.append(packet.pts if packet.pts is not None else -1)
                         offsets.append(packet.pos if packet.pos is not None else -1)
@@ -59,13 +64,19 @@ class Timeline:
             # A file without an index of its own cannot say that nothing is missing.
             whole = whole and structure is not None
             index = index_of(path) if container.format.name == "avi" and not whole else []
+            announced = pictures.frames
+            rate = pictures.average_rate or pictures.guessed_rate
+            usual = float(1 / (rate * pictures.time_base)) if rate and pictures.time_base else None
         self._places = {offset: n for n, offset in enumerate(index)} or ({} if index else _ranks(offsets))
         self._times = sorted(set(times)) if self.timed and -1 not in times else []
-        self._step = self._constant_step()
+        self._step = self._constant_step(usual)
         if self.timed:
-            self.exact = bool(self._times) and (whole or self._step is not None)
+            # What stood before the first packet is not known, unless the clock began with it.
+            begins = begins or (bool(self._times) and self._times[0] == 0)
+            told = self._step is not None and begins and ordered and len(self._times) == len(times)
+            self.exact = bool(self._times) and (whole or told)
         else:
-            self.exact = whole or bool(index)
+            self.exact = whole or len(index) == announced > 0
         self._by_rank = whole or self._step is None
         self.total = max(len(index), len(times))
         if self._times and not self._by_rank:
@@ -82,14 +93,16 @@ class Timeline:
 
     def place(self, offset: int | None) -> int | None:
         """Number of the packet at a place in the file, in the order of decoding; None when it is not known."""
-        return None if offset is None else self._places.get(offset)
+        found = None if offset is None else self._places.get(offset)
+        self.exact = self.exact and (found is not None or self.timed)
+        return found
 
     def _by_time(self, pts: int) -> int:
         assert self._step is not None
         return round((pts - self._times[0]) / self._step)
 
-    def _constant_step(self) -> float | None:
-        """Ticks from picture to picture where the rate is constant but for holes."""
+    def _constant_step(self, expected: float | None) -> float | None:
+        """Ticks from picture to picture where the rate is constant but for holes; `expected` by the file's header."""
         distances = np.diff(self._times)
         if len(distances) < 2:
             return None
@@ -98,6 +111,8 @@ class Timeline:
         if usual <= 0 or (regular.mean() < _REGULAR and regular.sum() < len(distances) - 3):
             return None
         step = float(distances[regular].mean())
+        if expected is not None and abs(step / expected - 1) > 0.1:
+            return None
         # Every picture must fall near a whole number of steps, holes included.
         places = (np.array(self._times) - self._times[0]) / step
         return step if np.abs(places - np.round(places)).max() < 0.25 else None

@@ -130,7 +130,7 @@ def _agrees(track: bytes) -> bool:
             else:
                 tables.setdefault(kind, box)
     counts = {_sizes(tables), _durations(tables), _chunks(tables)} - {None}
-    return len(counts) <= 1
+    return len(counts) <= 1 and _shown_within(tables)
 
 
 def _sizes(tables: dict[bytes, bytes]) -> int | None:
@@ -143,8 +143,21 @@ def _durations(tables: dict[bytes, bytes]) -> int | None:
     table = tables.get(b"stts", b"")
     if len(table) < 8:
         return None
+    return sum(count for count, _ in _rows(table))
+
+
+def _shown_within(tables: dict[bytes, bytes]) -> bool:
+    """Whether no picture is shown later than it is decoded by more than the whole film takes."""
+    table, durations = tables.get(b"ctts", b""), tables.get(b"stts", b"")
+    if len(table) < 16 or len(durations) < 16:
+        return True
+    total = sum(count * each for count, each in _rows(durations))
+    return all(offset <= total or offset >= 1 << 31 for count, offset in _rows(table) if count)  # 2^31 on: negative
+
+
+def _rows(table: bytes) -> list[tuple[int, int]]:
     rows = min(int.from_bytes(table[4:8], "big"), (len(table) - 8) // 8)
-    return sum(count for count, _ in struct.iter_unpack(">II", table[8 : 8 + 8 * rows]))
+    return list(struct.iter_unpack(">II", table[8 : 8 + 8 * rows]))
 
 
 def _chunks(tables: dict[bytes, bytes]) -> int | None:

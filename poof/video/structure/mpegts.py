@@ -30,6 +30,7 @@ class TransportStream(Structure):
         self._first_fault: int | None = None
         self._expected = self._got = 0  # bytes of the unit that is being read
         self._partial = 0
+        self._begins = True
 
     def holds(self, offset: int) -> bool:
         """See `Structure.holds`."""
@@ -43,6 +44,11 @@ class TransportStream(Structure):
         while self._first_fault is None and not any(start > offset for start in self._starts):
             if not self._look():
                 break
+        if self._begins:
+            # FFmpeg passes over units of which it does not recognise the beginning.
+            self._begins = False
+            if any(start < offset for start in self._starts):
+                return False
         self._starts = [start for start in self._starts if start > offset]
         behind = self._starts[0] if self._starts else self._length
         return self._first_fault is None or self._first_fault > behind
