@@ -19,6 +19,9 @@ from poof.propagation.merge import Merged, variance
 FLOOR = 1e-3
 """Length, in longer sides, that is added before a logarithm is taken: less than this is not told apart."""
 
+SLIP = 0.02
+"""Forward-backward error of a single step, in longer sides, from which on a chain no longer counts as on its point."""
+
 MODELS: dict[str, tuple[float, dict[str, float]]] = {
     "both sides": (-5.91, {"sigma": -0.27, "apart": -1.17, "slip": -0.37}),
     "one side": (-3.56, {"cycle": -1.21, "steps": -0.55, "missed": -0.66, "hidden": -0.86}),
@@ -32,7 +35,10 @@ def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
 
         p = 1 / (1 + exp(-(c + sum_i w_i x_i)))
 
-    with the terms x_i of `terms` and c, w_i of `MODELS`.
+    with the terms x_i of `terms` and c, w_i of `MODELS`. Where every chain of a subject has slipped, at all its
+    keypoints, the subject itself is followed by none: it left the picture, or something covers it. Chains from both
+    sides may then rest on one and the same piece of ground, and that they agree says nothing: the model of one side
+    counts if it gives less.
 
     Parameters
     ----------
@@ -53,6 +59,9 @@ def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
         total = constant + sum(weight * known[term] for term, weight in weights.items())
         with np.errstate(over="ignore"):
             result = np.where(case == name, 1 / (1 + np.exp(-total)), result)
+            if name == "one side":
+                lost = (case == "both sides") & subject_lost(chains)[:, None]
+                result = np.where(lost, np.fmin(result, 1 / (1 + np.exp(-total))), result)
     return np.where(np.isfinite(joint.xy).all(axis=-1), result, np.nan)
 
 
@@ -118,6 +127,20 @@ def hidden_share(chains: Sequence[Evidence]) -> np.ndarray:
     weights = np.stack([np.where(t, 1 / variance(c), 0.0) for t, c in zip(there, chains)])
     with np.errstate(invalid="ignore", divide="ignore"):
         return sum(w * c.hidden for w, c in zip(weights, chains)) / weights.sum(axis=0)
+
+
+def slipped(chains: Sequence[Evidence]) -> np.ndarray:
+    """(F, K) bool: every chain that comes by made a step that the backward flow contradicts; not without such flow."""
+    running = np.stack([np.isfinite(c.cycle) for c in chains])
+    with np.errstate(invalid="ignore"):
+        lost = np.stack([largest_step_error(c) > SLIP * c.side for c in chains])
+    return np.asarray(running.any(axis=0) & (lost | ~running).all(axis=0))
+
+
+def subject_lost(chains: Sequence[Evidence]) -> np.ndarray:
+    """(F,) bool: at every keypoint that is carried there, every chain has slipped."""
+    carried = _any(_there(chains))
+    return np.asarray(carried.any(axis=1) & (slipped(chains) | ~carried).all(axis=1))
 
 
 def largest_step_error(chain: Evidence) -> np.ndarray:

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from poof.labels.model import Visible
-from poof.propagation.confidence import hidden_share, largest_step_error
+from poof.propagation.confidence import hidden_share, slipped
 from poof.propagation.evidence import Evidence
 from poof.propagation.merge import Merged
 
@@ -32,8 +32,6 @@ CARRIED = 0.5
 """Share of the weight above which labels marked occluded carry a point."""
 NEARER = 0.5
 """Distance of a frame that does not show the keypoint over that of one that does, below which it counts as occluded."""
-SLIP = 0.02
-"""Forward-backward error of a single step, in longer sides, from which on a chain no longer counts as on its point."""
 
 
 def visibility(joint: Merged, chains: Sequence[Evidence], frames: np.ndarray, human: np.ndarray) -> np.ndarray:
@@ -59,14 +57,6 @@ def visibility(joint: Merged, chains: Sequence[Evidence], frames: np.ndarray, hu
     carried = np.nan_to_num(hidden_share(chains)) > CARRIED
     covered = carried | unseen_beside(chains, frames, human) | slipped(chains)
     return np.where(there, np.where(covered, Visible.OCCLUDED, Visible.VISIBLE), Visible.UNLABELLED).astype(np.int8)
-
-
-def slipped(chains: Sequence[Evidence]) -> np.ndarray:
-    """(F, K) bool: every chain that comes by made a step that the backward flow contradicts; not without such flow."""
-    running = np.stack([np.isfinite(c.cycle) for c in chains])
-    with np.errstate(invalid="ignore"):
-        lost = np.stack([largest_step_error(c) > SLIP * c.side for c in chains])
-    return running.any(axis=0) & (lost | ~running).all(axis=0)
 
 
 def unseen_beside(chains: Sequence[Evidence], frames: np.ndarray, human: np.ndarray) -> np.ndarray:

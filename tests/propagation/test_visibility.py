@@ -6,10 +6,11 @@ import numpy as np
 from test_confidence import FRAMES, SIDE, alone, chain, rendered
 
 from poof.labels.model import Visible
+from poof.propagation.confidence import SLIP, slipped
 from poof.propagation.evidence import Evidence
 from poof.propagation.merge import blend
 from poof.propagation.propagate import chains_of
-from poof.propagation.visibility import SLIP, slipped, unseen_beside, visibility
+from poof.propagation.visibility import unseen_beside, visibility
 
 NOBODY = np.full((11, 1, 2), np.nan)
 
