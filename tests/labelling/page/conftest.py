@@ -21,7 +21,7 @@ import pytest
 from poof.video.writer import VideoWriter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-STARTING = 60.0
+STARTING = 120.0
 """Seconds until the server must have printed its address: torch alone takes several on a busy machine."""
 
 

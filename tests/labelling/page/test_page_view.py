@@ -156,7 +156,7 @@ def test_panning_a_large_frame_with_a_hundred_points(clips: Any, open_tab: Any) 
     # The page's own work leaves most of a sixtieth of a second to the browser. The rate is what `benchmarks/` measures:
     # here two test workers share two cores and no graphics card.
     assert work < 8, work
-    assert rate > 10, rate
+    assert rate > 3, rate
 
 
 def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any, open_tab: Any) -> None:
