@@ -116,15 +116,15 @@ def test_lightning_pose_there_and_back(tmp_path: Path) -> None:
     with pytest.warns(PoofWarning, match=r"that 11 points are no person's, lp\.machine\.csv lists them"):
         save_labels(labels, tmp_path / "lp.csv", format="lp")
     lines = (tmp_path / "lp.csv").read_text().splitlines()
-    assert lines[2].startswith("coords,x,y,visible,")
+    assert lines[2].startswith("coords,x,y,x,y,"), "Lightning Pose ignores the place of what `visible` calls covered"
     assert lines[3].startswith("labeled-data/clip/img002.png,"), "one column of paths"
     table = pd.read_csv(tmp_path / "lp.csv", header=[0, 1, 2], index_col=0)
-    assert table.shape == (5, 12)
+    assert table.shape == (5, 8)
     back = load_labels(tmp_path / "lp.csv")
     for key, points in labels.instances.items():
         keep = points.labelled
         np.testing.assert_allclose(points.xy[keep], back.instances[key].xy[keep], atol=0.01)
-        for field in ("visible", "source", "confidence"):
+        for field in ("source", "confidence"):
             np.testing.assert_allclose(getattr(points, field)[keep], getattr(back.instances[key], field)[keep])
     with pytest.raises(PoofError, match="one subject in a table, these labels 2"):
         save_labels(rich(), tmp_path / "two.csv", format="lp")
@@ -133,9 +133,12 @@ def test_lightning_pose_there_and_back(tmp_path: Path) -> None:
 
 def test_lightning_poses_own_tables(tmp_path: Path) -> None:
     text = "scorer,t,t,t,t,t,t\nbodyparts,a,a,a,b,b,b\ncoords,x,y,visible,x,y,visible\n"
-    (tmp_path / "labels.csv").write_text(f"{text}labeled-data/img01.png,1,2,1,,,0\n")
-    points = load_labels(tmp_path / "labels.csv").instances[1, 0]
-    assert points.visible.tolist() == [Visible.OCCLUDED, Visible.UNLABELLED], "0 is not labelled, not absent"
+    rows = "labeled-data/img01.png,1,2,1,,,0\nlabeled-data/img02.png,1,2,2,,,1\nlabeled-data/img03.png,1,2,2,,,2\n"
+    (tmp_path / "labels.csv").write_text(text + rows)
+    labels = load_labels(tmp_path / "labels.csv")
+    assert labels.instances[1, 0].visible.tolist() == [Visible.OCCLUDED, Visible.UNLABELLED], "0 is not absent"
+    assert labels.instances[2, 0].visible.tolist() == [Visible.VISIBLE, Visible.UNLABELLED], "covered, who knows where"
+    assert labels.instances[3, 0].visible.tolist() == [Visible.VISIBLE, Visible.ABSENT]
     text = "scorer,t,t,t,set\nbodyparts,a,a,a,\ncoords,x,y,likelihood,\n"
     (tmp_path / "predictions.csv").write_text(f"{text}labeled-data/img01.png,1,2,0.5,train\n")
     points = load_labels(tmp_path / "predictions.csv").instances[1, 0]

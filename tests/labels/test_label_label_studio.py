@@ -62,6 +62,23 @@ def test_individuals(tmp_path: Path, by: str) -> None:
     assert [labels.instances[3, i].xy[0, 0] for i in (0, 1)] == [64, 128]
 
 
+def test_videos_taken_over_from_deeplabcut(tmp_path: Path) -> None:
+    """`meta.original_file` names the video; sizes differ between videos; unique bodyparts belong to nobody."""
+    box = {"id": "b", "type": "rectanglelabels", "value": {"rectanglelabels": ["pup1"]}}
+    link = {"type": "relation", "from_id": "p", "to_id": "b"}
+    one = task("img5.png", box, region("snout", 10, 10, id="p"), region("nest", 50, 50), link)
+    one["meta"] = {"original_file": "labeled-data/one/img5.png"}
+    two = task("img7.png", region("nest", 10, 10, original_width=1280))
+    two["meta"] = {"original_file": "labeled-data/two/img7.png"}
+    path = written(tmp_path / "a.json", one, two)
+    with pytest.raises(PoofError, match=r"several videos \(one, two\)"):
+        load_labels(path)
+    labels = load_labels(path, video="one.mp4")
+    assert (labels.frames, labels.image_size) == ([5], (640, 480))
+    assert labels.individuals == {0: "pup1", 1: "single"}
+    assert labels.instances[5, 0].visible.tolist() == [2, 0], "a pup has no nest that could be absent"
+
+
 def test_predictions_count_where_nobody_labelled(tmp_path: Path) -> None:
     predicted = {"score": 0.5, "result": [region("nose", 10, 10), region("tail", 20, 10, score=0.25)]}
     only = task("img3.png", predictions=[predicted]) | {"annotations": []}

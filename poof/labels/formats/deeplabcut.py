@@ -88,7 +88,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
             for individual in individuals:
                 cells = np.append(values, np.nan)[places[individual]]
                 points = _points(path, frame, cells, keypoints, _by_machine(path, sheet, cells, timed))
-                told |= {(frame, numbers[individual], k) for k in np.flatnonzero(cells[:, _VISIBLE] == 0).tolist()}
+                hidden = np.isin(cells[:, _VISIBLE], (0, 1)) & ~points.labelled  # not looked for, or covered somewhere
+                told |= {(frame, numbers[individual], k) for k in np.flatnonzero(hidden).tolist()}
                 if points.labelled.any():
                     labels.add(frame, numbers[individual], points)
     ours = OURS.fullmatch(sheet.scorer) if timed else None

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError, PoofWarning
+from poof.labels.formats.dlc_sheet import SINGLE
 from poof.labels.formats.label_studio_writing import OURS, save
 from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of, read_text, settle_missing
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
@@ -78,17 +79,23 @@ class _Shot:
     frame: int | None
     video: str
     points: list[_Point] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
 
 
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read a task file; see `poof.labels.load_labels` for the errors."""
     tasks = _parse(path)
     names: list[str] = []
-    sizes: set[tuple[int, int]] = set()
-    shots = [shot for i, task in enumerate(tasks) for shot in _shots(path, i, task, sizes, names) if shot.points]
+    shots = [shot for i, task in enumerate(tasks) for shot in _shots(path, i, task, names) if shot.points]
     if not shots:
         raise PoofError(f"{path}: no task has a keypoint; label at least one (KeyPointLabels)")
     shots = _of_video(path, shots, choice)
+    known = _frames(path, shots, choice)
+    shots = [shot for shot, frame in zip(shots, known) if frame is not None]
+    frames = [frame for frame in known if frame is not None]
+    if not shots:
+        raise PoofError(f"{path}: no task belongs to the chosen video; choose another")
+    sizes = {size for shot in shots for size in shot.sizes}
     if len(sizes) > 1:
         first, second = [f"{w}x{h}" for w, h in sorted(sizes)[:2]]
         raise PoofError(f"{path}: holds images of {first} and {second}; label the frames of one video at one size")
@@ -97,18 +104,23 @@ def load(path: Path, choice: Choice) -> LabelSet:
     labels = LabelSet(Skeleton(keypoints, symmetry=mirror_pairs(keypoints)), image_size=next(iter(sizes), None))
     if shots[0].video:
         labels.info["video"] = shots[0].video
-    frames = _frames(path, shots, choice, labels)
+    labels.frame_names = {frame: shot.image for frame, shot in zip(frames, shots) if shot.image}
     owners = list(dict.fromkeys(p.owner for shot in shots for p in shot.points))
     numbers = _numbers(owners)
     if owners != [""] and any(owner != f"subject {numbers[owner] + 1}" for owner in owners):
-        labels.individuals = {numbers[owner]: owner or "other" for owner in owners}
+        labels.individuals = {numbers[owner]: owner or SINGLE for owner in owners}
     for shot, frame in zip(shots, frames):
-        if frame is not None:
-            _put(path, labels, frame, shot, numbers)
-    if not labels.instances:
-        raise PoofError(f"{path}: no task belongs to the chosen video; choose another")
-    settle_missing(labels, choice)
+        _put(path, labels, frame, shot, numbers)
+    settle_missing(labels, choice, _never_labelled(labels) if len(owners) > 1 else ())
     return labels
+
+
+def _never_labelled(labels: LabelSet) -> set[tuple[int, int, int]]:
+    """(frame, instance, keypoint) of the keypoints that an individual has in no frame: they are another kind's."""
+    own: dict[int, np.ndarray] = {}
+    for _, instance, points in labels:
+        own[instance] = own.get(instance, np.zeros(len(points), bool)) | points.labelled
+    return {(f, i, k) for f, i in labels.instances for k in np.flatnonzero(~own[i]).tolist()}
 
 
 def _numbers(owners: Sequence[str]) -> dict[str, int]:
@@ -130,9 +142,7 @@ def _parse(path: Path) -> list[Mapping[str, Any]]:
     return tasks
 
 
-def _shots(
-    path: Path, number: int, task: Mapping[str, Any], sizes: set[tuple[int, int]], names: list[str]
-) -> Iterator[_Shot]:
+def _shots(path: Path, number: int, task: Mapping[str, Any], names: list[str]) -> Iterator[_Shot]:
     """The frames of one task, each with its points."""
     where = f"{path}: task {task.get('id', number + 1)}"
     data = task.get("data") if isinstance(task.get("data"), dict) else task
@@ -151,7 +161,9 @@ def _shots(
         if isinstance(frame, bool) or not isinstance(frame, (int, float)):
             raise PoofError(f"{where}: frame_idx {frame!r:.20} is no number; correct it")
         frame = frame_number(frame, where)
-    shot = _Shot(re.sub(r"^[0-9a-f]{8}-", "", base_name(image)), frame, str(video.get("filename") or ""))
+    origin = meta.get("original_file")  # DeepLabCut's path, of images that were taken over from there
+    name = origin if isinstance(origin, str) and origin else re.sub(r"^[0-9a-f]{8}-", "", base_name(image))
+    shot = _Shot(name, frame, str(video.get("filename") or ""))
     timed: dict[int, _Shot] = {}
     for human, result in _results(where, task):
         parents = _parents(where, result)
@@ -165,12 +177,12 @@ def _shots(
             owner = parents.get(str(region.get("id")), "")
             size = (_side(where, region, "original_width"), _side(where, region, "original_height"))
             if "sequence" not in value:
-                sizes.add(size)
+                shot.sizes.add(size)
                 shot.points.append(_point(where, str(labels[0]), value, size, owner, human, region.get("score")))
                 continue
             for at, place in _sequence(where, value):
                 one = timed.setdefault(at, _Shot("", at, image))
-                sizes.add(size)
+                one.sizes.add(size)
                 one.points.append(_point(where, str(labels[0]), place, size, owner, human, region.get("score")))
     yield shot
     yield from timed.values()
@@ -271,7 +283,7 @@ def _of_video(path: Path, shots: list[_Shot], choice: Choice) -> list[_Shot]:
     return [shot for shot in shots if shot.video == matching[0]]
 
 
-def _frames(path: Path, shots: Sequence[_Shot], choice: Choice, labels: LabelSet) -> list[int | None]:
+def _frames(path: Path, shots: Sequence[_Shot], choice: Choice) -> list[int | None]:
     """The frame of each shot, None if it belongs to another video."""
     unnamed = [i for i, shot in enumerate(shots) if shot.frame is None and not shot.image]
     if unnamed:
@@ -281,9 +293,7 @@ def _frames(path: Path, shots: Sequence[_Shot], choice: Choice, labels: LabelSet
         if any(shot.frame is None for shot in shots)
         else {}
     )
-    frames = [shot.frame if shot.frame is not None else by_name.get(shot.image) for shot in shots]
-    labels.frame_names = {f: shot.image for f, shot in zip(frames, shots) if f is not None and shot.image}
-    return frames
+    return [shot.frame if shot.frame is not None else by_name.get(shot.image) for shot in shots]
 
 
 def _put(path: Path, labels: LabelSet, frame: int, shot: _Shot, numbers: Mapping[str, int]) -> None:
