@@ -25,7 +25,8 @@ from poof.video.base import Video
 
 CONSTANT = -4.8
 WEIGHTS: Mapping[str, float] = {"colour": 1.5, "cells": 2.0, "sigma": -0.9}
-"""Of the features in the log odds of one frame; chosen with the other constants by `benchmarks/absence.py --choose`."""
+"""Of the features in the log odds of one frame. Chosen with the other constants on rendered clips, the animals and a
+mouse; `benchmarks/absence.py` shows what they are worth."""
 SHARE = 0.5
 """Share of those log odds that counts: frames beside each other say nearly the same."""
 MEMORY = 8.0

@@ -1,4 +1,4 @@
-"""The fusion over a video: one pass, labels certain, runs and scenes apart, memory of two spans."""
+"""The fusion over a video: one pass, labels certain, runs and scenes apart, memory of a few spans."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from poof.pose.crops import Crop
 from poof.refine import fusion
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, Motion, blurred, even, likelihood, normalised, points, predicted, read
+from poof.refine.combine import apply
 from poof.refine.fusion import Fused, InstanceFusion, fuse
 from poof.refine.motion import motions
 from poof.refine.places import crops_of
@@ -212,10 +213,9 @@ def test_a_keypoint_that_one_label_lacks_is_carried_through_it() -> None:
     assert beside[1] < beside[[0, 2]].min() - 0.003
 
 
-@pytest.mark.parametrize(("only", "frames"), [(0, range(1, 13)), (12, range(1, 12))])
+@pytest.mark.parametrize(("only", "frames"), [(0, range(1, 13)), (12, range(12))])
 def test_it_is_carried_in_both_directions(only: int, frames: Sequence[int]) -> None:
-    # Of the second keypoint one label at one end is all that there is, not even propagated points. Backwards it reaches
-    # through one label that lacks it, not through two: frame 0 is one as well.
+    # Of the second keypoint one label at one end is all that there is, not even propagated points.
     truth = walk(13, 1)
     tracks = tracks_of(truth, [0, 6, 12])
     for frame in range(13):
@@ -223,6 +223,24 @@ def test_it_is_carried_in_both_directions(only: int, frames: Sequence[int]) -> N
             tracks.instances[frame, 0].put(np.array([False, True, False]), Points.empty(3))
     result = fuse(numbered(13), tracks, Blind(), ConstantFlow(1, 0), SIZE)  # type: ignore[arg-type]
     np.testing.assert_allclose(positions(result, frames)[:, 1], truth[list(frames), 1], atol=0.8)
+
+
+def test_beliefs_end_where_a_label_says_absent() -> None:
+    """Beyond frame 6 nothing is known of the second keypoint; before it, what frame 0 says."""
+    truth = walk(13, 1)
+    tracks = tracks_of(truth, [0, 6, 12])
+    for frame in range(13):
+        if frame != 0:
+            tracks.instances[frame, 0].put(np.array([False, True, False]), Points.empty(3))
+    said = Points.human(6, np.full((3, 2), np.nan), np.array([0, -1, 0]))
+    tracks.instances[6, 0].put(np.array([False, True, False]), said)
+    result = fuse(numbered(13), tracks, Blind(), ConstantFlow(1, 0), SIZE)  # type: ignore[arg-type]
+    np.testing.assert_allclose(positions(result, range(1, 6))[:, 1], truth[1:6, 1], atol=0.8)
+    assert min(result[frame, 0].mass[1] for frame in range(1, 6)) > 0.5
+    assert max(result[frame, 0].mass[1] for frame in range(7, 12)) < 0.2
+    kept = apply(tracks, result)
+    assert kept.instances[6, 0].absent.tolist() == [False, True, False]
+    assert not any(kept.instances[frame, 0].labelled[1] for frame in range(1, 13))
 
 
 class Blurred(Told):
