@@ -39,6 +39,8 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
     if labels.image_size is not None:
         made = labels.image_size
         if abs(made[0] - width) > SIZE_TOLERANCE or abs(made[1] - height) > SIZE_TOLERANCE:
+            if is_turned(made, size):
+                raise _turned(name, size, f"{made[0]}x{made[1]}")
             raise PoofError(
                 f"{name}: is {width}x{height}, the labels were made at {made[0]}x{made[1]}; scale them first"
                 f" (poof convert --scale {_factor(made, size)})"
@@ -51,16 +53,40 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
                 " give the video they were made on, or remove those labels"
             )
     low, high = -0.5 - MARGIN, np.array([width, height]) - 0.5 + MARGIN
+    everything = np.concatenate([np.zeros((0, 2)), *(p.xy[p.is_human & (p.visible > 0)] for _, _, p in labels)])
+    turned = is_turned(size, (height, width)) and _fits(everything, (height, width))
     for frame, instance, points in labels:
         xy = points.xy
         outside = points.is_human & (points.visible > 0) & ((xy < low) | (xy > high)).any(axis=1)
         for k in np.flatnonzero(outside):
             whose = f" of instance {instance}" if len(labels.instance_ids) > 1 else ""
+            remedy = "scale labels made at another size (poof convert --scale)"
+            if turned:
+                remedy = (
+                    f"label the frames as the video shows them (all would fit {height}x{width}, turned by a quarter)"
+                )
             raise PoofError(
                 f"{name}: frame {frame}: {labels.skeleton.keypoints[k]}{whose} is labelled at"
-                f" ({xy[k, 0]:.1f}, {xy[k, 1]:.1f}), outside the {width}x{height} image; correct it, or scale labels"
-                " made at another size (poof convert --scale)"
+                f" ({xy[k, 0]:.1f}, {xy[k, 1]:.1f}), outside the {width}x{height} image; correct it, or {remedy}"
             )
+
+
+def is_turned(made: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether two sizes of pictures have each other's proportions: a quarter turn lies between them, no scale."""
+    aspect, other = made[0] / made[1], size[0] / size[1]
+    return abs(np.log(aspect * other)) < 0.02 and abs(np.log(aspect)) > 0.1
+
+
+def _turned(name: str, size: tuple[int, int], made: str) -> PoofError:
+    return PoofError(
+        f"{name}: is {size[0]}x{size[1]}, the labels were made at {made}: width and height are exchanged, the pictures"
+        " were turned by a quarter; label the frames as the video shows them"
+    )
+
+
+def _fits(xy: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether all points lie in an image of this size, or on its rim."""
+    return bool(((xy >= -0.5 - MARGIN) & (xy <= np.array(size) - 0.5 + MARGIN)).all())
 
 
 def _factor(made: tuple[int, int], size: tuple[int, int]) -> str:
@@ -153,6 +179,8 @@ def merge(base: LabelSet, other: LabelSet, name: str = "the corrections") -> Lab
         If the keypoints or the image sizes differ.
     """
     if base.image_size and other.image_size and base.image_size != other.image_size:
+        if is_turned(other.image_size, base.image_size):
+            raise _turned("the other labels", base.image_size, "{}x{}".format(*other.image_size))
         sizes = [f"{w}x{h}" for w, h in (other.image_size, base.image_size)]
         raise PoofError(f"{name}: made at {sizes[0]}, the other labels at {sizes[1]}; scale one of them (poof convert)")
     instances = dict(base.instances)

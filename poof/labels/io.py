@@ -27,6 +27,7 @@ from poof.labels.formats import (
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
 from poof.labels.naming import placed
+from poof.labels.sound import check_sound
 
 _HEAD = 65536
 
@@ -114,6 +115,7 @@ def load_labels(
     else:
         name = detect_format(path)
     labels = FORMATS[name].load(path, Choice(frame_names, category, video, missing))
+    check_sound(path, labels)
     return labels if frame_names is None else placed(labels, frame_names, path)
 
 

@@ -36,9 +36,12 @@ MAKING = ("propagation", "refinement", "method", "models", "flip", "made_by")
 """Keys of `LabelSet.info` that tell how labels were made; who makes new ones of them drops these."""
 FILTERED = 0.5
 """Share of the machine's points that may be gone before the file counts as filtered."""
+MAX_LISTED = 10_000_000
+"""Frames that a list may name; one that names more is damaged."""
 FEW = 20
 """So many points may be gone in any case."""
 _SCALE = 1000
+_MAX_UNPACKED = 2**28
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _STATE_OF = {letter: state for state, letter in STATES.items()}
 _SOURCE_OF = {letter: source for source, letter in SOURCES.items()}
@@ -95,8 +98,9 @@ def pack(content: Mapping[str, Any]) -> str:
 def unpack(text: str) -> dict[str, Any] | None:
     """What `pack` packed; None when it is damaged (a spreadsheet cut it off, say)."""
     try:
-        data = zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        content = json.loads(data)
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), _MAX_UNPACKED)
+        content = json.loads(data) if unpacker.eof else None
     except (ValueError, zlib.error, RecursionError):
         return None
     return content if isinstance(content, dict) else None
@@ -243,7 +247,7 @@ def _renamed(
 ) -> dict[str, str]:
     """New name -> the name under which a keypoint was written, for keypoints renamed throughout the file."""
     names = labels.skeleton.keypoints
-    old = [str(name) for name in (written or {}).get("keypoints", ())]
+    old = _names_in(written)
     lost = [name for name in old if name not in names]
     found: dict[str, str] = {}
     for k, name in enumerate(names):
@@ -283,6 +287,12 @@ def _precision(labels: LabelSet, known: Mapping[Place, tuple[int, int, float, fl
     return own
 
 
+def _names_in(written: Mapping[str, Any] | None) -> list[str]:
+    """The keypoints of the list, none where it is damaged."""
+    names = (written or {}).get("keypoints")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
 def _listed(
     written: Mapping[str, Any] | None, labels: LabelSet, called: Mapping[str, str]
 ) -> Iterator[tuple[Place, bool]]:
@@ -291,12 +301,16 @@ def _listed(
         return
     now = {former: name for name, former in called.items()}
     index = {name: k for k, name in enumerate(labels.skeleton.keypoints)}
-    ours = [index.get(now.get(str(name), str(name))) for name in written.get("keypoints", ())]
+    ours = [index.get(now.get(name, name)) for name in _names_in(written)]
+    left = MAX_LISTED
     try:
         for instance, text in written.get("frames", {}).items():
             for run in text.split(";"):
                 span, masks = run.split("=")
                 first, last = (int(v) for v in span.split("-"))
+                left -= last - first + 1
+                if first < 0 or left < 0:
+                    return
                 shown, human = ([int(v, 16) for v in masks.split("/")] + [0])[:2]
                 for frame in range(first, last + 1):
                     for bit, k in enumerate(ours):

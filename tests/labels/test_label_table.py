@@ -25,7 +25,7 @@ def read(tmp_path: Path):
 
 
 def test_the_least_a_table_needs(read) -> None:
-    labels = read("frame,keypoint,x,y\n4,LEye,1.5,2\n4,REye,,\n2,nose,0,0\n")
+    labels = read("frame,keypoint,x,y\n4,LEye,1.5,2\n4,REye,,\n2,nose,0,0.5\n")
     assert labels.skeleton == Skeleton(("LEye", "REye", "nose"), (), ((0, 1),))
     assert labels.frames == [2, 4]
     points = labels.instances[4, 0]

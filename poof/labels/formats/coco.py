@@ -44,8 +44,9 @@ from poof.errors import PoofError, PoofWarning
 from poof.labels import record
 from poof.labels.formats.coco_schema import categories_of, identities_of, is_whole, skeleton_of
 from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
-from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text, settle_missing
-from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
+from poof.labels.formats.foreign import settle_foreign
+from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text
+from poof.labels.model import MAX_COORDINATE, Array, LabelSet, Points, Skeleton, Source, Visible
 
 __all__ = ["ENDINGS", "claims", "detect", "load", "save"]
 
@@ -103,7 +104,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     if not ours:
         _warn_of_rounding(path, labels)
         _correct_yes_and_no(path, labels)
-        settle_missing(labels, choice)
+        settle_foreign(path, labels, choice)
     single = all(len(instances) == 1 for instances in labels.by_frame().values())
     labels.tracked = bool(extra.get("tracked", identified or single))
     if not identified and single:
@@ -271,8 +272,8 @@ def _images(
 def _frame_index(path: Path, image: Mapping[str, Any]) -> int:
     """The frame that an image names itself."""
     value = image["frame_index"]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise PoofError(f"{path}: image {image.get('id')}: frame_index {value!r} is no number; correct it")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise PoofError(f"{path}: image {image.get('id')}: frame_index {value!r:.40} is no number; correct it")
     return frame_number(value, f"{path}: image {image.get('id')}")
 
 
@@ -319,7 +320,7 @@ def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Ske
         made = points.labelled
         points.source[made] = Source.PREDICTED
         points.anchor[made] = -1
-        points.confidence[made] = score if 0 <= score <= 1 else np.nan
+        points.confidence[made] = float(score) if 0 <= score <= 1 else np.nan
     if isinstance(extra, dict):
         _restore(path, frame, points, extra, skeleton)
     points.box = _box(annotation.get("bbox"), xy)
@@ -406,8 +407,9 @@ def _box(value: Any, xy: Array) -> Array | None:
     """x, y, width, height of the file; None when absent, unusable or the mere extent of the points."""
     if not (isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)):
         return None
-    with np.errstate(over="ignore"):
-        box = np.asarray(value, np.float64).astype(np.float32)
+    if any(abs(v) > MAX_COORDINATE for v in value):
+        return None
+    box = np.asarray(value, np.float32)
     if not np.isfinite(box).all() or np.allclose(box, extent(xy), rtol=0, atol=_BOX_TOLERANCE):
         return None
     return box

@@ -25,10 +25,11 @@ import numpy as np
 from poof.errors import PoofError
 from poof.labels.formats import machine_list
 from poof.labels.formats.dlc_sheet import COORDS, SINGLE, Sheet, numbered, read_sheet, write_sheet
+from poof.labels.formats.foreign import MARKS, settle_foreign
 from poof.labels.formats.kinds import hdf5_kind
 from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.provenance import arrays, restored_from
-from poof.labels.formats.reading import Choice, base_name, folder_of, frame_number, frames_of, number_in, settle_missing
+from poof.labels.formats.reading import Choice, base_name, folder_of, frame_number, frames_of, number_in
 from poof.labels.hdf5 import MAGIC
 from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.symmetry import mirror_pairs
@@ -100,7 +101,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled point; label at least one frame")
     told |= {(frame, instance, k) for frame, instance in known for k in range(len(keypoints))}
-    settle_missing(labels, choice, told | _foreign_columns(labels, places, numbers))
+    settle_foreign(path, labels, choice, told | _foreign_columns(labels, places, numbers))
     return labels
 
 
@@ -246,7 +247,10 @@ def sheet_of(
         for k in np.flatnonzero(points.labelled & (points.visible > 0)).tolist():
             if (instance, k) in place:
                 j = place[instance, k]
-                values[order[frame], j : j + 2] = np.round(points.xy[k].astype(np.float64), 3)
+                point = np.round(points.xy[k].astype(np.float64), 3)
+                if tuple(point) in MARKS:  # it would be read as missing
+                    point[0] += 0.0004
+                values[order[frame], j : j + 2] = point
                 if likelihood:
                     values[order[frame], j + 2] = sure if points.is_human[k] else machine[k]
     return Sheet(scorer, columns, list(rows.values()), values)  # type: ignore[arg-type]

@@ -40,7 +40,8 @@ import pandas as pd
 from poof.errors import PoofError, PoofWarning
 from poof.files import write_text
 from poof.labels import record
-from poof.labels.formats.reading import Choice, base_name, frames_of, read_rows, separator_of, settle_missing
+from poof.labels.formats.foreign import settle_foreign
+from poof.labels.formats.reading import Choice, base_name, frames_of, read_rows, separator_of
 from poof.labels.model import (
     PRESENCE_COLUMN,
     REFINED_COLUMNS,
@@ -185,7 +186,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
         labels.tracked = bool((written or {}).get("tracked", True))
     elif not complete and not absent.any():
         exempt = _keys(path, left_out, labels, decimal)
-        settle_missing(labels, choice, exempt)
+        settle_foreign(path, labels, choice, exempt)
     return labels
 
 

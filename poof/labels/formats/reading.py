@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from poof.errors import PoofError
+from poof.labels.formats.image_numbers import numbers_of, stem_of
 from poof.labels.model import LabelSet, Source, Visible
 
 Missing = Literal["absent", "unlabelled"]
@@ -141,11 +142,7 @@ def folder_of(image: str) -> str:
 
 def number_in(image: str) -> int | None:
     """The last number in the stem of an image name: 5 for `labeled-data/run2/img005.png`, None without a digit."""
-    stem = base_name(image)
-    # Roboflow appends a hash with digits of its own to every image: frame_12_png.rf.8f3a9c.jpg.
-    stem = re.sub(r"[._](?:png|jpe?g|bmp)\.rf\.[0-9A-Za-z]+\.\w+$", "", stem)
-    stem = re.sub(r"\.[A-Za-z]\w*$", "", stem)
-    numbers = re.findall(r"[0-9]+", stem)
+    numbers = re.findall(r"[0-9]+", stem_of(image))
     return int(numbers[-1]) if numbers else None
 
 
@@ -181,13 +178,7 @@ def frames_of(path: Path, images: Sequence[str], choice: Choice) -> dict[str, in
     frames = _matched(path, chosen, choice.frame_names) if choice.frame_names else None
     if frames is None:
         frames = {}
-        for image in chosen:
-            number = number_in(image)
-            if number is None:
-                raise PoofError(
-                    f"{path}: the image name '{image}' has no number to tell its frame; rename it, add a frame_index,"
-                    " or give the folder of its frames"
-                )
+        for image, number in numbers_of(path, chosen).items():
             frames[image] = frame_number(number, f"{path}: image '{image}'")
     taken: dict[int, str] = {}
     for image, frame in frames.items():
