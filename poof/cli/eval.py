@@ -125,11 +125,14 @@ def evaluate(
 
     from poof import evaluation
     from poof.evaluation import tables
-    from poof.files import check_output
+    from poof.evaluation.files import paths_of
+    from poof.files import check_apart, check_output
 
-    for output in (curve, csv, json):
-        if output is not None:
-            check_output(output, force)
+    outputs = [(p, o) for p, o in ((curve, "--curve"), (csv, "--csv"), (json, "--json")) if p is not None]
+    read = [(path, "--labels") for path in labels]
+    check_apart(outputs, [*read, *((path, "a prediction") for text in predictions for path in paths_of(text))])
+    for path, _ in outputs:
+        check_output(path, force)
     limits = None if thresholds is None else evaluation.parse_thresholds(thresholds)
     predicted, truth = evaluation.load_pairs(predictions, labels)
     options: dict[str, Any] = {

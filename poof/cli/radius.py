@@ -59,7 +59,7 @@ def radius(
     stays under the threshold is printed, with a 95 % interval; too few labels are told.
     """
     from poof.cli.common import track, write_json
-    from poof.files import atomic, check_output
+    from poof.files import check_output, write_text
     from poof.flow.registry import create_flows
     from poof.labels import load_labels
     from poof.planning.radius import measure_radius
@@ -79,8 +79,7 @@ def radius(
     if plot:
         draw(report, video.name, plot, force)
     if csv:
-        with atomic(csv) as temporary:
-            report.to_table().to_csv(temporary, index=False)
+        write_text(csv, report.to_table().to_csv(index=False))
     if json_file:
         write_json(json_file, report.as_dict())
     if not quiet:

@@ -66,6 +66,11 @@ def _parse(text: str, labels: Sequence[Path]) -> tuple[str, list[Path]]:
     return name, paths
 
 
+def paths_of(text: str) -> list[Path]:
+    """The files that a prediction on the command line may mean, its name left out or taken for part of one."""
+    return [*_paths(text), *_paths(text.split("=", 1)[-1])]
+
+
 def _paths(text: str) -> list[Path]:
     return [Path(text)] if there(Path(text)) else [Path(part) for part in text.split(",")]
 

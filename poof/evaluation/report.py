@@ -16,7 +16,7 @@ from poof.evaluation.calibration import auroc, expected_calibration_error, relia
 from poof.evaluation.compare import Comparison, Resample, accuracy_column, compare_points
 from poof.evaluation.metrics import accuracy_curve, coverage, delta_avg, error_statistics, pck
 from poof.evaluation.oks import average_precision
-from poof.files import atomic
+from poof.files import write_text
 from poof.labels.model import LabelSet, Visible
 
 Array = np.ndarray
@@ -169,8 +169,7 @@ class Report:
 
     def to_csv(self, path: Path) -> None:
         """Write `table` as CSV, atomically."""
-        with atomic(Path(path)) as temporary:
-            self.table.to_csv(temporary, index=False)
+        write_text(Path(path), self.table.to_csv(index=False))
 
     def as_dict(self) -> dict[str, Any]:
         """Settings, unit, notes, every row of `table` and the curve, ready for JSON once NaN is replaced."""

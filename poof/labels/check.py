@@ -62,9 +62,7 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
             whose = f" of instance {instance}" if len(labels.instance_ids) > 1 else ""
             remedy = "scale labels made at another size (poof convert --scale)"
             if turned:
-                remedy = (
-                    f"label the frames as the video shows them (all would fit {height}x{width}, turned by a quarter)"
-                )
+                remedy = f"label the frames as the video shows them (all fit {height}x{width}, turned by a quarter)"
             raise PoofError(
                 f"{name}: frame {frame}: {labels.skeleton.keypoints[k]}{whose} is labelled at"
                 f" ({xy[k, 0]:.1f}, {xy[k, 1]:.1f}), outside the {width}x{height} image; correct it, or {remedy}"

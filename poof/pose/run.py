@@ -13,7 +13,7 @@ import torch
 
 from poof.checkpoints import check_finite
 from poof.errors import PoofError
-from poof.files import atomic
+from poof.files import write_text
 from poof.pose.data import Example
 from poof.pose.model import FORMAT, architecture_in, incomplete, network_in, read_checkpoint
 from poof.pose.validation import THRESHOLDS
@@ -149,5 +149,4 @@ def fingerprint(train: Sequence[Example], val: Sequence[Example], *settings: Any
 
 def write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     """The history as CSV, atomically."""
-    with atomic(path) as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_text(path, pd.DataFrame(history).to_csv(index=False))

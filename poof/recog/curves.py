@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from poof.files import atomic
+from poof.files import atomic, write_text
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
@@ -16,8 +16,7 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     table = pd.DataFrame(history)
-    with atomic(folder / "curves.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_text(folder / "curves.csv", table.to_csv(index=False, float_format="%.6g"))
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(table["epoch"], table["loss"], marker="o", markersize=3, color="tab:red")

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from poof.errors import PoofError, PoofWarning
-from poof.files import atomic
+from poof.files import write_text
 from poof.progress import Track, silent
 from poof.recog.data.dataset import Batch, ClipDataset, View, loader
 from poof.recog.data.frames import FrameCounts
@@ -143,8 +143,7 @@ class Evaluation:
 
     def write_answers(self, path: Path) -> None:
         """`answers` as CSV."""
-        with atomic(path) as temporary:
-            self.answers().to_csv(temporary, index=False)
+        write_text(path, self.answers().to_csv(index=False))
 
 
 def evaluate(

@@ -127,7 +127,7 @@ def test_the_choices_are_those_of_the_library() -> None:
         (["good/one.json", "good/one.json", "-l", "gt/one.json"], "a second prediction called 'one.json'"),
         (["good/one.json", "-l", "gt/one.json", "-l", "gt/one.json"], "gt/one.json is named twice"),
         (["good/one.json", "-l", "gt/one.json", "--baseline", "no"], "no prediction 'no'; there are one.json"),
-        (["good/one.json", "-l", "gt/one.json", "--csv", "gt/one.json"], "exists already"),
+        (["good/one.json", "-l", "gt/one.json", "--csv", "gt/one.json"], "is given with --labels and would be"),
         (["good/one.json", "-l", "gt/one.json", "--metric", "pck-torso"], "PCK by torso needs"),
         (["good/one.json", "-l", "gt/one.json", "--curve", "none/c.png"], "there is no folder none"),
         (["good/one.json", "-l", "gt/one.json", "--sigma", "0", "--oks"], "sigmas of keypoints must be positive"),

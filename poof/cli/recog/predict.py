@@ -34,7 +34,7 @@ def predict(
 ) -> None:
     """The best classes of each video."""
     del debug
-    from poof.files import atomic, check_output
+    from poof.files import check_output, write_text
     from poof.recog.predict import predict as look
 
     for path in (output, json):
@@ -55,8 +55,7 @@ def predict(
     )
     table, _ = look(model, videos, view, best, workers, common.track(quiet), average.value)
     if output is not None:
-        with atomic(output) as temporary:
-            table.to_csv(temporary, index=False)
+        write_text(output, table.to_csv(index=False))
     rows = [dict(zip(table.columns, values)) for values in table.itertuples(index=False)]
     if json is not None:
         common.write_json(json, rows)
