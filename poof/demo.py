@@ -9,7 +9,7 @@ import numpy as np
 
 from poof.drawing import contact_sheet, render_overlay
 from poof.evaluation import Report, evaluate
-from poof.files import check_output
+from poof.files import check_output, make_folder
 from poof.flow.registry import create_flows
 from poof.labels import LabelSet, save_labels
 from poof.progress import Track, silent
@@ -52,7 +52,7 @@ def run_demo(folder: Path, force: bool = False, track: Track = silent) -> Demo:
     track
         Shows progress.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     paths = {name: folder / name for name in FILES}
     for path in paths.values():
         check_output(path, force)

@@ -116,6 +116,26 @@ def _kind(path: Path) -> int | None:
         raise PoofError(f"{path}: cannot be a file here ({reason}); choose another name") from None
 
 
+def make_folder(folder: Path, option: str) -> list[Path]:
+    """Make a folder for outputs, with those above it, and tidy it; which of them are new, the innermost first.
+
+    Raises
+    ------
+    PoofError
+        If it cannot be made or written; `option` is how the command lets one choose another.
+    """
+    try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PoofError(f"{folder}: cannot be made ({reason}); choose another place with {option}") from error
+    if not os.access(folder, os.W_OK):
+        raise PoofError(f"{folder}: is read-only; choose another place with {option}")
+    tidy(folder)
+    return made
+
+
 @contextmanager
 def made_folder(folder: Path, option: str) -> Iterator[None]:
     """Make a folder for a run, with those above it; what is still empty at the end goes again.
@@ -128,17 +148,8 @@ def made_folder(folder: Path, option: str) -> Iterator[None]:
         If it cannot be made or written, or another process works in it; `option` is how the command lets one choose
         another.
     """
-    made: list[Path] = []
-    try:
-        made = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PoofError(f"{folder}: cannot be made ({reason}); choose another place with {option}") from error
-    if not os.access(folder, os.W_OK):
-        raise PoofError(f"{folder}: is read-only; choose another place with {option}")
+    made = make_folder(folder, option)
     with locked(folder, option):
-        tidy(folder)
         try:
             yield
         finally:

@@ -125,10 +125,10 @@ def write_images(footage: Video, frames: list[int], folder: Path) -> None:
     """The frames as PNG, named so that labels made on them find their frames in the video."""
     from PIL import Image
 
-    from poof.files import atomic
+    from poof.files import atomic, make_folder
     from poof.labels.formats.coco_writing import default_name
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--images")
     for frame, image in picked(footage, frames):
         name = footage.frame_names[frame] if footage.frame_names else default_name(frame)
         with atomic(folder / f"{Path(name).stem}.png") as temporary:

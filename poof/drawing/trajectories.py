@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from poof.drawing.plots import FAINT, INK, save_figure
 from poof.drawing.style import confidence_colour, confidence_map
 from poof.errors import PoofError, PoofWarning
-from poof.files import check_output
+from poof.files import check_output, make_folder
 from poof.labels.model import LabelSet, Source, Visible
 from poof.progress import Track, silent
 
@@ -205,10 +205,7 @@ def save_trajectories(
         i: [folder / f"trajectories-{f'{i}-' if several else ''}{page}.png" for page in range(1, pages + 1)]
         for i in individuals
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoofError(f"{folder}: cannot be made a folder ({error.strerror}); choose another place") from None
+    make_folder(folder, "--trajectories")
     every = [path for pages_of_one in paths.values() for path in pages_of_one]
     for path in every:
         check_output(path, force)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.files import write_bytes
+from poof.files import make_folder, write_bytes
 from poof.labels.formats.names import Pattern, pattern_of
 from poof.labels.formats.reading import base_name
 from poof.labels.model import LabelSet
@@ -47,7 +47,7 @@ def write_frames(footage: Video, names: Mapping[int, str], folder: Path, track: 
         raise PoofError(f"{folder}: two frames would be the same image; give the folder of the frames as VIDEO")
     written: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, "-o")
         if wanted:
             for number, image in track(
                 footage.frames(min(wanted), max(wanted) + 1), "frames", max(wanted) + 1 - min(wanted)

@@ -23,6 +23,7 @@ from torch import nn
 from poof import interrupts
 from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError
+from poof.files import make_folder
 from poof.flow.device import resolve_device
 from poof.labels.model import Visible
 from poof.pose.augmentation import Augmentation
@@ -112,7 +113,7 @@ def train_pose(
     divided = _divide(data, validation, hold_out)
 
     # Crops: one pass over each video, to a file in the run's folder.
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     clear_leftovers(folder)
     examples = examples_of(divided.train, skeleton, input_size, doubt=recipe.doubt)
     val_examples = examples_of(divided.validation, skeleton, input_size)

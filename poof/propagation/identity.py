@@ -66,9 +66,9 @@ def gate(steps: int) -> float:
     return min(0.4 + 0.02 * steps, 0.8)
 
 
-def distances(arrived: np.ndarray, labelled: np.ndarray, side: float) -> np.ndarray:
-    """(K,) distances of points (K, 2), pixels, in longer sides of the subject; at most 1, and 1 for what is lost."""
-    return np.fmin(np.hypot(*(arrived - labelled).T) / side, 1.0)
+def distances(arrived: np.ndarray, labelled: np.ndarray, side: float | np.ndarray) -> np.ndarray:
+    """(..., K) distances of points (..., K, 2), pixels, in longer sides of the subject; at most 1, as for what is lost."""
+    return np.fmin(np.linalg.norm(arrived - labelled, axis=-1) / side, 1.0)
 
 
 def link_identities(video: Video, labels: LabelSet, radius: int, track: Track = silent) -> LabelSet:
@@ -216,6 +216,12 @@ class _Picture:
     """Whether the frame could be read."""
 
 
+def _lab(picture: _Picture) -> np.ndarray:
+    """CIELAB of a frame as shown, a little blurred."""
+    lab = cv2.cvtColor(picture.shown.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return cv2.GaussianBlur(lab, (0, 0), BLUR)
+
+
 @dataclass
 class _Individual:
     """Someone who may be met again: the latest label of each of the K keypoints, and where they are now.
@@ -244,6 +250,66 @@ class _Individual:
         self.side = side
         xy = np.where(set_[:, None], start.xy, self.course.xy)
         self.course = Course(xy, np.where(set_, start.seen, self.course.seen), self.course.velocity)
+
+
+@dataclass
+class _Everyone:
+    """All N known individuals in arrays, so that an instance is compared with them at once.
+
+    `arrived`, `xy` (N, K, 2), `since`, `visible` (N, K), `colours` (N, K, 3), `sides` (N,), as `_Individual` has them;
+    `frames` are all that occur in `since`.
+    """
+
+    arrived: np.ndarray
+    xy: np.ndarray
+    since: np.ndarray
+    visible: np.ndarray
+    colours: np.ndarray
+    sides: np.ndarray
+    frames: frozenset[int]
+
+    @classmethod
+    def of(cls, known: Sequence[_Individual]) -> _Everyone:
+        since = np.stack([one.since for one in known])
+        return cls(
+            np.stack([one.course.xy for one in known]),
+            np.stack([one.xy for one in known]),
+            since,
+            np.stack([one.visible for one in known]),
+            np.stack([one.colours for one in known]),
+            np.array([one.side for one in known]),
+            frozenset(np.unique(since).tolist()),
+        )
+
+    def costs(
+        self,
+        frame: int,
+        points: Points,
+        colours: np.ndarray,
+        returned: dict[int, np.ndarray],
+        side: float,
+        reach: int,
+    ) -> np.ndarray:
+        """(N,) what speaks against an instance being each of them, from 0 to 2; infinite without a common keypoint.
+
+        The mean over the common keypoints, forwards and backwards, of the `distances` between where the one arrives and
+        where the other is labelled; plus the mean colour difference at keypoints that are visible in both labels, in
+        units of `COLOUR`, at most 1.
+        """
+        common = points.labelled & (self.since >= max(0, frame - reach))
+        origin = np.full_like(self.xy, np.nan)
+        for since, xy in returned.items():
+            origin = np.where((self.since == since)[..., None], xy, origin)
+        there = distances(self.arrived, points.xy, self.sides[:, None])
+        back = distances(origin, self.xy, side)
+        both = common & self.visible & (points.visible == Visible.VISIBLE)
+        both = np.where(both.any(axis=1, keepdims=True), both, common)
+        difference = np.fmin(np.linalg.norm(self.colours - colours, axis=2) / COLOUR, 1.0)
+        count, shown = common.sum(axis=1), both.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = np.where(common, (there + back) / 2, 0.0).sum(axis=1) / count
+            cost = apart + np.where(both, difference, 0.0).sum(axis=1) / shown
+        return np.where(count > 0, cost, np.inf)
 
 
 class _Linker:
@@ -295,13 +361,18 @@ class _Linker:
         """Number the instances of a labelled frame; without its picture nobody may be known."""
         here = list(self._labels[frame].items())
         self._known = [known for known in self._known if frame - known.latest <= self._reach]
-        colours = [self._colours(points, picture) for _, points in here]
+        lab = None if picture is None else _lab(picture)
+        colours = [self._colours(points, lab) for _, points in here]
         gain = np.zeros((len(self._known), len(here)))
-        for column, (instance, points) in enumerate(here):
-            returned = self._return(frame, points)
-            for row, known in enumerate(self._known):
-                cost = self._cost(known, frame, points, colours[column], returned, self._sides[frame, instance])
-                gain[row, column] = max(0.0, 1 - cost / gate(frame - known.latest))
+        if self._known:
+            everyone = _Everyone.of(self._known)
+            gates = np.array([gate(frame - known.latest) for known in self._known])
+            for column, (instance, points) in enumerate(here):
+                returned = self._return(frame, points, everyone.frames)
+                costs = everyone.costs(
+                    frame, points, colours[column], returned, self._sides[frame, instance], self._reach
+                )
+                gain[:, column] = np.fmax(0.0, 1 - costs / gates)
         links, doubts = assign(gain, np.array([known.latest for known in self._known]))
         for column, (instance, points) in enumerate(here):
             known = self._known[links[column]] if column in links and column not in doubts else self._new(len(points))
@@ -321,9 +392,8 @@ class _Linker:
         self.count += 1
         return known
 
-    def _return(self, frame: int, points: Points) -> dict[int, np.ndarray]:
-        """Where the keypoints of a label were in the labelled frames before, (K, 2) by frame."""
-        wanted = {int(since) for known in self._known for since in known.since}
+    def _return(self, frame: int, points: Points, wanted: frozenset[int]) -> dict[int, np.ndarray]:
+        """Where the keypoints of a label were in the `wanted` frames before, (K, 2) by frame."""
         course, found = Course.of(points), {}
         for steps, (there, back) in enumerate(reversed(self._flows), 1):
             course = course.step(back, there)
@@ -331,38 +401,10 @@ class _Linker:
                 found[frame - steps] = course.xy
         return found
 
-    def _cost(
-        self,
-        known: _Individual,
-        frame: int,
-        points: Points,
-        colours: np.ndarray,
-        returned: dict[int, np.ndarray],
-        side: float,
-    ) -> float:
-        """What speaks against an instance being someone known, from 0 to 2; infinite without a common keypoint.
-
-        The mean over the common keypoints, forwards and backwards, of the `distances` between where the one arrives and
-        where the other is labelled; plus the mean colour difference at keypoints that are visible in both labels, in
-        units of `COLOUR`, at most 1.
-        """
-        common = points.labelled & (known.since >= max(0, frame - self._reach))
-        if not common.any():
-            return np.inf
-        nowhere = np.full_like(known.xy, np.nan)
-        origin = np.stack([returned.get(int(since), nowhere)[k] for k, since in enumerate(known.since)])
-        there = distances(known.course.xy, points.xy, known.side)[common].mean()
-        back = distances(origin, known.xy, side)[common].mean()
-        both = common & known.visible & (points.visible == Visible.VISIBLE)
-        difference = np.linalg.norm(known.colours - colours, axis=1)[both if both.any() else common] / COLOUR
-        return float((there + back) / 2 + np.fmin(difference, 1.0).mean())
-
-    def _colours(self, points: Points, picture: _Picture | None) -> np.ndarray:
+    def _colours(self, points: Points, lab: np.ndarray | None) -> np.ndarray:
         """(K, 3) CIELAB at the keypoints, NaN where unlabelled."""
         found = np.full((len(points), 3), np.nan)
-        if picture is not None:
-            lab = cv2.cvtColor(picture.shown.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-            lab = cv2.GaussianBlur(lab, (0, 0), BLUR)
+        if lab is not None:
             at = np.rint(self._region.to_shown(points.xy[points.labelled])).astype(int)
             x, y = np.clip(at, 0, np.array(self._region.shown) - 1).T
             found[points.labelled] = lab[y, x]

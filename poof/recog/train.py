@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError, PoofWarning
+from poof.files import make_folder
 from poof.progress import Track, silent
 from poof.recog.checkpoint import read_checkpoint, save_model
 from poof.recog.curves import write_curves
@@ -109,7 +110,7 @@ def train(
     """
     settings = settings or Settings()
     device = torch.device(settings.device)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     classes = model.config["num_classes"]
     if classes != len(clips.labels):
         raise PoofError(f"{clips.name}: has {len(clips.labels)} classes, the network was built for {classes}")

@@ -19,7 +19,7 @@ import numpy as np
 
 from poof import interrupts
 from poof.errors import PoofError
-from poof.files import atomic, made_folder, write_text
+from poof.files import atomic, made_folder, make_folder, write_text
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Source
@@ -290,7 +290,7 @@ def _trained(
     if known.get("identity") == identity and known.get("done") and best.exists():
         return best
     resume = known.get("identity") == identity and last.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--run")
     _write(mark, {"identity": identity, "done": False})
     if not resume:
         last.unlink(missing_ok=True)

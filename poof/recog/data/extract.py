@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic
+from poof.files import atomic, make_folder
 from poof.progress import Track, silent
 from poof.recog.data.frames import FrameCounts, image_names, load_array, read_frames, reading
 from poof.recog.data.lists import write_list
@@ -74,7 +74,7 @@ def extract(
     """
     if kind not in ("jpg", "npy"):
         raise PoofError(f"kind={kind}: choose jpg or npy")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     targets = _targets(clips, folder, kind)
     broken: dict[Path, str] = {}
 

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from poof.errors import PoofError
-from poof.files import atomic
+from poof.files import atomic, make_folder
 from poof.progress import Track, silent
 from poof.recog.data.lists import write_list
 from poof.recog.data.lists.base import ClipList, Record
@@ -83,7 +83,7 @@ def render_task(
     if train < len(CLASSES) or test < len(CLASSES):
         raise PoofError(f"{train} and {test} clips: the {len(CLASSES)} classes need one each at least")
     paths = []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     for part, count in (("train", train), ("test", test)):
         (folder / part).mkdir(exist_ok=True)
         records = []

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from poof.errors import PoofError
+from poof.files import make_folder
 from poof.progress import Track, silent
 from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts, read_frames
@@ -93,7 +94,7 @@ def explain(
     heats = [heat for some, _ in looks for heat in some]
     with model.watching(), torch.inference_mode():
         model.eval()(inputs[None])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "-o")
     stem = f"{source.stem}-{SUFFIXES[way.name]}"
     files = [folder / f"{stem}.png"]
     seen = numbers[:: model.per_segment]
