@@ -67,7 +67,7 @@ def gate(steps: int) -> float:
 
 
 def distances(arrived: np.ndarray, labelled: np.ndarray, side: float | np.ndarray) -> np.ndarray:
-    """(..., K) distances of points (..., K, 2), pixels, in longer sides of the subject; at most 1, as for what is lost."""
+    """(..., K) distances of points (..., K, 2), pixels, in longer sides of the subject; at most 1, also where lost."""
     return np.fmin(np.linalg.norm(arrived - labelled, axis=-1) / side, 1.0)
 
 
