@@ -41,9 +41,10 @@ def label(
     ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     port: Annotated[
-        int | None, typer.Option("--port", help="[default: 8642, or the next free one]", min=1, max=65535)
+        int | None,
+        typer.Option("--port", help="0: any free. [default: 8642, or the next free one]", min=0, max=65535),
     ] = None,
-    radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 10,
+    radius: Annotated[int, typer.Option("--radius", "-r", help="Frames before and after each label.")] = 20,
     flow: common.Flow = "auto",
     weights: common.Weights = None,
     device: common.Device = "auto",

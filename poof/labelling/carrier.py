@@ -1,7 +1,8 @@
 """Carries the labels behind the page: the frames that an edit touches are redone at once, nearest to the eye first.
 
-One thread for all videos. An edit makes the frames within a chain's reach of it stale. They are redone part by part, a
-part being the frames between two neighbouring labels; what is under way is dropped as soon as another edit touches it.
+One thread for all videos. An edit makes the frames within a chain's reach of it stale. The frames right beside it are
+first redone by a quick flow alone, so that they move while one watches. Then all are redone part by part, a part being
+the frames between two neighbouring labels; what is under way is dropped as soon as another edit touches it.
 When nothing is stale, the whole video is gone through once more from what was kept on disk, so that in the end every
 point is exactly what `poof propagate` gives for these labels.
 """
@@ -24,6 +25,9 @@ from poof.propagation.memo import Memo
 from poof.propagation.segments import reach
 from poof.video.access import Abandoned, AccessVideo
 
+BESIDE = 10
+"""Frames to either side of an edit that are redone quickly at first."""
+
 T = TypeVar("T")
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -43,6 +47,8 @@ class _State:
         Frames to redo.
     settled : bool
         Whether the whole was gone through since the last edit.
+    hurry : int or None
+        The frame of the last edit, as long as the frames beside it wait for a first, quick result.
     touched : set of int
         Frames that edits made stale since the work under way began.
     anchors : list of int
@@ -55,6 +61,7 @@ class _State:
 
     stale: set[int] = field(default_factory=set)
     settled: bool = True
+    hurry: int | None = None
     touched: set[int] = field(default_factory=set)
     anchors: list[int] = field(default_factory=list)
     done: int = 0
@@ -77,6 +84,8 @@ class Carrier:
         Where finished parts are kept.
     tell
         Told 'propagated' (video, frames, revision) and 'work' (video).
+    quick
+        Flow of the first result beside an edit; none: there is only the final one.
     """
 
     def __init__(
@@ -86,9 +95,10 @@ class Carrier:
         settings: Settings,
         memo: Memo | None,
         tell: Tell,
+        quick: Sequence[FlowEstimator] = (),
     ) -> None:
         self._sessions, self._estimators, self._settings = list(sessions), list(estimators), settings
-        self._memo, self._tell = memo, tell
+        self._memo, self._tell, self._quick = memo, tell, list(quick)
         self._states = [_State() for _ in sessions]
         self._reach = reach(settings.radius)
         self._eye = (0, 0)
@@ -159,7 +169,10 @@ class Carrier:
     def _heard(self, number: int, name: str, facts: dict[str, Any]) -> None:
         if name == "edit":
             outcome: Outcome = facts["outcome"]
-            self.touch(number, {frame for frame, _ in outcome.places})
+            frames = {frame for frame, _ in outcome.places}
+            # Many frames at once are no drag that anybody watches.
+            self._states[number].hurry = next(iter(frames)) if len(frames) == 1 and self._quick else None
+            self.touch(number, frames)
 
     def _run(self) -> None:
         while True:
@@ -172,7 +185,12 @@ class Carrier:
                     return
             assert job is not None
             number, part = job
-            self._redo(number, part)
+            hurry, self._states[number].hurry = self._states[number].hurry, None
+            if hurry is not None and part is not None:
+                near = range(max(0, hurry - BESIDE), min(self._sessions[number].count, hurry + BESIDE + 1))
+                self._redo(number, near, self._quick)
+            else:
+                self._redo(number, part)
 
     def _next(self) -> tuple[int, range | None] | None:
         """The video and the part to do now; None as part is the whole video."""
@@ -206,7 +224,7 @@ class Carrier:
         first, last = max(first, frame - 2 * self._reach), min(last, frame + 2 * self._reach)
         return range(first, last + 1)
 
-    def _redo(self, number: int, part: range | None) -> None:
+    def _redo(self, number: int, part: range | None, quick: Sequence[FlowEstimator] = ()) -> None:
         session, state = self._sessions[number], self._states[number]
         with session.lock, self._condition:
             state.touched.clear()
@@ -231,7 +249,7 @@ class Carrier:
                 made = None
             else:
                 video = AccessVideo(session.access, "work", stale)
-                made = propagate(video, labels, self._estimators, self._settings, track, self._memo, part)
+                made = propagate(video, labels, quick or self._estimators, self._settings, track, self._memo, part)
         except (_Stale, Abandoned):
             return
         except PoofError as error:
@@ -243,11 +261,16 @@ class Carrier:
             self._tell("work", {"video": number})
             return
         frames = part if part is not None else range(max(session.count, 1))
+        # What is not stale has its final result.
         with session.lock, self._condition:
             if stale():
                 return
-            changed = session.machine.take(frames, made) if made is not None else session.machine.forget(frames)
-            state.stale.difference_update(frames)
+            if made is None:
+                changed = session.machine.forget(frames)
+            else:
+                changed = session.machine.take(frames, made, state.stale if quick else None)
+            if not quick:
+                state.stale.difference_update(frames)
             if part is None:
                 state.settled = True
         if changed:

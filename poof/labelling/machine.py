@@ -6,7 +6,7 @@ true: a point of theirs counts while the labels within a chain's reach of it are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -88,12 +88,26 @@ class Machine:
         layers = [layer.points.keys() for layer in (self.refined, self.given) if layer is not None]
         return set(self.carried.keys()).union(*layers)
 
-    def take(self, frames: range, labels: LabelSet) -> list[int]:
-        """Put what flow made of the labels in place of what it had made in `frames`; the frames that look different."""
-        old = {place: points for place, points in self.carried.items() if place[0] in frames}
+    def take(self, frames: range, labels: LabelSet, only: Collection[int] | None = None) -> list[int]:
+        """Put what flow made of the labels in place of what it had made in `frames`; the frames that look different.
+
+        Parameters
+        ----------
+        frames
+            What the labels were carried to.
+        labels
+            The result.
+        only
+            Frames among them that are to change; None: all.
+        """
+
+        def wanted(frame: int) -> bool:
+            return frame in frames and (only is None or frame in only)
+
+        old = {place: points for place, points in self.carried.items() if wanted(place[0])}
         new: dict[Place, Points] = {}
         for place, points in labels.instances.items():
-            if place[0] in frames and _machine(points).any():
+            if wanted(place[0]) and _machine(points).any():
                 new[place] = points
         for place in old.keys() - new.keys():
             del self.carried[place]

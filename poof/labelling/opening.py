@@ -20,7 +20,7 @@ from poof.propagation.identity import link_identities
 from poof.propagation.segments import reach
 from poof.video import open_video
 
-RADIUS = 10
+RADIUS = 20
 """R when none is given."""
 
 

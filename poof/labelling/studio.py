@@ -73,7 +73,8 @@ class Studio:
         folder = None if cache is None else cache / "label"
         self._lookovers = [Lookover(s.access, folder, m, self._busy) for s, m in zip(sessions, self.marks)]
         self._cache_folder = folder
-        self.carrier = Carrier(sessions, estimators, self._settings, memo, self.tell)
+        quick = [e for e in estimators if e.name == "dis-coarse" and e.stride == 1]
+        self.carrier = Carrier(sessions, estimators, self._settings, memo, self.tell, quick)
         self.jobs = Jobs(lambda job: self.tell("job", {"job": job}), self.radius)
         self._prefetch = _Prefetch(self)
         self._looker = threading.Thread(target=self._look_over, name="look over", daemon=True)

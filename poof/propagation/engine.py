@@ -260,14 +260,22 @@ class Engine:
     def _behind(self, segments: Sequence[Segment], index: int) -> list[int]:
         """The earlier segments that backward chains from the end of a segment run into."""
         behind: list[int] = []
-        if not segments[index].stops_at_anchor or not self._crossed(segments[index].start, [segments[index].stop]):
+        stop = segments[index].stop
+        if not segments[index].stops_at_anchor:
             return behind
-        while segments[index].joined and segments[index].start > segments[index].stop - reach(self._settings.radius):
+        alive = {i: ~self._ends(segments[index].start, i) & self._starts(stop, i) for i in self._instances}
+        while segments[index].joined and segments[index].start > stop - reach(self._settings.radius):
+            if not any(points.any() for points in alive.values()):
+                break
             index -= 1
             behind.append(index)
-            if len(behind) > reach(self._settings.radius):
-                break
+            alive = {i: points & ~self._ends(segments[index].start, i) for i, points in alive.items()}
         return behind
+
+    def _starts(self, frame: int, instance: int) -> np.ndarray:
+        """(K,) bool: the keypoints whose chains start in a frame."""
+        labels = self._labels.get((frame, instance))
+        return np.zeros(self._count, bool) if labels is None else np.asarray(np.isfinite(labels).all(axis=1))
 
     def _stated_absent(self, frame: int, instance: int) -> list[np.ndarray]:
         """What a segment's key says of absent keypoints: nothing without any, as before there were such."""

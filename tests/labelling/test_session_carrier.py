@@ -190,3 +190,33 @@ def test_what_cannot_be_carried_is_said_and_tried_again_after_an_edit(opened: Op
     session.edit([put(10, 1, 60, 60)])
     assert carrier.wait(10, settled=True)
     assert carrier.work(0)["state"] == "idle" and (12, 0) in session.machine.carried
+
+
+def test_beside_an_edit_a_quick_flow_comes_first_and_the_final_one_stays(
+    opened: Opened, clip: Path, place: Path
+) -> None:
+    session = opened(labels_file(place, 5, 30))
+    told: list[tuple[str, dict[str, Any]]] = []
+    slow, quick = Slow(), Slow()
+    quick.name = "dis-coarse"
+    carrier = Carrier([session], [slow], Settings(15), None, lambda n, f: told.append((n, f)), [quick])
+    carrier.start()
+    try:
+        assert carrier.wait(60, settled=True) and quick.pairs == 0
+        slow.leave.clear()
+        session.edit([put(17, 0, 60, 60)])
+        for _ in range(1000):
+            if quick.pairs and any(n == "propagated" and f["revision"] == session.revision for n, f in told):
+                break
+            time.sleep(0.01)
+        first = [f["frames"] for n, f in told if n == "propagated" and f["revision"] == session.revision]
+        assert 7 <= first[0][0] <= 16 and 18 <= first[0][1] <= 27
+        assert carrier.work(0)["state"] == "working"
+        slow.leave.set()
+        assert carrier.wait(60, settled=True)
+        whole = propagate(open_video(clip), session.labels(machine=False), DisFlow("ultrafast"), Settings(15))
+        for key, points in session.machine.carried.items():
+            assert np.array_equal(points.xy, whole.instances[key].xy, equal_nan=True)
+    finally:
+        slow.leave.set()
+        carrier.close()
