@@ -49,3 +49,18 @@ def test_our_own_names_come_first(tmp_path: Path) -> None:
     assert labels.skeleton.keypoints == ("nose",)
     points = labels.instances[3, 0]
     assert (points.confidence[0], points.source[0]) == (0.5, Source.HUMAN)
+
+
+def test_a_point_table_of_sleap_io(tmp_path: Path) -> None:
+    rows = ["3,nose,1,2,t0,", "3,tail,,,t0,", "3,nose,9,9,t0,0.5", "3,tail,5,6,t0,0.25", "4,nose,7,8,t0,0.75"]
+    (tmp_path / "a.csv").write_text("\n".join(["frame_idx,node,x,y,track,score", *rows]))
+    labels = load_labels(tmp_path / "a.csv")
+    points = labels.instances[3, 0]
+    assert points.xy.tolist() == [[1, 2], [5, 6]], "a person's nose, the tail that only the network has"
+    assert points.source.tolist() == [Source.HUMAN, Source.PREDICTED]
+    assert labels.instances[4, 0].source[0] == Source.PREDICTED
+
+
+def test_a_score_elsewhere_makes_nothing_a_networks(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("frame,keypoint,x,y,score\n3,nose,1,2,0.5\n")
+    assert load_labels(tmp_path / "a.csv").instances[3, 0].source[0] == Source.HUMAN

@@ -62,6 +62,14 @@ def test_individuals(tmp_path: Path, by: str) -> None:
     assert [labels.instances[3, i].xy[0, 0] for i in (0, 1)] == [64, 128]
 
 
+def test_rectangles_of_one_name_are_nobody_in_particular(tmp_path: Path) -> None:
+    boxes = [{"id": f"b{i}", "type": "rectanglelabels", "value": {"rectanglelabels": ["mouse"]}} for i in (0, 1)]
+    points = [region("nose", 10 + 10 * i, 10, id=f"p{i}", parentID=f"b{i}") for i in (0, 1)]
+    labels = load_labels(written(tmp_path / "a.json", task("img3.png", *boxes, *points)))
+    assert list(labels.instances) == [(3, 0), (3, 1)]
+    assert not labels.tracked and not labels.individuals
+
+
 def test_videos_taken_over_from_deeplabcut(tmp_path: Path) -> None:
     """`meta.original_file` names the video; sizes differ between videos; unique bodyparts belong to nobody."""
     box = {"id": "b", "type": "rectanglelabels", "value": {"rectanglelabels": ["pup1"]}}

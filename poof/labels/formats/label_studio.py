@@ -80,6 +80,7 @@ class _Shot:
     video: str
     points: list[_Point] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
+    anonymous: bool = False
 
 
 def load(path: Path, choice: Choice) -> LabelSet:
@@ -109,6 +110,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
     numbers = _numbers(owners)
     if owners != [""] and any(owner != f"subject {numbers[owner] + 1}" for owner in owners):
         labels.individuals = {numbers[owner]: owner or SINGLE for owner in owners}
+    if any(shot.anonymous for shot in shots):
+        labels.tracked, labels.individuals = False, {}
     for shot, frame in zip(shots, frames):
         _put(path, labels, frame, shot, numbers)
     settle_missing(labels, choice, _never_labelled(labels) if len(owners) > 1 else ())
@@ -166,7 +169,8 @@ def _shots(path: Path, number: int, task: Mapping[str, Any], names: list[str]) -
     shot = _Shot(name, frame, str(video.get("filename") or ""))
     timed: dict[int, _Shot] = {}
     for human, result in _results(where, task):
-        parents = _parents(where, result)
+        parents, anonymous = _parents(result)
+        shot.anonymous |= anonymous
         for region in result:
             value = region.get("value", region)
             if not isinstance(value, dict):
@@ -208,9 +212,8 @@ def _regions(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _parents(where: str, result: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Region id -> name of the individual that it hangs on."""
-    del where
+def _parents(result: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], bool]:
+    """Region id -> name of the individual that it hangs on; and whether several share one, so that it names nobody."""
     boxes: dict[str, str] = {}
     for region in result:
         value = region.get("value")
@@ -230,7 +233,7 @@ def _parents(where: str, result: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             owners |= {a: boxes[b]} if b in boxes else {b: boxes[a]} if a in boxes else {}
         elif str(region.get("parentID")) in boxes:
             owners[str(region.get("id"))] = boxes[str(region["parentID"])]
-    return owners
+    return owners, any(number > 1 for number in counts.values())
 
 
 def _side(where: str, region: Mapping[str, Any], key: str) -> int:

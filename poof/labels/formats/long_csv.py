@@ -87,6 +87,8 @@ ALIASES = {
 }
 """How other tools call our columns; the first that a table has is taken."""
 _BY_MACHINE = "likelihood"
+_SLEAPS = "node"
+"""A column by which SLEAP's tables are told: in them a `score` is a network's word too."""
 _STAMPS = "poof"
 _NUMBER = r"[-+]?[0-9.,]*(e[-+]?[0-9]+)?|[-+]?(nan|inf(inity)?)|none|null"
 _SOURCES = {source.label: source.value for source in Source if source.label}
@@ -266,14 +268,29 @@ def _table(path: Path) -> tuple[pd.DataFrame, str]:
     table.attrs["written"] = written
     if "instance" not in own and "instance" in table and (table["instance"] == "").all():
         table = table.drop(columns="instance")  # SLEAP's column track, where nothing was tracked
-    table.attrs[_BY_MACHINE] = "confidence" not in own and _BY_MACHINE in own
+    sleap = _SLEAPS in own
+    if sleap:
+        table = _one_row_a_point(table)
+    made = _BY_MACHINE in own or (sleap and "score" in own)
+    table.attrs |= {"written": written, _BY_MACHINE: "confidence" not in own and made}
     return table, decimal
+
+
+def _one_row_a_point(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of sleap-io may have a person's instance and a predicted one of a track: the person's point counts."""
+    keys = [name for name in ("frame", "instance", "keypoint") if name in table]
+    order = table.assign(empty=(table["x"] == "") | (table["y"] == ""))
+    order["made"] = table["confidence"] != "" if "confidence" in table else False
+    kept = order.sort_values(["empty", "made"], kind="stable").drop_duplicates(keys).index
+    return table.loc[sorted(kept)]
 
 
 def _renamed(header: list[str]) -> list[str]:
     """The header with our names for columns that it lacks and has under another tool's name."""
     names = list(header)
     for name, others in ALIASES.items():
+        if name == "confidence" and _SLEAPS in header:
+            others = (*others, "score")
         found = next((other for other in others if other in names), None)
         if name not in names and found is not None:
             names[names.index(found)] = name
