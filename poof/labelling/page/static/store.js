@@ -192,8 +192,14 @@ export class Store {
     try {
       answer = await item.send();
     } catch (error) {
+      if (error.offline && item.step) {
+        // Whether it was done before the connection went is not known, and twice would be once too often.
+        this.queue.shift();
+        item.resolve(null);
+        this.tell("The connection went during an undo: look what stands there before trying again", "warn");
+      }
       if (error.offline) {
-        // Kept: it is sent again when the connection is back.
+        // An edit is kept and sent again when the connection is back: done twice it is the same.
         this.sending = false;
         this.line(false);
         setTimeout(() => this.probe(), 1000);
