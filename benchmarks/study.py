@@ -272,7 +272,7 @@ class Study:
             return None
         truth = {n: exact[n].replace(instances={k: p for k, p in exact[n].instances.items() if k in labels.instances})
                  for n, labels in carried.items()}  # fmt: skip
-        table = quietly(lambda: evaluate({"labels": carried}, truth)).table
+        table = quietly(lambda: evaluate({"labels": carried}, truth, metric="thesis", frame="crop")).table
         row = table[table.group == "all"].iloc[0]
         return {"points": int(row.points), "error": float(row["mean"]), "acc@20": float(row["acc@20"])}
 
@@ -340,7 +340,7 @@ class Study:
         found: dict[str, dict[str, LabelSet]] = {
             name: {video: load_labels(self.cells / name / f"{video}.csv") for video in truth} for name in about
         }
-        return quietly(lambda: evaluate(found, truth, thresholds=(5, 10, 20, 30))), about
+        return quietly(lambda: evaluate(found, truth, (5, 10, 20, 30), "thesis", frame="crop")), about
 
 
 def quietly(judge: Callable[[], Report]) -> Report:

@@ -2,9 +2,8 @@
 
 import poof
 
-video = poof.open_video("video.mp4")
-labels = poof.load_labels("gt.json")
-pseudo = poof.propagate(video, labels, settings=poof.Settings(radius=10))
+pseudo = poof.propagate("video.mp4", "gt.json", radius=10, progress=True)
+print(pseudo)
 poof.save_labels(pseudo, "pseudo.json")
 """
 
@@ -23,14 +22,20 @@ _PUBLIC = {
     "Skeleton": "poof.labels",
     "Points": "poof.labels",
     "create_flow": "poof.flow.registry",
-    "propagate": "poof.propagation",
+    "propagate": "poof.api",
+    "refine": "poof.api",
+    "train": "poof.api",
+    "predict": "poof.api",
+    "select": "poof.api",
+    "radius": "poof.api",
+    "convert": "poof.api",
     "Settings": "poof.propagation",
-    "evaluate": "poof.evaluation",
+    "evaluate": "poof.api",
     "export": "poof.exchange",
     "tracks_table": "poof.exchange",
     "write_tracks": "poof.exchange",
-    "render_overlay": "poof.drawing",
-    "contact_sheet": "poof.drawing",
+    "render_overlay": "poof.api",
+    "contact_sheet": "poof.api",
     "PoofError": "poof.errors",
     "PoofWarning": "poof.errors",
 }

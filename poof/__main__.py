@@ -11,11 +11,11 @@ from typing import Any
 def main() -> None:
     """Entry point: errors are one line and exit code 1 (2 for usage, 130 for Ctrl-C); `--debug` shows the traceback."""
     signal.signal(signal.SIGINT, _stopped)
-    from poof.cli import build, common
+    from poof.cli import command, common
 
     if "--debug" not in sys.argv:
         common.own_lines_only()
-    app = build()
+    app = command()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = common.guarded(app)

@@ -30,11 +30,12 @@ _LONGEST_NAME = 200
 _tidied: set[str] = set()
 
 
-def check_output(path: Path, force: bool = False) -> None:
+def check_output(path: Path, force: bool = False, labels: bool = False) -> None:
     """Refuse an output that would overwrite somebody's file, lies in no folder or cannot be written.
 
     Called before the work starts, so that nobody waits an hour for an error. What poof itself wrote is replaced without
     asking, what looks as if it had with `force`; a file of anybody else, or one changed since, is never overwritten.
+    Labels take the place of labels only (`labels`), as `poof.labels.replacing` allows.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def check_output(path: Path, force: bool = False) -> None:
         raise PoofError(f"{path}: is no ordinary file; choose another name with -o")
     if kind is not None:
         origin = origin_of(path)
+        if origin is Origin.LABELS and not labels:
+            raise PoofError(f"{path}: exists already and holds labels; choose another name for this output")
         if origin is Origin.FOREIGN:
             raise PoofError(
                 f"{path}: exists already and is not what poof wrote there, so it is never overwritten; choose another"

@@ -22,6 +22,7 @@ TABLES = (
 )
 """How the tables begin that poof writes without a mark."""
 PICTURES = (".overlay.mp4", ".sheet.png", ".sheet.jpg", ".sheet.webp")
+LABEL_ENDINGS = (".h5", ".slp", ".xml", ".zip")
 UNWATCHED = (".pt", ".pth", ".npz", ".npy")
 """Endings of files that are no outputs of a command by themselves, or too large to be summed up each time."""
 
@@ -31,6 +32,8 @@ class Origin(Enum):
 
     OURS = "ours"
     """Poof, for sure."""
+    LABELS = "labels"
+    """Poof, and it holds labels: only labels may take its place, and only as `poof.labels.replacing` allows."""
     ALIKE = "alike"
     """It looks like what poof writes, and there is no proof."""
     FOREIGN = "foreign"
@@ -47,20 +50,22 @@ def cache_folder() -> Path:
 def origin_of(path: Path) -> Origin:
     """Who wrote an existing file, by what it says and by what is remembered of it."""
     path = Path(path)
-    if is_remembered(path):
-        return Origin.OURS
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError:
         return Origin.FOREIGN
     ending = path.suffix.lower()
+    first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
+    table = ending == ".csv" and ("poof:" in first or first.startswith(("frame,instance,keypoint", "scorer,")))
+    labels = table or ending in LABEL_ENDINGS or (ending == ".json" and b'"categories"' in head)
+    if is_remembered(path):
+        return Origin.LABELS if labels else Origin.OURS
     if ending == ".json" and re.search(rb'"poof":\s*\{\s*"version"', head):
-        return Origin.OURS
+        return Origin.LABELS if labels else Origin.OURS
     if ending == ".csv":
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
         if "poof:" in first:
-            return Origin.OURS
+            return Origin.LABELS
         if first.startswith(TABLES):
             return Origin.ALIKE
     if ending == ".txt" and re.fullmatch(rb"(\d+\s*)+", head):

@@ -58,3 +58,14 @@ def test_outputs_that_are_inputs_or_each_other(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(PoofError, match=r"would be written twice \(-o and --json\)"):
         check_apart([(Path("a.json"), "-o"), (tmp_path / "a.json", "--json")])
     check_apart([(Path("a.json"), "-o"), (Path("b.json"), "--json")], [(gt, "-l")])
+
+
+def test_labels_give_way_to_labels_only(tmp_path: Path) -> None:
+    for name, text in (("x.json", '{"poof": {"version": 1}, "categories": []}'), ("x.csv", "frame,x,poof:eJy\n")):
+        (tmp_path / name).write_text(text)
+        assert origin_of(tmp_path / name) is Origin.LABELS
+        with pytest.raises(PoofError, match="holds labels"):
+            check_output(tmp_path / name, force=True)
+        check_output(tmp_path / name, labels=True)
+    write_text(tmp_path / "s.json", '{"poof": {"version": 1}, "frames": 3}')
+    check_output(tmp_path / "s.json")

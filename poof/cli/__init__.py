@@ -6,9 +6,11 @@ imported at the top of a command's file: `poof --help` must answer in under half
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
-from poof.cli import common
+from poof.cli import common, usage
 
 COMMANDS = (
     ("demo", "poof.cli.demo", "demo"),
@@ -37,7 +39,7 @@ def build() -> typer.Typer:
         name="poof",
         help="Label ten video frames, get a thousand.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -47,8 +49,13 @@ def build() -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name, help=common.help_of(command))(command)
+            app.command(name, cls=usage.Command, help=common.help_of(command))(command)
     return app
+
+
+def command() -> Any:
+    """The application as a command, with flags that are shown as flags."""
+    return usage.show_flags(typer.main.get_command(build()))
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import ctypes
 import inspect
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,14 +22,42 @@ from poof.errors import PoofError, PoofWarning
 from poof.printable import one_line
 from poof.progress import Track, bar, silent
 
-Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace what another poof command, run or version wrote; files of others never are."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the printed table as JSON.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the machine has it.")]
 Footage = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of images.")]
-Labels = Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut or CSV.")]
+Labels = Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut, CSV and others.")]
+Footages = Annotated[
+    list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of images.", show_default=False)
+]
+LabelFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--labels",
+        "-l",
+        help="Your labels: COCO JSON, DeepLabCut, CSV and others. May be repeated: files of one video are merged, those"
+        " of several find theirs by what they say, or by name.",
+        show_default=False,
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    typer.Option("--prefer", metavar="FILE", help="Where label files contradict each other, this one is right."),
+]
+MissingRule = Annotated[
+    str,
+    typer.Option(
+        "--missing",
+        metavar="RULE",
+        help="What an empty keypoint beside set ones means where the format cannot tell: absent or unlabelled.",
+    ),
+]
 Flow = Annotated[
     str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
 ]
@@ -52,15 +81,22 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt(3)."""
 
 
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Label ten video frames, get a thousand: optical flow carries your keypoints to the frames around them."""
-    if version:
+def show_version(wanted: bool) -> None:
+    """What `poof --version` prints."""
+    if wanted:
         from poof import __version__
 
-        say(f"poof {__version__}")
+        print(f"poof {__version__}")
         raise typer.Exit
+
+
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=show_version)
+    ] = False,
+) -> None:
+    """Label ten video frames, get a thousand: optical flow carries your keypoints to the frames around them."""
+    del version
 
 
 def help_of(command: Callable[..., Any]) -> str:
@@ -94,7 +130,11 @@ def guarded(app: Callable[..., Any]) -> int:
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's, which Typer carries in itself
             where = getattr(getattr(error, "ctx", None), "command_path", "poof")
-            print(f"poof: error: {one_line(error.format_message())} ({where} --help)", file=sys.stderr)
+            where = re.sub(r"^\S*python\S* -m poof|^root", "poof", where)
+            message = one_line(error.format_message())
+            if message.startswith("Invalid value: missing "):
+                message = message.removeprefix("Invalid value: ")
+            print(f"poof: error: {message} ({where} --help)", file=sys.stderr)
             return int(error.exit_code)
         if "--debug" in sys.argv:
             raise
@@ -158,10 +198,11 @@ def track(quiet: bool) -> Track:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, atomically; NaN becomes null."""
+    """Write `value` as JSON, atomically; NaN becomes null. An object says that poof wrote it."""
     from poof.files import write_text
 
-    write_text(path, json.dumps(jsonable(value), indent=1) + "\n")
+    marked = {"poof": {"version": 1}} | value if isinstance(value, dict) else value
+    write_text(path, json.dumps(jsonable(marked), indent=1) + "\n")
 
 
 def jsonable(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from poof.cli.common import Debug, Force, Quiet
+from poof.cli.common import Debug, Force, MissingRule, Quiet
+from poof.cli.inputs import next_step
 from poof.cli.terminal import say
 
 
@@ -39,6 +40,7 @@ def convert(
         Path | None,
         typer.Option("--frames", help="The labelled video or folder: tells the frame of each image."),
     ] = None,
+    missing: MissingRule = "absent",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,18 +51,21 @@ def convert(
     docs/formats.md has the table. With frames, into another tool's project, goes poof export.
     """
     from poof.errors import PoofError
-    from poof.files import check_output
+    from poof.files import check_apart
     from poof.labels import check_fit, describe_sources, load_labels, save_labels, scaled
     from poof.labels.formats.reading import is_of_video
     from poof.labels.io import detect_format, format_for
+    from poof.labels.record import kind_of
+    from poof.labels.replacing import check_label_output
     from poof.video import open_video
 
     written = format_for(target, to)
-    check_output(target, force)
+    check_apart([(target, "OUT")], [(source, "IN"), *([(frames, "--frames")] if frames else [])])
     read = from_ or detect_format(source)
     footage = open_video(frames) if frames else None
     names = footage.frame_names if footage else None
-    labels = load_labels(source, names, read, category, video or (str(frames) if frames else None))
+    wanted = video or (str(frames) if frames else None)
+    labels = load_labels(source, names, read, category, wanted, missing)  # type: ignore[arg-type]  # checked inside
     if video and not is_of_video(labels.frame_names.values(), video):
         raise PoofError(f"{source}: holds no images of '{video}'; leave --video out or correct it")
     if scale:
@@ -73,11 +78,19 @@ def convert(
             labels.info["frame_count"] = footage.count()
         if names:
             labels.frame_names = {frame: names[frame] for frame in labels.frames} | labels.frame_names
-    save_labels(labels, target, force, written)
+    check_label_output(target, [labels], kind_of(labels), force=force, option="OUT")
+    save_labels(labels, target, format=written, checked=True)
     if not quiet:
         points = ", ".join(f"{count} {name}" for name, count in describe_sources(labels).items())
         counts = f"{len(labels.frames)} frames, {len(labels)} instances, {len(labels.skeleton)} keypoints"
         say(f"{target}: {counts}; points: {points} ({read} -> {written})")
+        if labels.changes:
+            say(f"corrections of yours in {source}: {labels.changes} since poof wrote it")
+        if labels.assumed_absent:
+            count = len(labels.assumed_absent)
+            say(f"note: {count} empty keypoints taken as absent (--missing unlabelled: as not labelled)")
+        shown = ["poof", "propagate", frames or labels.info.get("video") or "VIDEO", "-l", target]
+        next_step(*shown)
 
 
 def _factors(text: str) -> tuple[float, float]:

@@ -72,11 +72,11 @@ def evaluate(
     ] = None,
     metric: Annotated[
         Metric,
-        typer.Option(help="thesis: (|dx|+|dy|)/2; l2: Euclidean; pck-...: Euclidean over a size of the body."),
-    ] = Metric.THESIS,
+        typer.Option(help="l2: Euclidean; thesis: (|dx|+|dy|)/2; pck-...: Euclidean over a size of the body."),
+    ] = Metric.L2,
     frame: Annotated[
-        Frame, typer.Option(help="Thresholds are px of a 256x192 crop around the subject, or px of the image.")
-    ] = Frame.CROP,
+        Frame, typer.Option(help="Thresholds are px of the image, or px of a 256x192 crop around the subject.")
+    ] = Frame.IMAGE,
     occluded: Annotated[Occluded, typer.Option(help="Occluded truth: score it, ignore it, or only that.")] = (
         Occluded.SCORE
     ),
@@ -116,10 +116,11 @@ def evaluate(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Accuracy of predictions at thresholds, whole, per joint and per video, compared with each other.
+    """Error of predictions in pixels, what they miss and invent, per joint and video, compared with each other.
 
     Every point that a person labelled is judged, except where the prediction's own file has it from a person; what was
-    not predicted is wrong. Several predictions are judged by the same points and compared with the first.
+    not predicted is wrong. A point where the labels say absent is a false positive. Several predictions are judged by
+    the same points and compared with the first.
     """
     del debug
 
@@ -151,7 +152,9 @@ def evaluate(
     precision = report.oks(sigma) if oks else None
     trust = report.calibration() if calibration else None
 
-    shown = [tables.accuracy_table(report, compared), tables.error_table(report)]
+    shown = [tables.error_table(report), tables.accuracy_table(report, compared)]
+    if any(len(table) for table in report.absences.values()):
+        shown.append(tables.presence_table(report.presence()))
     if compared is not None and len(report.names) > 1:
         shown.append(tables.comparison_table(compared))
     groups = {"joint": per_joint, "video": per_video, "source": per_source, "distance": per_distance}

@@ -7,27 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from poof.cli.common import (
-    Category,
-    Crop,
-    Debug,
-    Device,
-    Flow,
-    Footage,
-    Force,
-    JsonFile,
-    Labels,
-    MaxSize,
-    OnDamage,
-    Quiet,
-    Weights,
-)
+from poof.cli import common, inputs
+from poof.cli.common import Category, Crop, Debug, Device, Flow, Force, JsonFile, MaxSize, Quiet, Weights
 from poof.cli.terminal import console, say
+
+GAPS = 5
+"""Gaps that the printed summary names."""
 
 
 def propagate(
-    video: Footage,
-    labels: Labels,
+    videos: common.Footages,
+    labels: common.LabelFiles,
     radius: Annotated[
         str, typer.Option("--radius", "-r", help="Frames before and after each label; auto measures what is safe.")
     ] = "10",
@@ -36,7 +26,9 @@ def propagate(
         typer.Option(
             "--output",
             "-o",
-            help="Result; .json, .csv or .h5; may be repeated. Default: VIDEO.poof.json and .csv here.",
+            help="Result; .json, .csv or .h5; may be repeated; for several videos one for each, or a folder."
+            " [default: VIDEO.poof.json and .csv here]",
+            show_default=False,
         ),
     ] = None,
     render: Annotated[bool, typer.Option("--render", help="Also draw an overlay video and a contact sheet.")] = False,
@@ -49,7 +41,12 @@ def propagate(
     max_size: MaxSize = None,
     crop: Crop = True,
     backward: Annotated[
-        str, typer.Option("--backward", help="flow: true backward flow. thesis: forward flow only, equation (3.2).")
+        str,
+        typer.Option(
+            "--backward",
+            help="flow: true backward flow. thesis: forward flow only, equation (3.2). [default: by --method]",
+            show_default=False,
+        ),
     ] = "",
     overlap: Annotated[
         str, typer.Option("--overlap", help="Where windows overlap (chain, thesis): nearest label, or blend.")
@@ -62,24 +59,27 @@ def propagate(
         typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only changes."),
     ] = True,
     category: Category = None,
+    missing: common.MissingRule = "absent",
+    prefer: common.Prefer = None,
     json_file: JsonFile = None,
-    on_damage: OnDamage = "stop",
+    on_damage: common.OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Carry your labels to the frames around them with optical flow."""
+    """Carry your labels to the frames around them with optical flow.
+
+    Correct the result in a spreadsheet or any tool and hand it back with -l: what you changed is a label of yours then.
+    """
     from poof.cli.common import settle_for_flow, track, write_json
 
     settle_for_flow()
-    from poof.files import check_output
     from poof.flow.registry import create_flows
-    from poof.labels import load_labels, save_labels
-    from poof.labels.io import format_for
+    from poof.labels import save_labels
     from poof.propagation import Settings, summarise
     from poof.propagation import propagate as run
+    from poof.propagation.coverage import coverage
     from poof.propagation.memo import Memo, cache_folder
-    from poof.video import open_video
 
     settings = Settings(
         radius=10 if radius == "auto" else whole_number(radius),
@@ -90,46 +90,79 @@ def propagate(
         max_size=max_size,
         min_confidence=min_confidence,
     )
-    outputs = output or [Path(f"{video.resolve().stem}.poof.{ending}") for ending in ("json", "csv")]
-    pictures = [outputs[0].with_suffix(ending) for ending in (".overlay.mp4", ".sheet.png")] if render else []
-    for path in [*outputs, *pictures, *([json_file] if json_file else [])]:
-        check_output(path, force)
-    for path in outputs:
-        format_for(path, None)
-    footage = open_video(video, on_damage)
-    given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-    estimators = create_flows(flow, weights, device, method == "blend", cache_folder() / "flows" if cache else None)
+    written = inputs.outputs_of(videos, output, "poof")
+    pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
+    footage = inputs.opened(videos, on_damage)
+    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
+    others = [(path, "--render") for paths in pictures for path in paths]
+    others += [(json_file, "--json")] if json_file else []
+    weighed = [(weights, "--weights")] if weights else []
+    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
+    inputs.check_outputs(videos, written, given, "propagate", named=named, others=others, inputs=weighed, force=force)
+    kept = cache_folder() / "flows" if cache else None
+    estimators = create_flows(flow, weights, device, method == "blend", kept)
     if not quiet:
-        for estimator in estimators:
+        for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
-    if radius == "auto":
-        from dataclasses import replace
-
-        from poof.planning.radius import measure_radius
-
-        measured = measure_radius(footage, given, estimators, settings=settings, track=track(quiet))
-        settings = replace(settings, radius=measured.choice)
-        if not quiet:
-            say(f"radius {measured.choice}: {measured.message}")
     memo = Memo(cache_folder() / "segments") if cache else None
-    try:
-        result = run(footage, given, estimators, settings, track(quiet), memo)
-    except KeyboardInterrupt:
-        if memo is not None:
-            say("poof: finished parts are kept; the same command goes on from there", err=True)
-        raise
-    for path in outputs:
-        save_labels(result, path, force)
-    if render:
-        from poof.drawing import contact_sheet, render_overlay
+    summaries: dict[str, Any] = {}
+    for video, path, one, files, drawn in zip(footage, videos, given, written, pictures):
+        chosen = settings
+        if radius == "auto":
+            chosen = measured(video, one.labels, flow, weights, device, kept, settings, quiet)
+        try:
+            result = run(video, one.labels, estimators, chosen, track(quiet), memo)
+        except KeyboardInterrupt:
+            if memo is not None:
+                say("poof: finished parts are kept; the same command goes on from there", err=True)
+            raise
+        for file in files:
+            save_labels(result, file, checked=True)
+        if drawn:
+            from poof.drawing import contact_sheet, render_overlay
 
-        render_overlay(footage, result, pictures[0], force, track(quiet))
-        contact_sheet(footage, result, pictures[1], force=force)
-    summary = summarise(result)
+            render_overlay(video, result, drawn[0], True, track(quiet))
+            contact_sheet(video, result, drawn[1], force=True)
+        covered = coverage(video, result, chosen.radius)
+        summary = summarise(result) | {
+            "video": video.name,
+            "video_frames": covered.total if covered.exact else None,
+            "gaps": [gap.as_dict() for gap in covered.gaps],
+            "changes": one.labels.changes.counts(),
+        }
+        summaries[str(path)] = summary
+        if not quiet:
+            if len(videos) > 1:
+                say("")
+                say(path)
+            show(summary, covered, [*files, *drawn])
     if json_file:
-        write_json(json_file, summary)
+        write_json(json_file, next(iter(summaries.values())) if len(videos) == 1 else {"videos": summaries})
     if not quiet:
-        show(summary, [*outputs, *pictures])
+        suggest(videos, written, pictures)
+
+
+def measured(
+    video: Any, labels: Any, flow: str, weights: Path | None, device: str, kept: Path | None, settings: Any, quiet: bool
+) -> Any:
+    """The settings with the radius that `poof radius` would measure, and what that leaves out said."""
+    from dataclasses import replace
+
+    from poof.cli.common import track
+    from poof.flow.registry import create_flows
+    from poof.planning.radius import measure_radius, uncovered
+
+    estimators = create_flows(flow, weights, device, False, kept)
+    report = measure_radius(video, labels, estimators, settings=settings, track=track(quiet))
+    if not quiet:
+        say(f"radius {report.choice}: {report.message}")
+        lost = uncovered(labels, report.choice, settings.radius)
+        if lost:
+            say(
+                f"note: that leaves {inputs.plural(lost, 'frame')} without labels that --radius {settings.radius} would"
+                " give, less surely"
+            )
+    return replace(settings, radius=report.choice)
 
 
 def whole_number(text: str) -> int:
@@ -140,13 +173,13 @@ def whole_number(text: str) -> int:
         raise typer.BadParameter(f"'{text}' is neither a whole number nor auto", param_hint="--radius") from None
 
 
-def show(summary: dict[str, Any], written: list[Path]) -> None:
+def show(summary: dict[str, Any], covered: Any, written: list[Path]) -> None:
     """Print the summary as a table."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("labelled frames (yours)", str(summary["anchors"]))
-    table.add_row("labelled frames (now)", str(summary["frames"]))
+    table.add_row("labelled frames (now)", str(covered))
     for source, count in summary["points"].items():
         table.add_row(f"points, {source}", str(count))
     if summary["occluded"]:
@@ -154,13 +187,29 @@ def show(summary: dict[str, Any], written: list[Path]) -> None:
     for reason, count in summary["left_out"].items():
         table.add_row(f"points left out, {reason}", str(count))
     if summary["confidence"] is not None:
-        unsure = f"{100 * summary['unsure']:.0f} % below 0.5"
-        table.add_row("confidence", f"mean {summary['confidence']:.2f}, {unsure}")
+        table.add_row(
+            "expected within 5 % of the subject",
+            f"{100 * summary['confidence']:.0f} % of the carried points; {100 * summary['unsure']:.0f} % are below"
+            " confidence 0.5",
+        )
     if summary["cuts"]:
         table.add_row("scene cuts at frame", ", ".join(map(str, summary["cuts"])))
-    for hole in summary["holes"]:
-        table.add_row("cannot be read", f"frames {hole['start']} to {hole['stop'] - 1}: {hole['reason']}")
     if summary["damage"]:
         table.add_row("video is damaged", f"from frame {summary['damage']['frame']} on: {summary['damage']['reason']}")
+    for hole in summary["holes"]:
+        table.add_row("cannot be read", f"frames {hole['start']} to {hole['stop'] - 1}: {hole['reason']}")
+    for number, gap in enumerate(covered.gaps[:GAPS]):
+        table.add_row("frames without points" if not number else "", str(gap))
+    if len(covered.gaps) > GAPS:
+        table.add_row("", f"and {len(covered.gaps) - GAPS} more gaps (all of them with --json FILE)")
     table.add_row("written", ", ".join(map(str, written)))
-    console().print(table)
+    console(soft_wrap=True).print(table)
+
+
+def suggest(videos: list[Path], written: list[list[Path]], pictures: list[list[Path]]) -> None:
+    """The next step: look at it, then say which frames are worth a label."""
+    video, files = videos[0], written[0]
+    if pictures[0]:
+        inputs.next_step("poof", "select", video, "-l", files[0], "-n", 5, what="which frames are worth a label next")
+    else:
+        inputs.next_step("poof", "render", video, "-l", files[0], what="look, correct, hand it back")

@@ -7,22 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poof.cli.common import (
-    Category,
-    Crop,
-    Debug,
-    Device,
-    Flow,
-    Footage,
-    Force,
-    JsonFile,
-    Labels,
-    MaxSize,
-    OnDamage,
-    Quiet,
-    Weights,
-)
-from poof.cli.terminal import console
+from poof.cli import common, inputs
+from poof.cli.common import Category, Crop, Debug, Device, Flow, Force, JsonFile, MaxSize, Quiet, Weights
+from poof.cli.terminal import console, say
 
 if TYPE_CHECKING:
     from poof.planning.radius import RadiusReport
@@ -32,8 +19,8 @@ SHOWN = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 100)
 
 
 def radius(
-    video: Footage,
-    labels: Labels,
+    videos: common.Footages,
+    labels: common.LabelFiles,
     threshold: Annotated[
         float, typer.Option("--threshold", "-t", help="Mean error allowed, as a share of the subject's longer side.")
     ] = 0.05,
@@ -47,8 +34,10 @@ def radius(
     crop: Crop = True,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep RAFT's flows for other runs.")] = True,
     category: Category = None,
+    missing: common.MissingRule = "absent",
+    prefer: common.Prefer = None,
     json_file: JsonFile = None,
-    on_damage: OnDamage = "stop",
+    on_damage: common.OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -58,32 +47,51 @@ def radius(
     Where flow from one label lands close to another one, that distance is safe. The largest radius whose mean error
     stays under the threshold is printed, with a 95 % interval; too few labels are told.
     """
-    from poof.cli.common import track, write_json
-    from poof.files import check_output, write_text
+    from poof.cli.common import settle_for_flow, track, write_json
+
+    settle_for_flow()
+    from poof.files import check_apart, check_output, write_text
     from poof.flow.registry import create_flows
-    from poof.labels import load_labels
     from poof.planning.radius import measure_radius
     from poof.propagation.memo import cache_folder
     from poof.propagation.settings import Settings
-    from poof.video import open_video
 
     del debug
-    written = [path for path in (plot, csv, json_file) if path]
-    for path in written:
+    plots, tables = inputs.for_each(plot, videos), inputs.for_each(csv, videos)
+    outputs = [*((p, "--plot") for p in plots if p), *((p, "--csv") for p in tables if p)]
+    outputs += [(json_file, "--json")] if json_file else []
+    check_apart(outputs, [*((v, "VIDEO") for v in videos), *((p, "-l") for p in labels)])
+    for path, _ in outputs:
         check_output(path, force)
-    footage = open_video(video, on_damage)
-    given = load_labels(labels, footage.frame_names, category=category, video=str(video))
+        inputs.keep_out(path, videos)
+    footage = inputs.opened(videos, on_damage)
+    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
     estimators = create_flows(flow, weights, device, False, cache_folder() / "flows" if cache else None)
     settings = Settings(crop=crop, max_size=max_size)
-    report = measure_radius(footage, given, estimators, threshold, max_radius, settings, track(quiet))
-    if plot:
-        draw(report, video.name, plot, force)
-    if csv:
-        write_text(csv, report.to_table().to_csv(index=False))
+    reports = {}
+    for path, video, one, drawn, table in zip(videos, footage, given, plots, tables):
+        report = measure_radius(video, one.labels, estimators, threshold, max_radius, settings, track(quiet))
+        reports[str(path)] = report
+        if drawn:
+            draw(report, path.name, drawn, force)
+        if table:
+            write_text(table, report.to_table().to_csv(index=False))
+        if not quiet:
+            if len(videos) > 1:
+                say("")
+                say(path)
+            show(report, [p for p in (drawn, table) if p])
     if json_file:
-        write_json(json_file, report.as_dict())
+        told = {name: report.as_dict() for name, report in reports.items()}
+        write_json(json_file, next(iter(told.values())) if len(told) == 1 else {"videos": told})
     if not quiet:
-        show(report, written)
+        least = min(report.choice for report in reports.values())
+        if len(reports) > 1:
+            say(f"all {len(reports)} videos: the smallest is radius {least}")
+        if json_file:
+            say(f"written: {json_file}")
+        files = [word for path in labels for word in ("-l", path)]
+        inputs.next_step("poof", "propagate", *videos, *files, "-r", least)
 
 
 def draw(report: RadiusReport, name: str, path: Path, force: bool) -> None:

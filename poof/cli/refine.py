@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poof.cli import common
+from poof.cli import common, inputs
 from poof.cli.terminal import console, say
 
 if TYPE_CHECKING:
     from poof.labels import LabelSet
 
+GAPS = 5
+"""Gaps that the printed summary names."""
+
 
 def refine(
-    videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO", help="Video files or folders of images.", show_default=False)
-    ],
-    labels: Annotated[
-        list[Path],
-        typer.Option("--labels", "-l", help="Your labels of each video, in the same order.", show_default=False),
-    ],
+    videos: common.Footages,
+    labels: common.LabelFiles,
     tracks: Annotated[
         list[Path] | None,
         typer.Option(
@@ -41,7 +40,8 @@ def refine(
         typer.Option(
             "--output",
             "-o",
-            help="Result; .json or .csv; for several videos one for each. [default: VIDEO.refined.json and .csv]",
+            help="Result; .json or .csv; for several videos one for each, or a folder."
+            " [default: VIDEO.refined.json and .csv]",
             show_default=False,
         ),
     ] = None,
@@ -63,12 +63,15 @@ def refine(
     precision: common.Precision = "auto",
     max_size: common.MaxSize = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep finished parts of the propagation.")] = True,
+    always: Annotated[
+        bool, typer.Option("--always", help="Train even where little is to be gained, and keep what does not help.")
+    ] = False,
     category: common.Category = None,
+    missing: common.MissingRule = "absent",
+    prefer: common.Prefer = None,
     json_file: common.JsonFile = None,
     on_damage: common.OnDamage = "stop",
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite outputs that exist, and train even where little is to be gained.")
-    ] = False,
+    force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
@@ -80,55 +83,42 @@ def refine(
     predict. Several videos of one project share their networks.
     """
     del debug
-    from poof.cli.common import track, write_json
+    from poof.cli.common import settle_for_flow, track, write_json
+
+    settle_for_flow()
     from poof.errors import PoofError
-    from poof.files import check_output
     from poof.flow.registry import create_flows
-    from poof.labels import load_labels, save_labels
-    from poof.labels.io import format_for
+    from poof.labels import save_labels
     from poof.pose.splitting import Pair
     from poof.propagation import Settings
+    from poof.propagation.coverage import coverage
     from poof.propagation.memo import Memo, cache_folder
     from poof.refine import refine as work
-    from poof.video import open_video
 
     settings = Settings(radius=radius, max_size=max_size)
-    for name, given in (("--labels", labels), ("--tracks", tracks), ("--output", output)):
-        if given and len(given) != len(videos) and not (name == "--output" and len(videos) == 1):
-            count = f"{len(videos)} video{'s' if len(videos) > 1 else ''}"
-            raise PoofError(f"{len(given)} {name} for {count}; give one for each, in their order")
-    written = _outputs(videos, output)
-    pictures = [
-        paths[0].with_suffix(ending) for paths in written for ending in (".overlay.mp4", ".sheet.png") if render
-    ]
-    outputs = [*(p for paths in written for p in paths), *pictures, *([json_file] if json_file else [])]
-    for number, path in enumerate(outputs):
-        if path.resolve() in (other.resolve() for other in outputs[:number]):
-            raise PoofError(f"{path}: would be written twice; name another file for each with -o and --json")
-        check_output(path, force)
-    for paths in written:
-        for path in paths:
-            format_for(path, None)
+    written = inputs.outputs_of(videos, output, "refined")
+    pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
     for path in model or []:  # a name mistyped is better told before the propagation than after it
         if not path.is_file():
             raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
-    footage = [open_video(video, on_damage) for video in videos]
-    pairs = [
-        Pair(one, load_labels(path, one.frame_names, category=category, video=str(video)))
-        for one, path, video in zip(footage, labels, videos)
-    ]
+    footage = inputs.opened(videos, on_damage)
+    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
+    others = [(path, "--render") for paths in pictures for path in paths]
+    others += [(json_file, "--json")] if json_file else []
+    more = [*((p, "--model") for p in model or []), *((p, "--tracks") for p in tracks or [])]
+    more += [(weights, "--weights")] if weights else []
+    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
+    inputs.check_outputs(videos, written, given, "refine", named=named, others=others, inputs=more, force=force)
+    pairs = [Pair(video, one.labels) for video, one in zip(footage, given)]
     carried = None
     if tracks:
-        carried = [
-            load_labels(path, one.frame_names, category=category, video=str(video))
-            for one, path, video in zip(footage, tracks, videos)
-        ]
+        carried = [one.labels for one in inputs.labels_of(footage, tracks, True, category, missing)]
         for path, given_tracks in zip(tracks, carried):
             _check_carried(path, given_tracks)
-    folder = run or Path("runs") / f"refine-{videos[0].resolve().stem}"
+    folder = run or Path("runs") / f"refine-{inputs.stems(videos)[0]}"
     estimators = create_flows(flow, weights, device, True, cache_folder() / "flows" if cache else None)
     if not quiet:
-        for estimator in estimators:
+        for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
     try:
         result = work(
@@ -145,7 +135,7 @@ def refine(
             seed=seed,
             device=device,
             precision=precision,  # type: ignore[arg-type]  # checked inside
-            always=force,
+            always=always,
             memo=Memo(cache_folder() / "segments") if cache else None,
             track=track(quiet),
         )
@@ -154,25 +144,28 @@ def refine(
         raise
     for refined, paths in zip(result.labels, written):
         for path in paths:
-            save_labels(refined, path, force)
+            save_labels(refined, path, checked=True)
     if render:
         from poof.drawing import contact_sheet, render_overlay
 
-        for index, (one, refined) in enumerate(zip(footage, result.labels)):
-            render_overlay(one, refined, pictures[2 * index], force, track(quiet))
-            contact_sheet(one, refined, pictures[2 * index + 1], force=force)
-    summary = result.as_dict()
+        for video, refined, drawn in zip(footage, result.labels, pictures):
+            render_overlay(video, refined, drawn[0], True, track(quiet))
+            contact_sheet(video, refined, drawn[1], force=True)
+    covered = [coverage(video, refined, radius) for video, refined in zip(footage, result.labels)]
+    summary = result.as_dict() | {
+        "video_frames": [one.total if one.exact else None for one in covered],
+        "gaps": [[gap.as_dict() for gap in one.gaps] for one in covered],
+        "changes": [one.labels.changes.counts() for one in given],
+    }
     if json_file:
         write_json(json_file, summary)
     if not quiet:
-        show(summary, [*(p for paths in written for p in paths), *pictures])
-
-
-def _outputs(videos: list[Path], output: list[Path] | None) -> list[list[Path]]:
-    """The files to write for each video."""
-    if output is None:
-        return [[Path(f"{v.resolve().stem}.refined.{ending}") for ending in ("json", "csv")] for v in videos]
-    return [output] if len(videos) == 1 else [[path] for path in output]
+        show(summary, covered, [*(p for paths in written for p in paths), *(p for drawn in pictures for p in drawn)])
+        if summary["disputed"]:
+            what = "a click there is worth most"
+            inputs.next_step("poof", "select", videos[0], "-l", written[0][0], "-n", 5, what=what)
+        else:
+            inputs.next_step("poof", "render", videos[0], "-l", written[0][0], what="look at it")
 
 
 def _check_carried(path: Path, tracks: LabelSet) -> None:
@@ -188,22 +181,32 @@ def _check_carried(path: Path, tracks: LabelSet) -> None:
         raise PoofError(f"{path}: holds no point that flow has carried; {advice}")
 
 
-def show(summary: dict[str, object], written: list[Path]) -> None:
+def show(summary: dict[str, Any], covered: Sequence[Any], written: list[Path]) -> None:
     """Print the summary as a table."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("labelled frames", str(summary["frames"]))
+    table.add_row("labelled frames", ", ".join(map(str, covered)))
     table.add_row("points, yours", str(summary["human"]))
     table.add_row("points, refined", str(summary["refined"]))
     table.add_row("points, flow's as it was", str(summary["propagated"]))
+    if summary["expected"] is not None:
+        share = f"{100 * summary['expected']:.0f} % of the points that nobody set"
+        table.add_row("expected within 5 % of the subject", share)
     if summary["skipped"]:
-        table.add_row("nothing was trained", f"{summary['skipped']} (--force trains all the same)")
+        table.add_row("nothing was trained", f"{summary['skipped']} (--always trains all the same)")
     else:
         moved = f"{summary['moved_median']:.1f} px in the median" if summary["moved_median"] is not None else "no point"
         table.add_row("moved by", moved)
         table.add_row("points in dispute", f"{summary['disputed']} (poof select offers their frames first)")
+    for note in summary["notes"]:
+        table.add_row("note", note)
+    gaps = [gap for one in covered for gap in one.gaps]
+    for number, gap in enumerate(gaps[:GAPS]):
+        table.add_row("frames without points" if not number else "", str(gap))
+    if len(gaps) > GAPS:
+        table.add_row("", f"and {len(gaps) - GAPS} more gaps (all of them with --json FILE)")
     if summary["model"]:
         table.add_row("model", str(summary["model"]))
     table.add_row("written", ", ".join(map(str, written)))
-    console().print(table)
+    console(soft_wrap=True).print(table)

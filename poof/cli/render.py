@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from poof.cli import common
+from poof.cli import common, inputs
 from poof.cli.terminal import say
 
 
@@ -19,9 +19,16 @@ class Span(StrEnum):
     ALL = "all"
 
 
+class Colour(StrEnum):
+    """What the colour of a mark tells."""
+
+    CONFIDENCE = "confidence"
+    KEYPOINT = "keypoint"
+
+
 def render(
-    video: Annotated[Path, typer.Argument(help="Video file or folder of images.")],
-    labels: Annotated[Path, typer.Option("--labels", "-l", help="Labels of the video, any format poof reads.")],
+    videos: common.Footages,
+    labels: common.LabelFiles,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Overlay video to write (.mp4).", show_default=False)
     ] = None,
@@ -34,7 +41,10 @@ def render(
     min_confidence: Annotated[
         float, typer.Option("--min-confidence", min=0, max=1, help="Leave out carried or predicted points below this.")
     ] = 0.0,
-    names: Annotated[bool, typer.Option("--names", help="Write the keypoints' names beside them.")] = False,
+    names_: Annotated[bool, typer.Option("--names", help="Write the keypoints' names beside them.")] = False,
+    colour: Annotated[
+        Colour, typer.Option("--colour", help="What the colour of a mark tells: its confidence, or its keypoint.")
+    ] = Colour.CONFIDENCE,
     span: Annotated[
         Span, typer.Option("--span", help="Frames of the overlay: those near labels, or all.")
     ] = Span.LABELLED,
@@ -46,6 +56,9 @@ def render(
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="Columns of the contact sheet.", show_default=False)
     ] = None,
+    category: common.Category = None,
+    missing: common.MissingRule = "absent",
+    prefer: common.Prefer = None,
     on_damage: common.OnDamage = "stop",
     force: common.Force = False,
     quiet: common.Quiet = False,
@@ -64,30 +77,44 @@ def render(
         render_overlay,
         save_trajectories,
     )
-    from poof.labels import load_labels
-    from poof.video import open_video
+    from poof.files import check_apart
 
     del debug
+    overlays, sheets, folders = (inputs.for_each(path, videos) for path in (output, sheet, plots))
     if output is None and sheet is None and plots is None:
-        output, sheet = Path(f"{labels.stem}.overlay.mp4"), Path(f"{labels.stem}.sheet.png")
-    if output:
-        check_overlay_output(output, force)
-    if sheet:
-        check_sheet_output(sheet, force)
-    source = open_video(video, on_damage)
-    label_set = load_labels(labels, frame_names=source.frame_names, video=str(video))
-    style = Style(names=names, min_confidence=min_confidence)
+        names = [labels[0].stem] if len(videos) == 1 else inputs.stems(videos)
+        overlays = [Path(f"{name}.overlay.mp4") for name in names]
+        sheets = [Path(f"{name}.sheet.png") for name in names]
+    outputs = [*((p, "-o") for p in overlays if p), *((p, "--sheet") for p in sheets if p)]
+    check_apart(outputs, [*((v, "VIDEO") for v in videos), *((p, "-l") for p in labels)])
+    for path in overlays:
+        if path:
+            check_overlay_output(path, force)
+    for path in sheets:
+        if path:
+            check_sheet_output(path, force)
+    for path, _ in outputs:
+        inputs.keep_out(path, videos, anything=True)
+    for folder in folders:
+        if folder:
+            inputs.keep_out(folder / "trajectories.png", videos, anything=True)
+    footage = inputs.opened(videos, on_damage)
+    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
+    style = Style(names=names_, min_confidence=min_confidence, colour=colour.value)
     track = common.track(quiet)
-    written = []
-    if sheet:
-        frames = contact_sheet(source, label_set, sheet, columns, tiles, force, track, style)
-        written.append(f"{sheet}: contact sheet, {len(frames)} of {len(label_set.frames)} labelled frames")
-    if plots:
-        pages = save_trajectories(label_set, plots, force, track, title=video.name)
-        written.append(f"{plots}: trajectories, {len(pages)} pages")
-    if output:
-        count = render_overlay(source, label_set, output, force, track, style=style, span=span.value, scale=scale)
-        written.append(f"{output}: overlay video, {count} frames")
+    for video, one, overlay, drawn, folder in zip(footage, given, overlays, sheets, folders):
+        written = []
+        if drawn:
+            frames = contact_sheet(video, one.labels, drawn, columns, tiles, force, track, style)
+            written.append(f"{drawn}: contact sheet, {len(frames)} of {len(one.labels.frames)} labelled frames")
+        if folder:
+            pages = save_trajectories(one.labels, folder, force, track, title=Path(video.name).name)
+            written.append(f"{folder}: trajectories, {inputs.plural(len(pages), 'page')}")
+        if overlay:
+            count = render_overlay(video, one.labels, overlay, force, track, style=style, span=span.value, scale=scale)
+            written.append(f"{overlay}: overlay video, {inputs.plural(count, 'frame')}")
+        if not quiet:
+            for line in written:
+                say(line)
     if not quiet:
-        for line in written:
-            say(line)
+        inputs.next_step("poof", "select", videos[0], "-l", given[0].files[0], "-n", 5, what="what to label next")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poof.cli.common import Debug, Force, JsonFile, OnDamage, Quiet
-from poof.cli.terminal import console
+from poof.cli import common, inputs
+from poof.cli.common import Debug, Force, JsonFile, Quiet
+from poof.cli.terminal import console, say
 
 if TYPE_CHECKING:
     from poof.planning.select import Selection
@@ -22,11 +23,16 @@ SHOWN = 480
 
 
 def select(
-    video: Annotated[Path, typer.Argument(help="Video file, or folder of images.")],
-    count: Annotated[int, typer.Option("--count", "-n", help="How many frames to choose.")] = 20,
+    videos: common.Footages,
+    count: Annotated[int, typer.Option("--count", "-n", help="How many frames to choose, of each video.")] = 20,
     labels: Annotated[
-        Path | None,
-        typer.Option("--labels", "-l", help="Your labels, best as propagated or refined: which to label next."),
+        list[Path] | None,
+        typer.Option(
+            "--labels",
+            "-l",
+            help="Your labels, best as propagated or refined: which to label next. May be repeated.",
+            show_default=False,
+        ),
     ] = None,
     radius: Annotated[int, typer.Option("--radius", "-r", help="Frames that each label will be carried to.")] = 10,
     strategy: Annotated[
@@ -40,10 +46,10 @@ def select(
     ] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Show the frames in one picture (.png, .pdf).")] = None,
     json_file: JsonFile = None,
-    category: Annotated[
-        str | None, typer.Option("--category", help="Which category, when the labels have keypoints for several.")
-    ] = None,
-    on_damage: OnDamage = "stop",
+    category: common.Category = None,
+    missing: common.MissingRule = "absent",
+    prefer: common.Prefer = None,
+    on_damage: common.OnDamage = "stop",
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -52,37 +58,69 @@ def select(
 
     With labels that `poof refine` wrote, frames in which flow and appearance disagree come before all others.
 
-    Blurred and repeated frames are left out, and every scene between cuts is served for itself.
+    Blurred and repeated frames are left out, and every scene between cuts is served for itself. Of several videos each
+    gets its own choice, and its name in the names of the outputs.
     """
     from poof.cli.common import track, write_json
-    from poof.errors import PoofError
-    from poof.files import check_output, write_text
-    from poof.labels import load_labels
+    from poof.files import check_apart, check_output, write_text
     from poof.planning.select import select_frames, select_next
-    from poof.video import open_video
 
     del debug
-    for path in (output, sheet, json_file):
-        if path:
-            check_output(path, force)
-    if images and images.exists() and not (force and images.is_dir()):
-        raise PoofError(f"{images}: exists already; choose another folder or write into it with --force")
-    footage = open_video(video, on_damage)
-    if labels is None:
-        chosen = select_frames(footage, count, radius, strategy, track=track(quiet))
-    else:
-        given = load_labels(labels, footage.frame_names, category=category, video=str(video))
-        chosen = select_next(footage, given, count, radius, track=track(quiet))
-    if output:
-        write_text(output, "".join(f"{frame}\n" for frame in chosen.frames))
+    lists, sheets, folders = (inputs.for_each(path, videos) for path in (output, sheet, images))
+    outputs = [*((p, "-o") for p in lists if p), *((p, "--sheet") for p in sheets if p)]
+    outputs += [(json_file, "--json")] if json_file else []
+    check_apart(
+        outputs + [(p, "--images") for p in folders if p],
+        [*((v, "VIDEO") for v in videos), *((p, "-l") for p in labels or [])],
+    )
+    for path, _ in outputs:
+        check_output(path, force)
+        inputs.keep_out(path, videos)
+    for folder in folders:
+        check_folder(folder, force)
+    footage = inputs.opened(videos, on_damage)
+    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer) if labels else None
+    told = {}
+    for number, (path, video) in enumerate(zip(videos, footage)):
+        if given is None:
+            chosen = select_frames(video, count, radius, strategy, track=track(quiet))
+        else:
+            chosen = select_next(video, given[number].labels, count, radius, track=track(quiet))
+        told[str(path)] = chosen.as_dict(video.fps)
+        text, drawn, folder = lists[number], sheets[number], folders[number]
+        if text:
+            write_text(text, "".join(f"{frame}\n" for frame in chosen.frames))
+        if folder:
+            write_images(video, chosen.frames, folder)
+        if drawn:
+            draw_sheet(video, chosen, drawn, force)
+        if not quiet:
+            if len(videos) > 1:
+                say("")
+                say(path)
+            show(chosen, video.fps, [p for p in (text, folder, drawn) if p])
     if json_file:
-        write_json(json_file, chosen.as_dict(footage.fps))
-    if images:
-        write_images(footage, chosen.frames, images)
-    if sheet:
-        draw_sheet(footage, chosen, sheet, force)
-    if not quiet:
-        show(chosen, footage.fps, [path for path in (output, images, sheet, json_file) if path])
+        write_json(json_file, next(iter(told.values())) if len(told) == 1 else {"videos": told})
+        if not quiet:
+            say(f"written: {json_file}")
+    if not quiet and images is None:
+        files = [word for path in labels or [] for word in ("-l", path)]
+        more = ["poof", "select", *videos, *files, "-n", count, "--images", "frames-to-label"]
+        inputs.next_step(*more, what="these frames as pictures, to label them with any tool")
+    elif not quiet:
+        inputs.next_step("poof", "propagate", *videos, "-l", "LABELS", what="once they are labelled")
+
+
+def check_folder(folder: Path | None, force: bool) -> None:
+    """Refuse a folder of pictures that holds anything but what poof wrote there."""
+    from poof.errors import PoofError
+    from poof.origin import is_remembered
+
+    if folder is None or not folder.exists():
+        return
+    own = folder.is_dir() and all(is_remembered(path) for path in folder.iterdir() if not path.name.startswith("."))
+    if not own and not (force and folder.is_dir()):
+        raise PoofError(f"{folder}: exists already; choose another folder or write into it with --force")
 
 
 def show(chosen: Selection, fps: float, written: list[Path]) -> None:
@@ -125,12 +163,13 @@ def write_images(footage: Video, frames: list[int], folder: Path) -> None:
     """The frames as PNG, named so that labels made on them find their frames in the video."""
     from PIL import Image
 
-    from poof.files import atomic, make_folder
+    from poof.files import atomic, check_output, make_folder
     from poof.labels.formats.coco_writing import default_name
 
     make_folder(folder, "--images")
     for frame, image in picked(footage, frames):
         name = footage.frame_names[frame] if footage.frame_names else default_name(frame)
+        check_output(folder / f"{Path(name).stem}.png", force=True)
         with atomic(folder / f"{Path(name).stem}.png") as temporary:
             Image.fromarray(image).save(temporary)
 

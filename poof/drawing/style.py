@@ -24,6 +24,7 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from scipy.spatial.distance import cdist
 
+from poof.errors import PoofError
 from poof.labels.model import LabelSet, Points, Source
 
 Array = np.ndarray
@@ -47,6 +48,19 @@ INSTANCE_COLOURS: tuple[Colour, ...] = (
 )
 
 
+# Okabe and Ito's palette without black, its blue and green a little brighter.
+KEYPOINT_COLOURS: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 178, 130),
+    (240, 228, 66),
+    (40, 130, 220),
+    (213, 94, 0),
+    (224, 136, 184),
+    (235, 235, 235),
+)
+
+
 @dataclass(frozen=True)
 class Style:
     """What is drawn of the labels.
@@ -64,6 +78,8 @@ class Style:
     individuals
         Number -> name of the individuals that are told apart by colour and name; none: they are not. None: those of
         the picture by their numbers, when there is more than one.
+    colour
+        What the colour of a mark tells: its 'confidence', or its 'keypoint'.
     """
 
     radius: float | None = None
@@ -71,6 +87,11 @@ class Style:
     names: bool = False
     min_confidence: float = 0.0
     individuals: Mapping[int, str] | None = None
+    colour: str = "confidence"
+
+    def __post_init__(self) -> None:
+        if self.colour not in ("confidence", "keypoint"):
+            raise PoofError(f"colour '{self.colour}' is neither confidence nor keypoint")
 
     def settled(self, labels: LabelSet, size: tuple[int, int], instances: Iterable[Points]) -> Style:
         """The same style for all pictures of a label set: what is left open is chosen once, from all of them.
@@ -109,6 +130,26 @@ def confidence_colour(confidence: Array) -> Array:
 def instance_colour(instance: int) -> Colour:
     """The colour of an individual; repeats after six."""
     return INSTANCE_COLOURS[instance % len(INSTANCE_COLOURS)]
+
+
+def keypoint_colours(count: int) -> Array:
+    """(count, 3) uint8 RGB, one for each keypoint, told apart with every colour vision.
+
+    Up to eight: the palette of Okabe and Ito (2008), brightened for dark footage. More: hues of growing lightness in
+    turn, so that neighbours in the skeleton differ in both.
+    """
+    if count <= len(KEYPOINT_COLOURS):
+        return np.array(KEYPOINT_COLOURS[:count], np.uint8).reshape(-1, 3)
+    rounds = -(-count // len(KEYPOINT_COLOURS))
+    colours = []
+    for k in range(count):
+        base = np.array(KEYPOINT_COLOURS[k % len(KEYPOINT_COLOURS)], float)
+        turn = k // len(KEYPOINT_COLOURS)
+        light = turn / rounds
+        # Every other round towards white, the others towards black.
+        target = 255.0 if turn % 2 else 0.0
+        colours.append(base + 0.75 * light * (target - base))
+    return np.rint(colours).astype(np.uint8)
 
 
 def drawable(points: Points, min_confidence: float = 0.0) -> Array:

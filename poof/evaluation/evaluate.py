@@ -6,7 +6,10 @@ What is judged, and what is not
   unless a file holds nothing else. Unlabelled points and labels outside the image (COCO v = 0) are never judged.
 * Occluded truth (v = 1) is judged like visible truth: whoever labelled it knew where it was, COCO's own metric counts
   it and the thesis makes no exception. `occluded` leaves it out as TAP-Vid does, or looks at nothing else.
-* A judged point without a prediction is wrong; the coverage is reported beside every accuracy.
+* A judged point without a prediction is wrong; the coverage is reported beside every accuracy, and the misses counted.
+* Keypoints that a person said are absent are counted apart: a point predicted there is a false positive. `presence`
+  has true and false positives and negatives at any confidence; errors are those of points that both have.
+* Frames are matched by the names of their images where both sides name the same ones, else by their numbers.
 * The person's labels that a prediction was carried from stand in its file unchanged and would be right by themselves:
   points whose prediction is a person's are left out, for all predictions that are compared. A file in which every point
   is a person's has no provenance (most formats keep none) and is judged as a whole.
@@ -14,10 +17,11 @@ What is judged, and what is not
 
 In which pixels
 ---------------
-The thesis' accuracy is measured in a 256x192 crop around the subject, and that is the default (`frame="crop"`): 20 px
-of a 4K video is nothing, 20 px of a thumbnail is a whole arm, in the crop it is a tenth of the width around the subject
-whatever the camera, so numbers of different videos can be averaged and compared with the thesis. `frame="image"` takes
-raw pixels of the video. Means and percentiles of the error are Euclidean pixels of the video in either case.
+By default errors are Euclidean pixels of the video's frames. The thesis' accuracy, (|dx| + |dy|) / 2 in a 256x192 crop
+around the subject, stands beside under its own name: 20 px of a 4K video is nothing, 20 px of a thumbnail is a whole
+arm, in the crop it is a tenth of the width around the subject whatever the camera, so its numbers for different videos
+can be averaged and compared. `frame="crop"` measures the thresholds there; means and percentiles of the error are
+Euclidean pixels of the video in either case.
 """
 
 from __future__ import annotations
@@ -52,9 +56,9 @@ def evaluate(
     predictions: LabelSet | Mapping[str, LabelSet] | Mapping[str, Videos],
     truth: LabelSet | Videos,
     thresholds: Sequence[float] | None = None,
-    metric: Metric = "thesis",
+    metric: Metric = "l2",
     *,
-    frame: Frame = "crop",
+    frame: Frame = "image",
     occluded: Occluded = "score",
     match: matching.Match = "auto",
     score_anchors: bool = False,
@@ -73,10 +77,10 @@ def evaluate(
     thresholds
         Errors *strictly* below are right. Default 5, 10, 20, 30 px, for PCK 0.05, 0.1, 0.2, 0.5 of the normaliser.
     metric
-        'thesis': mean absolute coordinate error (|dx| + |dy|) / 2 (000-gebotys S1). 'l2': Euclidean. 'pck-box',
+        'l2': Euclidean. 'thesis': mean absolute coordinate error (|dx| + |dy|) / 2 (000-gebotys S1). 'pck-box',
         'pck-torso', 'pck-head', 'pck-reference': Euclidean over a size of the subject (see `normalisers`).
     frame
-        'crop': pixels of a 256x192 crop around the subject. 'image': pixels of the video. PCK needs neither.
+        'image': pixels of the video. 'crop': pixels of a 256x192 crop around the subject. PCK needs neither.
     occluded
         'score' occluded truth like visible, 'ignore' it, or score 'only' it.
     match
@@ -126,6 +130,7 @@ def evaluate(
         keypoints=tuple(names),
         truth={video: j.truth for video, j in judged.items()},
         predictions={name: {video: j.predictions[name] for video, j in judged.items()} for name in named},
+        absences={name: pd.concat([j.absences[name] for j in judged.values()], ignore_index=True) for name in named},
         settings={"thresholds": list(limits), **asdict(rules)},
         warnings=alarms,
         notes=_notes(next(iter(points.values())), judged.values(), rules),

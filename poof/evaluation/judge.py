@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from poof.evaluation import matching
+from poof.evaluation.frames import frames_alike
 from poof.evaluation.metrics import l2_error, thesis_error
 from poof.evaluation.oks import keypoint_sigmas
 from poof.evaluation.truth import boxed, by_people, measures, without
@@ -36,6 +37,8 @@ class Judged:
     ----------
     tables
         The judged points under each prediction, as in `Report.points`.
+    absences
+        The keypoints that a person said are absent under each prediction, as in `Report.absences`.
     truth, predictions
         The label sets with the keypoints that count; truth that is not judged is unlabelled.
     dropped
@@ -49,6 +52,7 @@ class Judged:
     """
 
     tables: dict[str, pd.DataFrame]
+    absences: dict[str, pd.DataFrame]
     truth: LabelSet
     predictions: dict[str, LabelSet]
     dropped: dict[str, int]
@@ -71,8 +75,14 @@ def judge_video(
     `names` are the keypoints that count, `tells` the predictions whose files tell a person's points from others, `of`
     how messages call the video ('' where there is but one).
     """
+    notes: list[str] = []
+    same: dict[str, LabelSet] = {}
     for name, prediction in predictions.items():
-        matching.check_same_video(prediction, truth, f"{name}, {of}" if of else name)
+        called = f"{name}, {of}" if of else name
+        same[name], note = frames_alike(prediction, truth, called)
+        notes += [note] if note else []
+        matching.check_same_video(same[name], truth, called)
+    predictions = same
     people, alarm = by_people(boxed(truth), of or "the labels")
     labels = matching.select_keypoints(people, names)
     size = next((s.image_size for s in (truth, *predictions.values()) if s.image_size), rules.image_size)
@@ -83,32 +93,40 @@ def judge_video(
     if rules.occluded != "score":
         keep = (base.visible.to_numpy() == 1) == (rules.occluded == "only")
     anchors = np.zeros(len(base), bool)
+    missing = matching.absence_table(labels, video)
+    said = np.zeros(len(missing), bool)
     sigmas = keypoint_sigmas(labels.skeleton)
     ours: dict[str, LabelSet] = {}
     found: dict[str, pd.DataFrame] = {}
+    invented: dict[str, pd.DataFrame] = {}
     surplus: dict[str, int] = {}
     for name, prediction in predictions.items():
         ours[name] = matching.same_individuals(matching.select_keypoints(prediction, names), labels)
         by_id = matching.pairs_by_id(ours[name], labels, rules.match)
         found[name], surplus[name] = matching.predicted_columns(ours[name], labels, by_id, sigmas)
+        invented[name] = matching.absence_columns(ours[name], labels, by_id, sigmas)
         if name in tells and not rules.score_anchors:
             anchors |= (found[name].source == Source.HUMAN.label).to_numpy()
+            said |= invented[name].by_person.to_numpy(bool)
     judged = keep & ~anchors
     frames = base.frame[judged]
     return Judged(
+        absences={name: pd.concat([missing, f], axis=1)[~said] for name, f in invented.items()},
         tables={name: _scored(pd.concat([base, f], axis=1)[judged], rules.metric) for name, f in found.items()},
         truth=without(labels, base[~judged]),
         predictions=ours,
         dropped={"occlusion": int((~keep).sum()), "anchors": int((keep & anchors).sum())},
         surplus=surplus,
         bare={name: int((f.px[judged].isna().groupby(frames).all()).sum()) for name, f in found.items()},
-        alarms=[alarm] if alarm else [],
+        alarms=[*([alarm] if alarm else []), *notes],
     )
 
 
 def _scored(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The table with dx, dy, `error` (Euclidean px of the video) and `score` (in the unit of the thresholds)."""
+    """The table with dx, dy, `error` (Euclidean px of the video), `score` (in the thresholds' unit) and `thesis`."""
     difference = table[["px", "py"]].to_numpy() - table[["x", "y"]].to_numpy()
     error = l2_error(difference)
-    score = (thesis_error(difference) if metric == "thesis" else error) * table.unit.to_numpy()
-    return table.assign(dx=difference[:, 0], dy=difference[:, 1], error=error, score=score)
+    mean = thesis_error(difference)
+    score = (mean if metric == "thesis" else error) * table.unit.to_numpy()
+    thesis = mean * table.crop.to_numpy()
+    return table.assign(dx=difference[:, 0], dy=difference[:, 1], error=error, score=score, thesis=thesis)

@@ -7,7 +7,6 @@ same for every prediction of that video, so that predictions can be compared row
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from poof.errors import PoofError
 from poof.evaluation.metrics import l2_error
 from poof.evaluation.normalisers import plain, shown, subject_box
 from poof.evaluation.oks import object_area, similarity
+from poof.labels.check import scale_factor
 from poof.labels.model import LabelSet, Points, Skeleton, Source
 
 Array = np.ndarray
@@ -47,8 +47,7 @@ def check_same_video(prediction: LabelSet, truth: LabelSet, name: str) -> None:
     Raises
     ------
     PoofError
-        If it holds no points, has no frame in common with the truth, other frame sizes or other images under the same
-        frame numbers.
+        If it holds no points, has no frame in common with the truth, or other frame sizes.
     """
     if not any(points.labelled.any() for points in prediction.instances.values()):
         raise PoofError(f"{name}: holds no points; nothing to score")
@@ -58,15 +57,18 @@ def check_same_video(prediction: LabelSet, truth: LabelSet, name: str) -> None:
             f"{name}: has no frame in common with the labels ({_span(prediction)} against {_span(truth)}); "
             "are they of the same video, both numbered from 0?"
         )
-    if prediction.image_size and truth.image_size and prediction.image_size != truth.image_size:
+    ours, theirs = truth.image_size, prediction.image_size
+    if ours and theirs and ours != theirs:
+        if ours == theirs[::-1] and ours[0] != ours[1]:
+            raise PoofError(
+                f"{name}: its frames are {_size(prediction)}, those of the labels {_size(truth)}: width and height are"
+                " exchanged, so one was made on pictures turned by 90 degrees; make both on the video as it is shown"
+            )
+        factor = scale_factor(theirs, ours)
         raise PoofError(
-            f"{name}: its frames are {_size(prediction)}, those of the labels {_size(truth)}; "
-            "scale one of them (poof convert)"
+            f"{name}: its frames are {_size(prediction)}, those of the labels {_size(truth)}; bring it to their size"
+            f" with: poof convert {name} SCALED.json --scale {factor}"
         )
-    for frame in sorted(common & prediction.frame_names.keys() & truth.frame_names.keys()):
-        theirs, ours = (PurePath(names[frame]).stem for names in (prediction.frame_names, truth.frame_names))
-        if theirs != ours:
-            raise PoofError(f"{name}: frame {frame} is image {theirs}, in the labels {ours}; number them alike")
 
 
 def pair_instances(predicted: dict[int, Points], true: dict[int, Points], by_id: bool, sigmas: Array) -> dict[int, int]:
@@ -194,6 +196,38 @@ def predicted_columns(prediction: LabelSet, truth: LabelSet, by_id: bool, sigmas
     columns = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
     numbers = {n: columns[n].astype(np.float64) for n in ("px", "py", "confidence", "distance")}
     return pd.DataFrame(numbers | {"source": columns["source"]}), surplus
+
+
+def absence_table(truth: LabelSet, video: str) -> pd.DataFrame:
+    """One row for every keypoint that is said to be absent: columns video, frame, instance, keypoint."""
+    rows = [
+        (video, frame, instance, truth.skeleton.keypoints[k])
+        for frame, instance, points in truth
+        for k in np.flatnonzero(points.absent).tolist()
+    ]
+    return pd.DataFrame(rows, columns=["video", "frame", "instance", "keypoint"])
+
+
+def absence_columns(prediction: LabelSet, truth: LabelSet, by_id: bool, sigmas: Array) -> pd.DataFrame:
+    """What was predicted for every row of `absence_table(truth)`.
+
+    Returns
+    -------
+    DataFrame
+        Columns predicted (bool: a point all the same), confidence (of that point, NaN where unknown or without one) and
+        by_person (bool: the prediction's file has the absence, or the point, from a person).
+    """
+    predicted = prediction.by_frame()
+    rows: list[tuple[bool, float, bool]] = []
+    for frame, true in truth.by_frame().items():
+        here = {i: p for i, p in predicted.get(frame, {}).items() if p.decided.any()}
+        pairs = pair_instances(here, true, by_id, sigmas) if here and true else {}
+        for instance, points in true.items():
+            other = here[pairs[instance]] if instance in pairs else Points.empty(len(points))
+            for k in np.flatnonzero(points.absent).tolist():
+                there = bool(other.labelled[k])
+                rows.append((there, float(other.confidence[k]) if there else np.nan, bool(other.by_person[k])))
+    return pd.DataFrame(rows, columns=["predicted", "confidence", "by_person"])
 
 
 def anchor_frames(labels: LabelSet) -> Array:

@@ -23,6 +23,8 @@ Array = np.ndarray
 
 DISTANCES = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, None))
 MAIN_THRESHOLDS = (20.0, 0.2)
+THESIS_THRESHOLDS = (5.0, 10.0, 20.0, 30.0)
+PRESENCE_CONFIDENCES = (0.0, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclass(eq=False)
@@ -35,7 +37,11 @@ class Report:
         Name of the prediction -> one row a judged true point, the same rows in the same order for every prediction:
         video, frame, instance, keypoint, x, y, visible, px, py (NaN: not predicted), dx, dy, error (Euclidean px of
         the video), score (in `unit`), confidence, source, distance (frames to the nearest anchor), side (of the box),
-        unit (factor; NaN: cannot be judged by this metric), width, height (of the video).
+        unit (factor; NaN: cannot be judged by this metric), thesis ((|dx| + |dy|) / 2 in px of the 256x192 crop),
+        width, height (of the video).
+    absences
+        Name of the prediction -> one row for every keypoint that a person said is absent: video, frame, instance,
+        keypoint, predicted (bool), confidence (of a point predicted there).
     thresholds
         Ascending.
     metric, unit
@@ -57,6 +63,7 @@ class Report:
     keypoints: tuple[str, ...]
     truth: dict[str, LabelSet]
     predictions: dict[str, dict[str, LabelSet]]
+    absences: dict[str, pd.DataFrame] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -85,21 +92,24 @@ class Report:
         """Every number of the report, one row a prediction and group of points.
 
         Columns prediction; group ('all', 'joint', 'mean of joints', 'video', 'source', 'distance') and name within it;
-        points, coverage; accuracies 'acc@T'; mean, p50 ... p99 (Euclidean px of the video, of the predicted points);
-        delta_avg (TAP-Vid; of visible points only, NaN without any or where the size of the frames is unknown) and
-        pck@0.2 (of the box's longer side). Shares are in [0, 1].
+        points, misses (points not predicted), absent (keypoints said to be absent) and false_positives (points
+        predicted there; NaN in groups by source and distance); coverage; accuracies 'acc@T'; mean, p50 ... p99
+        (Euclidean px of the video, of the predicted points); 'thesis@T' (accuracy in the 256x192 crop); delta_avg
+        (TAP-Vid; of visible points only, NaN without any or where the size of the frames is unknown) and pck@0.2 (of
+        the box's longer side). Shares are in [0, 1].
         """
         rows: list[dict[str, Any]] = []
         for prediction, points in self.points.items():
-            joints = self._rows(points, "joint", points.keypoint, self.keypoints)
+            absent = self.absences.get(prediction)
+            joints = self._rows(points, "joint", points.keypoint, self.keypoints, absent)
             averages = pd.DataFrame(joints).drop(columns=["group", "name"]).mean()
-            mean = {"group": "mean of joints", "name": ""} | averages.to_dict() | {"points": len(points)}
+            mean = {"group": "mean of joints", "name": ""} | averages.to_dict() | self._counts(points, absent)
             distances, order = _distance_groups(points)
             own = [
-                {"group": "all", "name": ""} | self._describe(points),
+                {"group": "all", "name": ""} | self._describe(points) | self._counts(points, absent),
                 *joints,
                 mean,
-                *self._rows(points, "video", points.video, list(self.truth)),
+                *self._rows(points, "video", points.video, list(self.truth), absent),
                 *self._rows(points, "source", points.source, sorted(points.source.unique())),
                 *self._rows(points, "distance", distances, order),
             ]
@@ -133,6 +143,35 @@ class Report:
             If there is no such baseline or way of resampling.
         """
         return compare_points(self.points, self.thresholds, self.known(baseline), samples, seed, resample, level)
+
+    def presence(self, confidences: Sequence[float] = PRESENCE_CONFIDENCES) -> pd.DataFrame:
+        """Whether keypoints were found where they are, and only there, as SLEAP's visibility metrics count.
+
+        Parameters
+        ----------
+        confidences
+            Points below each are left out; a point of unknown confidence never is.
+
+        Returns
+        -------
+        DataFrame
+            One row a prediction and confidence: prediction, confidence, tp (predicted where the labels have a point, at
+            any distance), fn (misses), fp (predicted where a person said absent), tn, precision, recall, auroc (of the
+            confidence, for presence among all of them; the same in every row).
+        """
+        rows: list[dict[str, Any]] = []
+        for name, points in self.points.items():
+            absent = self.absences.get(name, pd.DataFrame({"predicted": [], "confidence": []}))
+            here, away = points.px.notna().to_numpy(bool), absent.predicted.to_numpy(bool)
+            sure = [np.where(f, np.nan_to_num(c, nan=1.0), 0.0) for f, c in
+                    ((here, points.confidence.to_numpy(float)), (away, absent.confidence.to_numpy(float)))]  # fmt: skip
+            ranked = auroc(np.concatenate(sure), np.repeat([True, False], [len(here), len(away)]))
+            for threshold in confidences:
+                tp, fp = (int((f & (c >= threshold)).sum()) for f, c in zip((here, away), sure))
+                rows.append({"prediction": name, "confidence": threshold, "tp": tp, "fn": len(here) - tp, "fp": fp,
+                             "tn": len(away) - fp, "precision": tp / (tp + fp) if tp + fp else float("nan"),
+                             "recall": tp / len(here) if len(here) else float("nan"), "auroc": ranked})  # fmt: skip
+        return pd.DataFrame(rows)
 
     def oks(self, sigmas: float | Mapping[str, float] | None = None) -> pd.DataFrame:
         """COCO's keypoint AP of every prediction: columns prediction, AP, AP50, AP75, AR, instances (see `oks`)."""
@@ -180,6 +219,7 @@ class Report:
             "keypoints": list(self.keypoints),
             "notes": [*self.warnings, *self.notes],
             "rows": self.table.to_dict("records"),
+            "presence": self.presence().to_dict("records"),
             "curve": {"threshold": grid.tolist()} | {name: values.tolist() for name, values in accuracies.items()},
         }
 
@@ -197,20 +237,51 @@ class Report:
             "coverage": coverage(error),
             **dict(zip(map(accuracy_column, self.thresholds), accuracies)),
             **error_statistics(error),
+            **{
+                f"thesis@{t:g}": value
+                for t, value in zip(THESIS_THRESHOLDS, accuracy_curve(_cropped(points), THESIS_THRESHOLDS).tolist())
+            },
             "delta_avg": delta_avg(seen[["dx", "dy"]].to_numpy(), seen[["width", "height"]].to_numpy()),
             "pck@0.2": pck(error, points.side.to_numpy(), 0.2),
         }
 
+    @staticmethod
+    def _counts(points: pd.DataFrame, absent: pd.DataFrame | None) -> dict[str, Any]:
+        return {
+            "points": len(points),
+            "misses": int(points.px.isna().sum()),
+            "absent": 0 if absent is None else len(absent),
+            "false_positives": 0 if absent is None else int(absent.predicted.sum()),
+        }
+
     def _rows(
-        self, points: pd.DataFrame, group: str, member: pd.Series[Any], order: Sequence[Any]
+        self,
+        points: pd.DataFrame,
+        group: str,
+        member: pd.Series[Any],
+        order: Sequence[Any],
+        absent: pd.DataFrame | None = None,
     ) -> list[dict[str, Any]]:
         parts = dict(list(points.groupby(member.to_numpy(), sort=False)))
-        return [{"group": group, "name": str(key)} | self._describe(parts[key]) for key in order if key in parts]
+        column = {"joint": "keypoint", "video": "video"}.get(group)
+        rows = []
+        for key in order:
+            if key in parts:
+                row = {"group": group, "name": str(key)} | self._describe(parts[key])
+                own = absent[absent[column] == key] if absent is not None and column else None
+                row |= self._counts(parts[key], own) if own is not None else {"misses": int(parts[key].px.isna().sum())}
+                rows.append(row)
+        return rows
 
 
 def _scores(points: pd.DataFrame) -> Array:
     """Scores of the points that can be judged by the metric; NaN is left for those that were not predicted."""
     return points.score.to_numpy()[np.isfinite(points.unit.to_numpy())]
+
+
+def _cropped(points: pd.DataFrame) -> Array:
+    """The thesis' errors of the points that have a crop; NaN is left for those that were not predicted."""
+    return points.thesis.to_numpy()[np.isfinite(points.crop.to_numpy())]
 
 
 def _distance_groups(points: pd.DataFrame) -> tuple[pd.Series[Any], list[str]]:

@@ -10,9 +10,9 @@ import pandas as pd
 from rich.table import Table
 
 from poof.evaluation.compare import Comparison, accuracy_column
-from poof.evaluation.metrics import PERCENTILES
 from poof.evaluation.report import Report
 
+TAILS = ("p75", "p90", "p95", "p99")
 GROUP_TITLES = {
     "joint": "Per joint",
     "video": "Per video",
@@ -21,10 +21,24 @@ GROUP_TITLES = {
 }
 
 
+def error_table(report: Report) -> Table:
+    """Mean and percentiles of the error, what was missed or invented, and the measures of other papers."""
+    table = Table(title="Error of the predicted points: Euclidean px of the video's frames")
+    numbers = ["points", "misses", "false positives", *(f"{n}, px" for n in ("mean", "median", *TAILS))]
+    _head(table, ["prediction"], [*numbers, "thesis < 20 px of the crop, %", "delta_avg, %", "PCK@0.2 box, %"])
+    for _, row in report.table[report.table.group == "all"].iterrows():
+        errors = [_number(row[name]) for name in ("mean", "p50", *TAILS)]
+        false = f"{row.false_positives:.0f} of {row.absent:.0f} absent" if row.absent else "-"
+        shares = [percent(row[name]) for name in ("thesis@20", "delta_avg", "pck@0.2")]
+        table.add_row(row.prediction, str(row.points), str(row.misses), false, *errors, *shares)
+    return table
+
+
 def accuracy_table(report: Report, comparison: Comparison | None = None) -> Table:
     """Accuracy of every prediction at every threshold, with its interval where there is a comparison."""
-    table = Table(title=f"Accuracy: share of points with {report.metric} error below T {report.unit}, %")
-    _head(table, ["prediction"], ["points", "predicted", *(f"T = {t:g}" for t in report.thresholds)])
+    what = "Euclidean" if report.metric == "l2" else report.metric
+    table = Table(title=f"Accuracy: share of all points with {what} error below T {report.unit}, %")
+    _head(table, ["prediction"], ["points", "predicted, %", *(f"T = {t:g}" for t in report.thresholds)])
     whole = report.table[report.table.group == "all"]
     for _, row in whole.iterrows():
         cells = []
@@ -38,13 +52,17 @@ def accuracy_table(report: Report, comparison: Comparison | None = None) -> Tabl
     return table
 
 
-def error_table(report: Report) -> Table:
-    """Mean and percentiles of the error, TAP-Vid's delta_avg and PCK@0.2 of every prediction."""
-    table = Table(title="Error of the predicted points: Euclidean px of the video")
-    _head(table, ["prediction"], ["mean", *(f"p{p}" for p in PERCENTILES), "delta_avg, %", "PCK@0.2 box, %"])
-    for _, row in report.table[report.table.group == "all"].iterrows():
-        errors = [_number(row[name]) for name in ("mean", *(f"p{p}" for p in PERCENTILES))]
-        table.add_row(row.prediction, *errors, percent(row.delta_avg), percent(row["pck@0.2"]))
+def presence_table(presence: pd.DataFrame) -> Table:
+    """Points found, missed and invented, over the confidence below which points are left out."""
+    table = Table(
+        title="Presence: points predicted where the labels have one (at any distance), and where they say absent"
+    )
+    numbers = ["confidence from", "found (TP)", "missed (FN)", "invented (FP)", "left out rightly (TN)"]
+    _head(table, ["prediction"], [*numbers, "precision, %", "recall, %", "AUROC"])
+    for _, row in presence.iterrows():
+        counts = [str(int(row[name])) for name in ("tp", "fn", "fp", "tn")]
+        shares = [percent(row.precision), percent(row.recall), _number(row.auroc, 3)]
+        table.add_row(row.prediction, f"{row.confidence:g}", *counts, *shares)
     return table
 
 
@@ -62,12 +80,16 @@ def group_table(report: Report, group: str, baseline: str | None = None) -> Tabl
     if not len(rows):
         return Table("no prediction's file tells its anchors", title=title)
     if len(report.names) == 1:
-        table = Table(title=f"{title}: accuracy below T, %")
-        _head(table, [group], ["points", "predicted", *(f"T = {t:g}" for t in report.thresholds), "mean px", "p95 px"])
+        table = Table(title=f"{title}: share of points below T {report.unit}, %")
+        numbers = ["points", "predicted, %", *(f"T = {t:g}" for t in report.thresholds), "mean, px", "p95, px"]
+        counted = group in ("joint", "video")
+        _head(table, [group], [*numbers, *(("misses", "false positives") if counted else ())])
         for _, row in rows.iterrows():
             accuracies = [percent(row[accuracy_column(t)]) for t in report.thresholds]
             errors = [_number(row["mean"]), _number(row.p95)]
-            table.add_row(row["name"], str(row.points), percent(row.coverage), *accuracies, *errors)
+            false = f"{row.false_positives:.0f} of {row.absent:.0f}" if row.absent > 0 else "-"
+            more = [str(row.misses), false] if counted else []
+            table.add_row(row["name"], str(row.points), percent(row.coverage), *accuracies, *errors, *more)
         return table
     baseline = baseline or report.names[0]
     others = [name for name in report.names if name != baseline]

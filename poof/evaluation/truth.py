@@ -46,8 +46,8 @@ def by_people(labels: LabelSet, name: str) -> tuple[LabelSet, str]:
     PoofError
         If `labels` (called `name` in messages) hold no labelled point.
     """
-    machine = {key: shown(p) & (p.source > Source.HUMAN) for key, p in labels.instances.items()}
-    count = sum(int(m.sum()) for m in machine.values())
+    machine = {key: (shown(p) | p.absent) & (p.source > Source.HUMAN) for key, p in labels.instances.items()}
+    count = sum(int((m & ~labels.instances[key].absent).sum()) for key, m in machine.items())
     total = sum(int(shown(p).sum()) for p in labels.instances.values())
     if not total:
         raise PoofError(f"{name}: no labelled points; nothing to judge by")
@@ -77,7 +77,8 @@ def measures(
     -------
     dict
         'side': longer side of the box in px; 'unit': what an error in px of the video is multiplied by to be in the
-        unit of the thresholds, by the `metric`, `frame` and `reference` of `evaluate`. NaN where it cannot be told.
+        unit of the thresholds, by the `metric`, `frame` and `reference` of `evaluate`; 'crop': the same for the thesis'
+        crop. NaN where it cannot be told.
 
     Raises
     ------
@@ -86,6 +87,7 @@ def measures(
     """
     boxes = {key: subject_box(points) for key, points in labels.instances.items()}
     side = {key: longer_side(box) for key, box in boxes.items()}
+    crop = {key: crop_scale(box) for key, box in boxes.items()}
     if metric == "pck-box":
         unit = {key: 1 / value for key, value in side.items()}
     elif metric.startswith("pck"):
@@ -95,10 +97,10 @@ def measures(
             pairs = torso_pairs(labels.skeleton) if metric == "pck-torso" else head_pairs(labels.skeleton)
         unit = {key: 1 / reference_length(points, pairs) for key, points in labels.instances.items()}
     elif frame == "crop":
-        unit = {key: crop_scale(box) for key, box in boxes.items()}
+        unit = crop
     else:
         unit = dict.fromkeys(boxes, 1.0)
-    return {"side": side, "unit": unit}
+    return {"side": side, "unit": unit, "crop": crop}
 
 
 def _hidden(points: Points, mask: Array) -> Points:

@@ -43,7 +43,7 @@ def check_fit(labels: LabelSet, size: tuple[int, int], frame_count: int | None, 
                 raise _turned(name, size, f"{made[0]}x{made[1]}")
             raise PoofError(
                 f"{name}: is {width}x{height}, the labels were made at {made[0]}x{made[1]}; scale them first"
-                f" (poof convert --scale {_factor(made, size)})"
+                f" (poof convert --scale {scale_factor(made, size)})"
             )
     if frame_count is not None:
         beyond = [frame for frame in labels.frames if frame >= frame_count]
@@ -87,7 +87,7 @@ def _fits(xy: np.ndarray, size: tuple[int, int]) -> bool:
     return bool(((xy >= -0.5 - MARGIN) & (xy <= np.array(size) - 0.5 + MARGIN)).all())
 
 
-def _factor(made: tuple[int, int], size: tuple[int, int]) -> str:
+def scale_factor(made: tuple[int, int], size: tuple[int, int]) -> str:
     """The argument of --scale that makes labels of one size fit another: one number where that is enough."""
     sx, sy = size[0] / made[0], size[1] / made[1]
     return f"{sx:.6g}" if abs(made[1] * sx - size[1]) < SIZE_TOLERANCE else f"{sx:.6g},{sy:.6g}"

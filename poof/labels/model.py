@@ -284,6 +284,30 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.instances)
 
+    def __repr__(self) -> str:
+        """One line: how much of what, for whom."""
+        from poof.labels.showing import in_a_line
+
+        return in_a_line(self)
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        from poof.labels.showing import as_html
+
+        return as_html(self)
+
+    def to_frame(self, video: Any = None) -> pd.DataFrame:
+        """A tidy pandas table: a row for each point or absence, see `poof.labels.showing.to_frame`."""
+        from poof.labels.showing import to_frame
+
+        return to_frame(self, video)
+
+    def to_xarray(self, video: Any = None) -> Any:
+        """An xarray dataset as movement lays it out, see `poof.labels.showing.to_xarray`."""
+        from poof.labels.showing import to_xarray
+
+        return to_xarray(self, video)
+
     def __iter__(self) -> Iterator[tuple[int, int, Points]]:
         """(frame, instance, points) in order of frame, then instance."""
         for frame, instance in sorted(self.instances):

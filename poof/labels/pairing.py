@@ -138,10 +138,10 @@ def check_names(path: Path, video: Footage) -> None:
     if not near and not said.surely:
         return  # a folder of images may be called anything
     near = near or get_close_matches(Path(names[0]).stem, [Path(s).stem for s in siblings], 1)
-    hint = f"; nearest here is {folder / near[0] if (folder / near[0]).exists() else near[0]}" if near else ""
+    hint = f"; nearest beside it is {near[0]}" if near else ""
     raise PoofError(
-        f"{path}: is of the video '{Path(names[0]).name}', not of {video.name}{hint}; if this is the same footage under"
-        f" another name, say so with: poof convert {path} NEW.json --frames {video.name}"
+        f"{path}: is of the video '{Path(names[0]).name}', not of {Path(video.name).name}{hint}; if they are the same"
+        f" footage, say so with: poof convert {path.name} NEW.json --frames {Path(video.name).name}"
     )
 
 
@@ -196,7 +196,7 @@ def _assign(videos: Sequence[Footage], paths: Sequence[Path], chosen: dict[int, 
                 names = ", ".join(Path(v.name).name for v in videos)
                 raise PoofError(
                     f"{path}: is of the video '{Path(said.names[0]).name}', not of one of those given ({names}); leave"
-                    f" it out, or say whose it is with: poof convert {path} NEW.json --frames VIDEO"
+                    f" it out, or say whose it is with: poof convert {path.name} NEW.json --frames VIDEO"
                 )
             found, how = _by_name(path, videos), "by its name"
         if found:

@@ -58,12 +58,12 @@ def check_label_output(
     """
     path = Path(path)
     if not path.exists():
-        check_output(path, force)
+        check_output(path, force, labels=True)
         return
-    elsewhere = f"choose another name with {option}"
+    elsewhere = f"choose another name with {option}" if option.startswith("-") else "choose another name"
     if origin_of(path) is Origin.FOREIGN:
         raise PoofError(f"{path}: was not written by poof and is never written over; {elsewhere}, or move it away")
-    check_output(path, force=True)
+    check_output(path, force=True, labels=True)
     try:
         old = load_labels(path)
     except PoofError:

@@ -223,6 +223,14 @@ def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, s
     return result
 
 
+def uncovered(labels: LabelSet, radius: int, usual: int) -> int:
+    """How many frames the `usual` radius would label around a person's that `radius` leaves without."""
+    frames = labels.human().frames
+    reached = [{f + d for f in frames for d in range(-r, r + 1) if f + d >= 0} for r in (radius, usual)]
+    last = max(frames, default=0)
+    return len({f for f in reached[1] - reached[0] if f <= last})
+
+
 def guessed_error(cycle: np.ndarray) -> np.ndarray:
     """`PER_CYCLE` times the mean cycle error (D,), made increasing; NaN beyond the last distance a chain reached."""
     known = np.isfinite(cycle)

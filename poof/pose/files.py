@@ -9,6 +9,7 @@ from pathlib import Path
 from poof.errors import PoofError
 from poof.files import made_folder
 from poof.labels import LabelSet, check_fit, load_labels
+from poof.labels.pairing import Given, check_names
 from poof.pose.data import clear_leftovers
 from poof.pose.people import People, people_from_file, people_from_labels
 from poof.pose.splitting import Pair
@@ -49,6 +50,7 @@ def load_pairs(labels: Sequence[Path], videos: Sequence[Path], option: str, on_d
 
 def _labels_of(video: Video, label_path: Path, video_path: Path) -> LabelSet:
     """The labels; a `PoofError` where the images they name are not those of the folder (one was deleted, say)."""
+    check_names(label_path, video)
     labels = load_labels(label_path, frame_names=video.frame_names, video=str(video_path))
     images = video.frame_names
     if images is None:
@@ -85,41 +87,40 @@ def run_folder(folder: Path, resume: bool, force: bool) -> Iterator[Path]:
             raise
 
 
-def models_and_video(inputs: Sequence[Path], model: Path | None, ensemble: Sequence[Path]) -> tuple[Path, list[Path]]:
-    """The video and the checkpoints of `poof predict`, whose arguments may be mixed: `video.mp4 --ensemble a.pt b.pt`.
+def models_and_videos(
+    inputs: Sequence[Path], model: Path | None, ensemble: Sequence[Path]
+) -> tuple[list[Path], list[Path]]:
+    """The videos and the checkpoints of `poof predict`, whose arguments may be mixed: `video.mp4 --ensemble a.pt b.pt`.
 
     Raises
     ------
     PoofError
-        If there is not exactly one video, or no model.
+        If there is no video, or no model; all that is missing at once.
     """
     more = [path for path in inputs if path.suffix in CHECKPOINT_ENDINGS]
     videos = [path for path in inputs if path not in more]
-    if len(videos) != 1:
-        raise PoofError(f"poof predict takes one video, not {len(videos)} ({', '.join(map(str, videos)) or 'none'})")
     if model is not None and (ensemble or more):
         raise PoofError("give either --model or --ensemble, not both")
     models = [model] if model is not None else [*ensemble, *more]
+    missing = [] if videos else ["a video"]
     if not models:
-        raise PoofError("no pose model; give one with --model (the best.pt of a run of poof train)")
-    return videos[0], models
+        missing.append("a pose model: --model, the best.pt of a run of poof train or poof refine")
+    if missing:
+        raise PoofError(f"poof predict lacks {' and '.join(missing)}")
+    return videos, models
 
 
-def load_people(
-    video_path: Path, labels: Path | None, boxes: Path | None, on_damage: str = "stop"
-) -> tuple[Video, People | None]:
-    """The video, and the boxes of its subjects from labels or a box file; None for one subject in the whole frame.
+def people_of(video: Video, given: Given | None, boxes: Path | None) -> People | None:
+    """The boxes of a video's subjects from labels or a box file; None for one subject in the whole frame.
 
     Raises
     ------
     PoofError
         If both are given, or a file cannot be read or does not fit the video.
     """
-    video = open_video(video_path, on_damage)
-    if labels is not None and boxes is not None:
+    if given is not None and boxes is not None:
         raise PoofError("give either --labels or --boxes, not both")
-    if labels is not None:
-        label_set = _labels_of(video, labels, video_path)
-        check_fit(label_set, video.size, None, video.name)
-        return video, people_from_labels(label_set, str(labels))
-    return video, None if boxes is None else people_from_file(boxes)
+    if given is not None:
+        check_fit(given.labels, video.size, None, video.name)
+        return people_from_labels(given.labels, ", ".join(map(str, given.files)))
+    return None if boxes is None else people_from_file(boxes)

@@ -87,7 +87,9 @@ def predict_pose(
     chosen = _specialists(models, names)
     people = people or WholeFrame(video.size)
     skeleton = models[0].skeleton
-    labels = LabelSet(skeleton, image_size=video.size, tracked=people.tracked, info=_info(given, chosen, flip))
+    labels = LabelSet(
+        skeleton, image_size=video.size, tracked=people.tracked, info=_info(given, chosen, flip) | {"video": video.name}
+    )
     corner = np.array(video.size) - 1
 
     for members in _batches(video, people, start, stop, batch, track):

@@ -22,7 +22,7 @@ from poof.errors import PoofError
 from poof.files import atomic, made_folder, make_folder, write_text
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
-from poof.labels import LabelSet, Source
+from poof.labels import LabelSet, Points, Source
 from poof.pose.initial import NAMED
 from poof.pose.model import PoseModel, load_model
 from poof.pose.precision import Precision, check_precision
@@ -82,6 +82,8 @@ class Refinement:
         The model that falls out, for `poof predict`.
     skipped : str
         Why nothing was trained, '' when something was.
+    notes
+        What the user should know beside the numbers.
     """
 
     labels: list[LabelSet]
@@ -89,6 +91,13 @@ class Refinement:
     models: list[Path] = field(default_factory=list)
     model: Path | None = None
     skipped: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def _expected(every: Sequence[Points]) -> float | None:
+        """Mean confidence of the points that nobody set: the share expected within 5 % of the subject."""
+        values = np.concatenate([p.confidence[p.labelled & ~p.is_human] for p in every] or [np.zeros(0)])
+        return float(np.nanmean(values)) if len(values) else None
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values, with counts of refined and disputed points and how far they moved, pixels."""
@@ -107,6 +116,8 @@ class Refinement:
             "refined": sum(int((p.source == Source.REFINED).sum()) for p in every),
             "disputed": sum(int(p.in_dispute.sum()) for p in every),
             "unsure": self.unsure,
+            "expected": self._expected(every),
+            "notes": list(self.notes),
             "moved_median": float(np.median(distances)) if len(distances) else None,
             "moved_most": float(distances.max()) if len(distances) else None,
             "models": [str(path) for path in self.models],

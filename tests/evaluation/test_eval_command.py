@@ -54,8 +54,13 @@ def test_one_prediction_with_everything_written(folder: Path) -> None:
     assert "By frames to the nearest anchor" in result.output
     rows = json.loads(Path("t.json").read_text())
     assert rows["rows"][0]["points"] == 14
-    assert rows["rows"][0]["acc@5"] == 0.0  # 1 px is 5.12 px of the crop
-    assert rows["rows"][0]["acc@10"] == 1.0
+    assert rows["rows"][0]["acc@5"] == 1.0
+    assert rows["rows"][0]["thesis@5"] == 0.0  # 1 px is 5.12 px of the crop
+    assert rows["rows"][0]["thesis@10"] == 1.0
+    assert rows["presence"][0] | {"auroc": 0} == {
+        "prediction": "one.json", "confidence": 0.0, "tp": 14, "fn": 0, "fp": 0, "tn": 0, "precision": 1.0,
+        "recall": 1.0, "auroc": 0,
+    }  # fmt: skip
     assert rows["rows"][0]["mean"] == pytest.approx(np.sqrt(2))
     assert rows["oks"][0]["AP"] == pytest.approx(0.9)  # OKS exp(-2 / (8 * 0.53 * 1200 * 0.067^2)) = 0.92
     assert rows["calibration"][0]["confidence"] == 0.5

@@ -140,11 +140,11 @@ def test_label_sets_that_cannot_belong_together_are_refused(people: Make) -> Non
     cases = [
         (people({(0, 0): np.full((3, 2), NAN)}, NAMES), "p: holds no points"),
         (people({(11, 0): SHAPE}, NAMES), r"no frame in common.*frames 11-11 against frames 10-20.*numbered from 0"),
-        (people({(10, 0): SHAPE}, NAMES, image_size=(320, 240)), "320x240.*640x480"),
         (
-            people({(10, 0): SHAPE}, NAMES, frame_names={10: "a/img03.png"}),
-            "frame 10 is image img03, in the labels img10",
+            people({(10, 0): SHAPE}, NAMES, image_size=(320, 240)),
+            r"320x240.*640x480.*poof convert p SCALED.* --scale 2$",
         ),
+        (people({(10, 0): SHAPE}, NAMES, image_size=(480, 640)), "width and height are exchanged.*turned by 90"),
     ]
     for prediction, message in cases:
         with pytest.raises(PoofError, match=message):

@@ -81,7 +81,7 @@ def test_the_same_numbers_as_the_benchmarks_scorer(scorer: ModuleType, name: str
     for frame, _, points in truth:
         x0, y0, x1, y1 = split.boxes[frame]
         points.box = np.array([x0, y0, x1 - x0, y1 - y0], np.float32)
-    report = evaluate(label_set(prediction, names, size), truth, [5, 20])
+    report = evaluate(label_set(prediction, names, size), truth, [5, 20], "thesis", frame="crop")
     ours = report.table[report.table.group == "all"].iloc[0]
     theirs = scorer.summarise(scorer.points(split, prediction)[lambda t: t.visible == 1])
     assert ours.points == theirs["n"] == len(hidden)

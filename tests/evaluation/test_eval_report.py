@@ -34,7 +34,7 @@ def report(people: Make, machine: Make) -> Report:
         )
 
     truth = people({(f, 0): CORNERS for f in FRAMES})
-    return evaluate({"good": predicted(4, FRAMES), "bad": predicted(2, range(36))}, truth)
+    return evaluate({"good": predicted(4, FRAMES), "bad": predicted(2, range(36))}, truth, None, "thesis", frame="crop")
 
 
 def printed(*shown: Table) -> str:

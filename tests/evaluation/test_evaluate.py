@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poof.errors import PoofError, PoofWarning
-from poof.evaluation import evaluate
+from poof.evaluation import evaluate as plain_evaluate
 from poof.evaluation.evaluate import parse_size, parse_thresholds
 from poof.evaluation.report import Report
 from poof.labels.model import LabelSet, Points, Skeleton, Source
+
+evaluate = partial(plain_evaluate, metric="thesis", frame="crop")  # what most numbers here were worked out in
 
 NAN = float("nan")
 Make = Callable[..., LabelSet]
@@ -49,9 +52,9 @@ def test_raw_pixels_and_euclidean_error_on_request(people: Make, machine: Make) 
     truth, prediction = people({(0, 0): CORNERS}), machine({(0, 0): moved([[3, 4], [0, 0]])})
     assert whole(evaluate(prediction, truth, [3.5], frame="image"))["acc@3.5"] == 0.5
     assert whole(evaluate(prediction, truth, [3.6], frame="image"))["acc@3.6"] == 1.0
-    assert whole(evaluate(prediction, truth, [5.0], "l2", frame="image"))["acc@5"] == 0.5
-    assert whole(evaluate(prediction, truth, [5.1], "l2", frame="image"))["acc@5.1"] == 1.0
-    assert whole(evaluate(prediction, truth, [25.5], "l2"))["acc@25.5"] == 0.5  # 5 px are 25.6 px of the crop
+    assert whole(evaluate(prediction, truth, [5.0], metric="l2", frame="image"))["acc@5"] == 0.5
+    assert whole(evaluate(prediction, truth, [5.1], metric="l2", frame="image"))["acc@5.1"] == 1.0
+    assert whole(evaluate(prediction, truth, [25.5], metric="l2"))["acc@25.5"] == 0.5  # 5 px are 25.6 px of the crop
 
 
 def test_the_files_box_goes_before_the_extent_of_the_points(people: Make, machine: Make) -> None:
@@ -67,14 +70,14 @@ def test_pck_by_box_torso_head_and_reference(people: Make, machine: Make) -> Non
     truth = people({(0, 0): xy}, names)
     prediction = machine({(0, 0): np.add(xy, [[4, 0], [4.5, 0], [1.1, 0], [0, 0]])}, names)
     share = {
-        metric: evaluate(prediction, truth, [0.1], metric).points["prediction"].score.to_numpy()
+        metric: evaluate(prediction, truth, [0.1], metric=metric).points["prediction"].score.to_numpy()
         for metric in ("pck-box", "pck-torso", "pck-head")
     }
     error = np.array([4, 4.5, 1.1, 0])
     np.testing.assert_allclose(share["pck-box"], error / 40, rtol=1e-6)
     np.testing.assert_allclose(share["pck-torso"], error / 50, rtol=1e-6)
     np.testing.assert_allclose(share["pck-head"], error / 12, rtol=1e-6)
-    assert whole(evaluate(prediction, truth, [0.1], "pck-box"))["acc@0.1"] == 0.5  # 4 is not below 4
+    assert whole(evaluate(prediction, truth, [0.1], metric="pck-box"))["acc@0.1"] == 0.5  # 4 is not below 4
     report = evaluate(prediction, truth, metric="pck-reference", reference=["neck", "left_shoulder"])
     np.testing.assert_allclose(report.points["prediction"].score, error / 10, rtol=1e-6)
     assert report.thresholds == (0.05, 0.1, 0.2, 0.5)
@@ -410,3 +413,58 @@ def test_inputs_are_left_as_they_were(people: Make, machine: Make) -> None:
         np.testing.assert_array_equal(old.xy, new.xy)
         np.testing.assert_array_equal(old.visible, new.visible)
         assert new.box is None
+
+
+def test_the_default_is_euclidean_pixels_of_the_video_and_the_thesis_stands_beside(people: Make, machine: Make) -> None:
+    truth = people({(0, 0): CORNERS})
+    row = whole(plain_evaluate(machine({(0, 0): moved([[3, 4], [0, 9]])}), truth))
+    assert (row["acc@5"], row["acc@10"], row["mean"], row["p50"]) == (0.0, 1.0, 7.0, 7.0)
+    assert row["thesis@20"] == whole(evaluate(machine({(0, 0): moved([[3, 4], [0, 9]])}), truth))["acc@20"]
+
+
+def absences(people: Make, machine: Make) -> tuple[LabelSet, LabelSet]:
+    """Truth: a in all of 4 frames, b absent in the last two. Prediction: both everywhere but a in frame 1."""
+    truth, prediction = people({(f, 0): CORNERS for f in range(4)}), machine({(f, 0): CORNERS for f in range(4)})
+    for frame in (2, 3):
+        truth.instances[frame, 0] = Points.human(frame, CORNERS, np.array([2, -1]))
+        prediction.instances[frame, 0].confidence[:] = 0.9, 0.2 + 0.4 * (frame == 3)
+    gone = np.array([True, False])
+    prediction.instances[1, 0].put(gone, Points.empty(2))
+    return truth, prediction
+
+
+def test_points_where_the_labels_say_absent_are_false_positives(people: Make, machine: Make) -> None:
+    truth, prediction = absences(people, machine)
+    report = plain_evaluate(prediction, truth)
+    row = whole(report)
+    assert (row["points"], row["misses"], row["absent"], row["false_positives"]) == (6, 1, 2, 2)
+    joints = report.table[report.table.group == "joint"].set_index("name")
+    assert joints["false_positives"].tolist() == [0, 2] and joints["misses"].tolist() == [1, 0]
+    table = report.presence((0.0, 0.5, 0.7)).set_index("confidence")
+    counts = table[["tp", "fn", "fp", "tn"]].to_numpy().tolist()
+    assert counts[0] == [5, 1, 2, 0] and counts[1] == [5, 1, 1, 1] and counts[2][2:] == [0, 2]
+    assert table.precision[0.5] == 5 / 6 and table.recall[0.5] == 5 / 6
+    nothing = prediction.replace(instances={k: p.copy() for k, p in prediction.instances.items()})
+    for frame in (2, 3):
+        nothing.instances[frame, 0].put(np.array([False, True]), Points.empty(2))
+    assert whole(plain_evaluate(nothing, truth))["false_positives"] == 0
+
+
+def test_an_absence_that_the_predictions_file_has_from_a_person_is_not_judged(people: Make, machine: Make) -> None:
+    truth, prediction = absences(people, machine)
+    prediction.instances[2, 0].put(np.array([False, True]), Points.human(2, CORNERS, np.array([2, -1])))
+    row = whole(plain_evaluate(prediction, truth))
+    assert (row["absent"], row["false_positives"]) == (1, 1)
+
+
+def test_frames_go_by_names_where_both_name_the_same_images_else_by_numbers(people: Make) -> None:
+    by_number = {0: "img000.png", 4: "img004.png", 9: "img009.png"}
+    truth = people({(f, 0): CORNERS + f for f in by_number}, frame_names=by_number)
+    names = dict(enumerate(by_number.values()))
+    folder = people({(n, 0): CORNERS + f for n, f in enumerate(by_number)}, frame_names=names)
+    with pytest.warns(PoofWarning, match="matched by the names of 3 images"):
+        row = whole(plain_evaluate(folder, truth))
+    assert (row["points"], row["mean"]) == (6, 0.0)
+    other = people({(f, 0): CORNERS + f for f in by_number}, frame_names={f: f"frame_{f:06}.jpg" for f in by_number})
+    with pytest.warns(PoofWarning, match=r"frame_000000 and img000 for frame 0\); matched by frame number"):
+        assert whole(plain_evaluate(other, truth))["mean"] == 0.0

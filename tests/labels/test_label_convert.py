@@ -107,7 +107,7 @@ def test_errors_are_one_line(run, source: Path) -> None:
     target.write_text("precious")
     code, out, err = run(source, target)
     assert (code, out) == (1, "")
-    assert err.startswith(f"poof: error: {target}: exists already and is not what poof wrote") and err.count("\n") == 1
+    assert err.startswith(f"poof: error: {target}: was not written by poof") and err.count("\n") == 1
     assert target.read_text() == "precious" and run(source, target, "--force")[0] == 1
     target.unlink()
     assert run(source, target)[0] == run(source, target)[0] == 0

@@ -290,4 +290,7 @@ def test_the_command(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(paths["frames"] / "shot_014.png")), images[14])
     assert paths["sheet.png"].stat().st_size > 5000
     again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 0, again.output  # its own outputs are replaced
+    (paths["frames"] / "mine.png").write_bytes(b"mine")
+    again = CliRunner().invoke(app, arguments)
     assert isinstance(again.exception, PoofError) and "--force" in str(again.exception)

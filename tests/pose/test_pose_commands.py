@@ -16,9 +16,10 @@ from poof.cli.predict import predict
 from poof.cli.train import train
 from poof.errors import PoofError
 from poof.labels import load_labels, save_labels
+from poof.labels.pairing import labels_for
 from poof.pose import Pair
-from poof.pose.files import load_pairs, load_people
-from poof.video import VideoWriter
+from poof.pose.files import load_pairs
+from poof.video import VideoWriter, open_video
 
 
 @pytest.fixture
@@ -132,14 +133,13 @@ def test_images_that_are_missing_are_named(app: typer.Typer) -> None:
     save_labels(pair.labels, "named.json")
     assert len(load_pairs([Path("named.json")], [Path("images")], "--video")[0].labels) == 6
     Path("images/002.png").unlink()
-    wanted = r"named.json: frame 2 is the image 002.png, in images it is 003.png; give the folder"
+    wanted = r"named\.json: the image '002\.png' is not among the 5 of the folder, nearest is '001\.png'"
     with pytest.raises(PoofError, match=wanted):
         load_pairs([Path("named.json")], [Path("images")], "--video")
-    with pytest.raises(PoofError, match=wanted):
-        load_people(Path("images"), Path("named.json"), None)
+    wanted = "'005.png' is not among the 5 of the folder"
     Path("images/005.png").rename("images/002.png")
-    with pytest.raises(PoofError, match=r"frame 5 is the image 005\.png, in images it is missing"):
-        load_pairs([Path("named.json")], [Path("images")], "--video")
+    with pytest.raises(PoofError, match=wanted):
+        labels_for([open_video("images")], [Path("named.json")])
 
 
 def test_a_stopped_run_goes_on(app: typer.Typer) -> None:

@@ -1,0 +1,263 @@
+"""What `import poof` offers: every step of the work as one function that takes paths or objects.
+
+A video is a path or a `Video`, labels are a path, several paths (merged, see `poof.labels.merging`) or a `LabelSet`.
+With `progress=True` a function shows the bar that the command shows; `track` takes one of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poof.labels import LabelSet
+from poof.labels.formats.reading import Missing
+from poof.progress import Track, bar, silent
+from poof.video import Video, open_video
+
+if TYPE_CHECKING:
+    from poof.evaluation import Report
+    from poof.flow.base import FlowEstimator
+    from poof.planning.radius import RadiusReport
+    from poof.planning.select import Selection
+    from poof.pose import Run
+    from poof.propagation import Settings
+    from poof.propagation.memo import Memo
+    from poof.refine.run import Refinement
+
+Footage = str | Path | Video
+Labels = str | Path | LabelSet | Sequence[str | Path]
+
+
+def propagate(
+    video: Footage,
+    labels: Labels,
+    flow: FlowEstimator | Sequence[FlowEstimator] | None = None,
+    settings: Settings | None = None,
+    track: Track | None = None,
+    memo: Memo | None = None,
+    *,
+    radius: int | None = None,
+    progress: bool = False,
+    missing: Missing = "absent",
+    prefer: str | None = None,
+) -> LabelSet:
+    """Carry labels to the frames around them; see `poof.propagation.propagate` for what comes back.
+
+    Parameters
+    ----------
+    video, labels
+        Paths or objects.
+    flow, settings, memo
+        See `poof.propagation.propagate`.
+    radius
+        Frames before and after each label, in place of that of the settings.
+    track, progress
+        See above.
+    missing, prefer
+        See `load_labels` and `poof.labels.merging.merged`.
+    """
+    from dataclasses import replace
+
+    from poof.propagation import Settings
+    from poof.propagation import propagate as run
+
+    footage, given = opened(video), labels_of(video, labels, missing, prefer)
+    settings = settings or Settings()
+    if radius is not None:
+        settings = replace(settings, radius=radius)
+    return run(footage, given, flow, settings, shown(track, progress), memo)
+
+
+def refine(
+    video: Footage | Sequence[Footage],
+    labels: Labels | Sequence[Labels],
+    folder: str | Path | None = None,
+    *,
+    radius: int | None = None,
+    track: Track | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Refinement:
+    """Propagate, train networks on the footage and repair what flow lost; see `poof.refine.run.refine`.
+
+    Parameters
+    ----------
+    video, labels
+        Of one video, or a list of each.
+    folder
+        Of the networks; 'runs/refine-VIDEO' when None.
+    radius
+        Frames before and after each label.
+    track, progress
+        See above.
+    options
+        Further ones of `poof.refine.run.refine`.
+    """
+    from poof.pose.splitting import Pair
+    from poof.propagation import Settings
+    from poof.refine.run import refine as run
+
+    several = isinstance(video, (list, tuple))
+    videos: Sequence[Any] = video if several else [video]  # type: ignore[assignment]
+    sets: Sequence[Any] = labels if several else [labels]  # type: ignore[assignment]
+    pairs = [Pair(opened(v), labels_of(v, one)) for v, one in zip(videos, sets, strict=True)]
+    if radius is not None:
+        options["settings"] = Settings(radius=radius)
+    where = Path(folder) if folder is not None else Path("runs") / f"refine-{Path(pairs[0].video.name).stem}"
+    return run(pairs, where, track=shown(track, progress), **options)
+
+
+def train(
+    labels: Labels | Sequence[Labels],
+    video: Footage | Sequence[Footage],
+    folder: str | Path,
+    *,
+    track: Track | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Run:
+    """Train a pose model on labels, of one video or a list of each; see `poof.pose.train_pose` for the options."""
+    from poof.pose import train_pose
+    from poof.pose.splitting import Pair
+
+    several = isinstance(video, (list, tuple))
+    videos: Sequence[Any] = video if several else [video]  # type: ignore[assignment]
+    sets: Sequence[Any] = labels if several else [labels]  # type: ignore[assignment]
+    pairs = [Pair(opened(v), labels_of(v, one)) for v, one in zip(videos, sets, strict=True)]
+    return train_pose(pairs, folder, track=shown(track, progress), **options)
+
+
+def predict(
+    video: Footage,
+    model: Any,
+    labels: Labels | None = None,
+    *,
+    track: Track | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> LabelSet:
+    """Run a pose model on a video; `labels` tell where the subjects are. See `poof.pose.predict_pose`."""
+    from poof.pose import people_from_labels, predict_pose
+
+    people = None if labels is None else people_from_labels(labels_of(video, labels))
+    return predict_pose(opened(video), model, people, track=shown(track, progress), **options)
+
+
+def select(
+    video: Footage,
+    count: int = 20,
+    labels: Labels | None = None,
+    *,
+    radius: int = 10,
+    strategy: str = "even",
+    track: Track | None = None,
+    progress: bool = False,
+) -> Selection:
+    """Which frames to label first, or next where there are labels already; see `poof.planning.select`."""
+    from poof.planning.select import select_frames, select_next
+
+    footage = opened(video)
+    if labels is None:
+        return select_frames(footage, count, radius, strategy, track=shown(track, progress))
+    return select_next(footage, labels_of(video, labels), count, radius, track=shown(track, progress))
+
+
+def radius(
+    video: Footage, labels: Labels, *, track: Track | None = None, progress: bool = False, **options: Any
+) -> RadiusReport:
+    """How far labels can be carried on this footage; see `poof.planning.radius.measure_radius` for the options."""
+    from poof.planning.radius import measure_radius
+
+    return measure_radius(opened(video), labels_of(video, labels), track=shown(track, progress), **options)
+
+
+def evaluate(
+    predictions: Labels | Mapping[str, Any], truth: Labels | Mapping[str, Any], *options: Any, **named: Any
+) -> Report:
+    """How good predictions are, by the labels people set; see `poof.evaluation.evaluate` for the options.
+
+    Both sides are a path or a `LabelSet`, or mappings as there, with paths for label sets wherever one likes.
+    """
+    from poof.evaluation import evaluate as run
+
+    return run(_loaded(predictions), _loaded(truth), *options, **named)
+
+
+def convert(
+    source: Labels, target: str | Path | None = None, *, scale: float | None = None, force: bool = False, **options: Any
+) -> LabelSet:
+    """Read labels of any format and, with a target, write them in the format of its name.
+
+    Parameters
+    ----------
+    source
+        A path or labels.
+    target
+        The file to write; see `save_labels`.
+    scale
+        Resize the frames by so much; the labels follow.
+    force
+        See `save_labels`.
+    options
+        Of `load_labels`.
+    """
+    from poof.labels import load_labels, save_labels, scaled
+
+    labels = source if isinstance(source, LabelSet) else load_labels(source, **options)  # type: ignore[arg-type]
+    if scale is not None:
+        labels = scaled(labels, scale, scale)
+    if target is not None:
+        save_labels(labels, target, force)
+    return labels
+
+
+def render_overlay(
+    video: Footage, labels: Labels, path: str | Path, force: bool = False, track: Track | None = None,
+    *, progress: bool = False, **options: Any,
+) -> int:  # fmt: skip
+    """Write a video with the labels drawn on it; see `poof.drawing.render_overlay`."""
+    from poof.drawing import render_overlay as run
+
+    return run(opened(video), labels_of(video, labels), path, force, shown(track, progress), **options)
+
+
+def contact_sheet(
+    video: Footage, labels: Labels, path: str | Path, *,
+    track: Track | None = None, progress: bool = False, **options: Any,
+) -> list[int]:  # fmt: skip
+    """Write a picture of labelled frames; see `poof.drawing.contact_sheet`."""
+    from poof.drawing import contact_sheet as run
+
+    return run(opened(video), labels_of(video, labels), path, track=shown(track, progress), **options)
+
+
+def opened(video: Footage) -> Video:
+    """A path as a video; a video as it is."""
+    return open_video(video) if isinstance(video, (str, Path)) else video
+
+
+def labels_of(video: Footage, labels: Labels, missing: Missing = "absent", prefer: str | None = None) -> LabelSet:
+    """Labels as they are, or read from one or several files of the video."""
+    if isinstance(labels, LabelSet):
+        return labels
+    from poof.labels.pairing import labels_for
+
+    files = [labels] if isinstance(labels, (str, Path)) else list(labels)
+    return labels_for([opened(video)], files, missing=missing, prefer=prefer)[0].labels
+
+
+def shown(track: Track | None, progress: bool) -> Track:
+    """What shows the progress."""
+    return track or (bar if progress else silent)
+
+
+def _loaded(value: Any) -> Any:
+    """The same with label files read."""
+    from poof.labels import load_labels
+
+    if isinstance(value, (str, Path)):
+        return load_labels(value)
+    if isinstance(value, Mapping):
+        return {name: _loaded(inner) for name, inner in value.items()}
+    return value

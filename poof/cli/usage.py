@@ -1,0 +1,116 @@
+"""How the command line answers what is missing or mistyped, and how its help shows flags."""
+
+from __future__ import annotations
+
+import shlex
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".wmv")
+LABELS = (".json", ".csv", ".h5", ".slp")
+EXAMPLES = {
+    "video": ("video.mp4", VIDEOS),
+    "videos": ("video.mp4", VIDEOS),
+    "inputs_": ("video.mp4", VIDEOS),
+    "labels": ("labels.json", LABELS),
+    "data": ("labels.json", LABELS),
+    "predictions": ("video.poof.json", LABELS),
+    "source": ("labels.json", LABELS),
+    "target": ("labels.csv", ()),
+}
+"""Parameter -> what stands for it in an example, and the endings of files that may."""
+ALSO = {
+    "predict": (("model", "ensemble"), "--model FILE", ["-m", "runs/refine-video/best.pt"]),
+    "train": (("video",), "--video VIDEO", ["-v", "video.mp4"]),
+}
+"""Command -> parameters of which one is needed though Click does not know, how it is called, and an example."""
+
+
+class Command(TyperCommand):
+    """A command that names all that is missing at once, with an example made of the files in sight."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Click does; a missing argument becomes a list of all that are missing."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if type(error).__name__ != "MissingParameter":
+                raise
+            raise typer.BadParameter(self._missing(ctx, given), ctx=ctx) from None
+
+    def _missing(self, ctx: Any, args: list[str]) -> str:
+        """What is missing, in one line."""
+        try:
+            values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        except Exception:
+            values = {}
+        required = [p for p in self.params if p.required]
+        missing = [p for p in required if values.get(p.name) in (None, (), [], "")]
+        named = [" ".join((_option(p), _name(p))) if _option(p) else _name(p) for p in missing]
+        words = shlex.split(ctx.command_path) if " " in ctx.command_path else [ctx.command_path]
+        words = ["poof", *words[1:]] if words and words[0].startswith("python") else words
+        if words[0] != "poof":
+            words = ["poof", words[-1]]
+        else:
+            words = ["poof", *[w for w in words[1:] if w not in ("-m", "poof")]]
+        example = _example(required)
+        names, called, more = ALSO.get(words[-1], ((), "", []))
+        if names:
+            example += more
+            if not any(values.get(name) for name in names):
+                named.append(called)
+        told = ", ".join(named[:-1]) + (" and " if len(named) > 1 else "") + named[-1]
+        return f"missing {told}; for example: {shlex.join([*words, *example])}"
+
+
+def _option(parameter: Any) -> str:
+    """'-l' or '--labels' for an option, '' for an argument."""
+    if parameter.param_type_name == "argument":
+        return ""
+    return str(max(parameter.opts, key=len))
+
+
+def _name(parameter: Any) -> str:
+    return str(parameter.metavar or ("FILE" if _option(parameter) else parameter.name.upper()))
+
+
+def _example(required: list[Any]) -> list[str]:
+    """Values for the required parameters: files of this folder where there are fitting ones."""
+    try:
+        here = sorted(p for p in Path().iterdir() if not p.name.startswith("."))
+    except OSError:
+        here = []
+    words: list[str] = []
+    used: set[str] = set()
+    for parameter in required:
+        usual, endings = EXAMPLES.get(parameter.name, (_name(parameter), ()))
+        fitting = [p.name for p in here if p.suffix.lower() in endings and p.name not in used]
+        plain = [name for name in fitting if ".poof." not in name and ".overlay." not in name]
+        value = (plain or fitting or [usual])[0]
+        used.add(value)
+        short = min(parameter.opts, key=len) if _option(parameter) else ""
+        words += [short, value] if short else [value]
+    return words
+
+
+def show_flags(command: Any) -> Any:
+    """The command with flags that are shown as flags, without a type; groups with all their commands."""
+    for parameter in getattr(command, "params", []):
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        show_flags(inner)
+    return command
+
+
+def nearest(name: str, known: Any, most: int = 3) -> str:
+    """The names that a mistyped one may have meant, at most `most`, as ', or ...'; all of them where they are few."""
+    names = [str(n) for n in known]
+    close = get_close_matches(name, names, most, 0.3) or names[:most]
+    more = f", ... ({len(names)} in all)" if len(names) > len(close) else ""
+    return ", ".join(close) + more
