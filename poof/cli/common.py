@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from poof import interrupts
-from poof.cli.terminal import never_fail, say
+from poof.cli.terminal import never_fail
 from poof.errors import PoofError, PoofWarning
 from poof.printable import one_line
 from poof.progress import Track, bar, silent

@@ -56,9 +56,7 @@ def test_files_find_their_videos_by_what_they_say_then_by_name_then_by_order(tmp
 def test_labels_of_another_video_are_refused_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "dog.mp4").write_bytes(b"")
     path = write(tmp_path / "gt.json", info={"video": "elsewhere/dog.mp4"})
-    with pytest.raises(
-        PoofError, match=r"is of the video 'dog\.mp4', not of bear\.mp4; nearest .* dog\.mp4"
-    ):
+    with pytest.raises(PoofError, match=r"is of the video 'dog\.mp4', not of bear\.mp4; nearest .* dog\.mp4"):
         labels_for([Clip(str(tmp_path / "bear.mp4"))], [path])
     labels_for([Clip(str(tmp_path / "dog_small.mp4"))], [path])
     labels_for([Clip(str(tmp_path / "frames"), ("0.png",))], [path])
