@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from poof.drawing.marks import badge, mark, text, text_size
-from poof.drawing.style import DARK, GREY, WHITE, Colour, confidence_colour, drawable
+from poof.drawing.style import DARK, GREY, WHITE, Colour, confidence_colour, drawable, keypoint_colours
 from poof.labels.model import LabelSet, Points, Source, Visible
 
 Array = np.ndarray
@@ -47,15 +47,18 @@ class Legend:
         The `Source` values of its labelled points, ascending.
     occluded, unknown, scaled
         Whether there are occluded points, machine-made points of unknown confidence, and of known confidence.
+    keypoints
+        Names, where marks are coloured by keypoint.
     """
 
     sources: tuple[Source, ...]
     occluded: bool
     unknown: bool
     scaled: bool
+    keypoints: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, labels: LabelSet, min_confidence: float = 0.0) -> Legend:
+    def of(cls, labels: LabelSet, min_confidence: float = 0.0, colour: str = "confidence") -> Legend:
         """The kinds of point that are drawn of `labels`."""
         sources: set[int] = set()
         occluded = unknown = scaled = False
@@ -66,7 +69,10 @@ class Legend:
             occluded |= bool((points.visible[shown] < Visible.VISIBLE).any())
             unknown |= bool(np.isnan(points.confidence[machine]).any())
             scaled |= bool(np.isfinite(points.confidence[machine]).any())
-        return cls(tuple(Source(s) for s in sorted(sources)), occluded, unknown, scaled)
+        kinds = tuple(Source(s) for s in sorted(sources))
+        if colour == "keypoint":
+            return cls(kinds, occluded, False, False, labels.skeleton.keypoints)
+        return cls(kinds, occluded, unknown, scaled)
 
     def draw(self, width: int, size: int) -> Array:
         """(H, width, 3) uint8: the legend in rows of `size` px text, as many as the width asks for."""
@@ -79,6 +85,8 @@ class Legend:
             marks.append((other, GREY, False, "occluded"))
         if self.unknown and self.scaled:
             marks.append((Source.PROPAGATED, GREY, True, "confidence unknown"))
+        for name, one in zip(self.keypoints, keypoint_colours(len(self.keypoints)).tolist()):
+            marks.append((Source.PROPAGATED, (one[0], one[1], one[2]), True, name))
         lead = round(1.3 * size)
         widths = [lead + text_size(words, size)[0] for *_, words in marks]
         scale_width = round(6 * size)
@@ -153,12 +161,17 @@ class Strip:
         (width, height) of the picture above it in pixels.
     frames
         (first, last + 1): the part of the video that the line at the bottom stands for; at least one frame.
-    min_confidence
+    min_confidence, colour
         As in `Style`.
     """
 
     def __init__(
-        self, labels: LabelSet, size: tuple[int, int], frames: tuple[int, int], min_confidence: float = 0.0
+        self,
+        labels: LabelSet,
+        size: tuple[int, int],
+        frames: tuple[int, int],
+        min_confidence: float = 0.0,
+        colour: str = "confidence",
     ) -> None:
         self.width = size[0]
         self._frames = frames
@@ -167,7 +180,7 @@ class Strip:
         while self._size > 7 and self._room(self._size) > self.width:
             self._size -= 1
         self._minimum = min_confidence
-        legend = Legend.of(labels, min_confidence).draw(self.width, self._size)
+        legend = Legend.of(labels, min_confidence, colour).draw(self.width, self._size)
         self._row = text_size("x", self._size)[1] + self._size // 2
         self._bar = max(4, self._size // 2)
         if legend.shape[0] > 0.3 * size[1]:
@@ -210,9 +223,11 @@ class Strip:
         if not shown:
             return
         total = sum(len(s) for s in shown)
-        words = f"{sum(int(s.sum()) for s in shown)} of {total} points"
+        found = sum(int(s.sum()) for s in shown)
+        words = f"{found} of {total} points"
         confidence = mean_confidence(instances, self._minimum)
-        for full in (f"confidence {confidence:.2f}   {words}" if np.isfinite(confidence) else words, words):
+        sure = [f"confidence {confidence:.2f}   {words}"] if np.isfinite(confidence) else []
+        for full in (*sure, words, f"{found}/{total}"):
             left = self.width - text_size(full, self._size)[0] - self._size // 2
             if left > x + self._size:
                 text(image, left, top, full, self._size, FAINT)

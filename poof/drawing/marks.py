@@ -80,6 +80,7 @@ def mark(
     colour: Colour,
     source: int = Source.PROPAGATED,
     visible: bool = True,
+    tinted: bool = False,
 ) -> None:
     """One keypoint: the shape says its source, filled or hollow whether it is visible.
 
@@ -97,13 +98,15 @@ def mark(
         `Source`; its shape: square human, diamond predicted, triangle refined, disc everything else.
     visible
         False draws the mark hollow, a little larger: the image shows through.
+    tinted
+        Human marks have the colour as well.
     """
     x, y = float(xy[0]), float(xy[1])
     if not (np.isfinite(x) and np.isfinite(y)):
         return
     human = source == Source.HUMAN
     border = max(1.0, 0.25 * radius)
-    ink = WHITE if human else colour
+    ink = WHITE if human and not tinted else colour
     if visible:
         layers = [(_shape(source, radius + border), DARK), (_shape(source, radius), ink)]
         if human:

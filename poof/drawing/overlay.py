@@ -9,7 +9,17 @@ import cv2
 import numpy as np
 
 from poof.drawing.marks import badge, line, mark, text, text_size
-from poof.drawing.style import DARK, WHITE, Colour, Style, confidence_colour, drawable, instance_colour, marker_radius
+from poof.drawing.style import (
+    DARK,
+    WHITE,
+    Colour,
+    Style,
+    confidence_colour,
+    drawable,
+    instance_colour,
+    keypoint_colours,
+    marker_radius,
+)
 from poof.labels.model import Points, Skeleton, Source, Visible
 
 Array = np.ndarray
@@ -55,7 +65,7 @@ def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleto
         if instance in names and shown.any():
             boxed = not (style.limbs and skeleton.edges)
             _individual(canvas, names[instance], points.xy[shown], radius, instance_colour(instance), boxed)
-        _marks(canvas, points, shown, radius)
+        _marks(canvas, points, shown, radius, style.colour)
     if style.names:
         _names(canvas, instances, skeleton, style, radius)
     return canvas
@@ -111,15 +121,16 @@ def _trimmed(start: Array, end: Array, cut: Array) -> tuple[Array, Array]:
     return start + cut[0] * step, end - cut[1] * step
 
 
-def _marks(canvas: Array, points: Points, shown: Array, radius: float) -> None:
+def _marks(canvas: Array, points: Points, shown: Array, radius: float, colour: str = "confidence") -> None:
     """Marks of one individual, the surest on top and human points above all."""
-    colours = confidence_colour(points.confidence)
+    by_keypoint = colour == "keypoint"
+    colours = keypoint_colours(len(points)) if by_keypoint else confidence_colour(points.confidence)
     rank = np.nan_to_num(points.confidence, nan=-1.0) + 2.0 * (points.source == Source.HUMAN)
     for k in np.argsort(rank, kind="stable"):
         if shown[k]:
             red, green, blue = colours[k].tolist()
             visible = bool(points.visible[k] == Visible.VISIBLE)
-            mark(canvas, points.xy[k], radius, (red, green, blue), int(points.source[k]), visible)
+            mark(canvas, points.xy[k], radius, (red, green, blue), int(points.source[k]), visible, by_keypoint)
 
 
 def _individual(canvas: Array, name: str, xy: Array, radius: float, colour: Colour, boxed: bool) -> None:
@@ -145,32 +156,50 @@ def _individual(canvas: Array, name: str, xy: Array, radius: float, colour: Colo
 
 
 def _names(canvas: Array, instances: Mapping[int, Points], skeleton: Skeleton, style: Style, radius: float) -> None:
-    """Names beside the marks: on the first of four sides that no other name has taken."""
+    """Names beside the marks, with a line to the mark where they had to move away; none covers a mark or a name."""
     size = max(9, round(2.0 * radius))
-    taken: list[Box] = []
+    height, width = canvas.shape[:2]
+    marks: list[Box] = []
+    wanted: list[tuple[float, float, str]] = []
     for points in instances.values():
         for k in np.flatnonzero(drawable(points, style.min_confidence)):
             x, y = (float(v) for v in points.xy[k])
-            if not (0 <= x < canvas.shape[1] and 0 <= y < canvas.shape[0]):
-                continue
-            width, height = text_size(skeleton.keypoints[k], size)
-            gap = 1.6 * radius + 1
-            corners = [
-                (x + gap, y - height / 2),
-                (x - gap - width, y - height / 2),
-                (x - width / 2, y - gap - height),
-                (x - width / 2, y + gap),
-            ]
-            boxes = [(round(a), round(b), round(a) + width, round(b) + height) for a, b in corners]
-            inside = [
-                b for b in boxes if b[0] >= 0 and b[1] >= 0 and b[2] <= canvas.shape[1] and b[3] <= canvas.shape[0]
-            ]
-            free = [b for b in inside if not any(_overlap(b, other) for other in taken)]
-            box = (free or inside or boxes)[0]
-            taken.append(box)
-            for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                text(canvas, box[0] + dx, box[1] + dy, skeleton.keypoints[k], size, DARK)
-            text(canvas, box[0], box[1], skeleton.keypoints[k], size, WHITE)
+            if 0 <= x < width and 0 <= y < height:
+                wanted.append((x, y, skeleton.keypoints[k]))
+                marks.append((round(x - radius), round(y - radius), round(x + radius), round(y + radius)))
+    taken: list[Box] = []
+    for x, y, name in wanted:
+        wide, high = text_size(name, size)
+        box, far = _place(x, y, wide, high, 1.6 * radius + 1, (width, height), marks, taken)
+        taken.append(box)
+        if far:
+            end = np.array([np.clip(x, box[0], box[2]), np.clip(y, box[1], box[3])])
+            for casing in (True, False):
+                line(canvas, np.array([x, y]), end, 1.0 + casing, DARK if casing else WHITE)
+        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            text(canvas, box[0] + dx, box[1] + dy, name, size, DARK)
+        text(canvas, box[0], box[1], name, size, WHITE)
+
+
+def _place(
+    x: float, y: float, wide: int, high: int, gap: float, size: tuple[int, int], marks: list[Box], taken: list[Box]
+) -> tuple[Box, bool]:
+    """The nearest free place for a name around a mark, and whether it needs a line to the mark."""
+    best: tuple[int, Box, bool] | None = None
+    for ring in range(6):
+        away = gap + ring * 0.9 * high
+        for dx, dy in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1)):
+            left = x + away if dx > 0 else x - away - wide if dx < 0 else x - wide / 2
+            top = y + away * 0.7 if dy > 0 else y - away * 0.7 - high if dy < 0 else y - high / 2
+            left, top = (max(0.0, min(v, side - own)) for v, side, own in ((left, size[0], wide), (top, size[1], high)))
+            box = (round(left), round(top), round(left) + wide, round(top) + high)
+            hits = 3 * sum(_overlap(box, other) for other in taken) + sum(_overlap(box, other) for other in marks)
+            if best is None or hits < best[0]:
+                best = (hits, box, ring > 0)
+            if not hits:
+                return box, ring > 0
+    assert best is not None
+    return best[1], best[2]
 
 
 def _overlap(a: Box, b: Box) -> bool:

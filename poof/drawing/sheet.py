@@ -111,7 +111,9 @@ def contact_sheet(
         tiles[frame] = _tile(picture, frame, instances, style.min_confidence)
     check_end(video, labels, len(tiles), [frame for frame in frames if frame not in tiles])
 
-    head = _Head(Path(video.name).name, len(labels.frames), len(anchors), Legend.of(labels, style.min_confidence))
+    head = _Head(
+        Path(video.name).name, len(labels.frames), len(anchors), Legend.of(labels, style.min_confidence, style.colour)
+    )
     sheet = _arrange(list(tiles.values()), columns, head)
     with atomic(path) as temporary:
         Image.fromarray(sheet).save(temporary, quality=92)
@@ -250,7 +252,10 @@ class _Head:
     def draw(self, width: int, shown: int) -> Array:
         legend = self.legend.draw(width, FONT)
         head = np.full((round(2.2 * FONT) + legend.shape[0] + FONT // 2, width, 3), GROUND, np.uint8)
-        x = text(head, FONT // 2, FONT // 3, self.name, FONT + 3, WHITE, bold=True) + FONT
+        name = self.name  # the end of a long path tells most
+        while len(name) > 8 and text_size(name, FONT + 3, bold=True)[0] > width - FONT:
+            name = "..." + name[4:] if name.startswith("...") else "..." + name[3:]
+        x = text(head, FONT // 2, FONT // 3, name, FONT + 3, WHITE, bold=True) + FONT
         words = f"{self.labelled} labelled frames, {self.anchors} of them anchors; {shown} shown"
         if x + text_size(words, FONT)[0] <= width:
             text(head, x, FONT // 2, words, FONT, FAINT)

@@ -6,6 +6,7 @@ registry. The first format that accepts a file or a name gets it.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, get_args
@@ -182,6 +183,8 @@ def _head(path: Path) -> bytes:
         raise PoofError(f"{path}: there is no such label file; check the path") from None
     except OSError as error:
         raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise PoofError(f"{path}: is empty; label at least one frame")
     return head

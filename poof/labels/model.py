@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
 
@@ -91,11 +92,13 @@ class Skeleton:
         return len(self.keypoints)
 
     def index(self, keypoint: str) -> int:
-        """The position of a keypoint by name; a `PoofError` lists the valid names."""
+        """The position of a keypoint by name; a `PoofError` tells the nearest names, all where they are few."""
         try:
             return self.keypoints.index(keypoint)
         except ValueError:
-            raise PoofError(f"no keypoint '{keypoint}'; the skeleton has {', '.join(self.keypoints)}") from None
+            near = get_close_matches(keypoint, self.keypoints, 3, 0.0) if len(self) > 5 else self.keypoints
+            more = f" ({len(self)} in all)" if len(near) < len(self) else ""
+            raise PoofError(f"no keypoint '{keypoint}'; the skeleton has {', '.join(near)}{more}") from None
 
 
 @dataclass(eq=False)

@@ -43,7 +43,9 @@ def test_one_line_says_what_was_done(run, source: Path) -> None:
     target = source.with_name("gt.csv")
     code, out, err = run(source, target)
     assert (code, err) == (0, "")
-    assert out == f"{target}: 2 frames, 2 instances, 2 keypoints; points: 4 human (coco -> csv)\n"
+    told, following = out.splitlines()
+    assert told == f"{target}: 2 frames, 2 instances, 2 keypoints; points: 4 human (coco -> csv)"
+    assert following == f"next: poof propagate VIDEO -l {target}"
     assert load_labels(target).instances[3, 0].xy.tolist() == [[10, 20], [30.5, 40.25]]
 
 

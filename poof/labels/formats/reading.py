@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -75,15 +76,19 @@ def settle_missing(labels: LabelSet, choice: Choice, exempt: Container[tuple[int
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file without its byte order mark, line ends as `\\n`.
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark (a spreadsheet's "Unicode text").
+
+    The mark goes, and line ends become `\\n`.
 
     Raises
     ------
     PoofError
-        If the file cannot be read or is not UTF-8.
+        If the file cannot be read or is in another encoding.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return path.read_text(encoding="utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise PoofError(f"{path}: is not UTF-8 text (byte {error.start}); save it again as UTF-8") from None
     except OSError as error:
