@@ -24,7 +24,7 @@ GOAL_OF = {
     "random, on screen": 150,
     "step forward": 40,
     "step backward": 40,
-    "first side": 1000,
+    "neighbours": 1000,
     "whole window": 3000,
     "opening the page": 1000,
 }

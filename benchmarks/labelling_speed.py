@@ -201,17 +201,17 @@ def drag(page: Page, frame: int, side: int) -> dict[str, float]:
         {"op": "set", "frame": frame, "keypoint": 0, "x": x, "y": y}]})[0]  # fmt: skip
     sides: set[int] = set()
     times: dict[str, float] = {}
-    while len(times) < 2 and time.perf_counter() - begun < 60:
+    while "whole window" not in times and time.perf_counter() - begun < 60:
         time.sleep(0.002)
         for at, name, data in list(found):
-            # One event for each side of the label, up to the next one; both begin beside it.
             if name == "propagated":
                 first, last = data["frames"]
                 sides |= {-1} if first < frame else set()
                 sides |= {1} if last > frame else set()
-                times.setdefault("first side", at - begun)
                 if len(sides) == 2:
-                    times.setdefault("whole window", at - begun)
+                    times.setdefault("neighbours", at - begun)
+            elif name == "work" and data["state"] == "idle" and at > begun and sides:
+                times.setdefault("whole window", at - begun)
     return {"confirmed": confirmed} | times
 
 

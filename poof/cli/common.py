@@ -171,8 +171,10 @@ def own_lines_only() -> None:
     sys.unraisablehook = unraisable
 
 
-def settle_for_flow() -> None:
+def settle_for_flow(keep_memory: bool = True) -> None:
     """Settings of the process that make flow faster, for the start of a command that computes it.
+
+    `keep_memory`: what was freed stays with the process; no for one that goes on for hours beside others.
 
     They change no result. The library leaves them to whoever imports it; here the process is ours. Those of the user's
     environment hold.
@@ -184,7 +186,7 @@ def settle_for_flow() -> None:
     # glibc hands every large block back to the system as soon as it is freed, and the system empties the block page by
     # page before the next pair gets it again. Here blocks stay; one arena a core, for what stays in one arena is of no
     # use to the threads of another (eight a core: 40 % more memory after 400 pairs).
-    if sys.platform.startswith("linux") and not any(name.startswith("MALLOC_") for name in os.environ):
+    if keep_memory and sys.platform.startswith("linux") and not any(name.startswith("MALLOC_") for name in os.environ):
         with suppress(OSError, AttributeError):  # other C libraries have no mallopt
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(M_MMAP_MAX, 0)

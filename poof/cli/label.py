@@ -61,7 +61,7 @@ def label(
     from poof.cli.common import settle_for_flow
 
     del debug
-    settle_for_flow()
+    settle_for_flow(keep_memory=False)
     from poof.errors import PoofError
     from poof.flow.registry import create_flows
     from poof.labelling.desk import Desk

@@ -9,10 +9,13 @@ point is exactly what `poof propagate` gives for these labels.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +26,8 @@ from poof.labelling.session import Outcome, Session
 from poof.propagation import Settings, propagate
 from poof.propagation.memo import Memo
 from poof.propagation.segments import reach
-from poof.video.access import Abandoned, AccessVideo
+from poof.video.access import AccessVideo
+from poof.video.lanes import Abandoned
 
 BESIDE = 10
 """Frames to either side of an edit that are redone quickly at first."""
@@ -179,6 +183,7 @@ class Carrier:
             with self._condition:
                 job = self._next()
                 while job is None and not self._stop:
+                    _give_back()
                     self._condition.wait()
                     job = self._next()
                 if self._stop:
@@ -279,3 +284,10 @@ class Carrier:
         if not state.stale:
             state.done = state.total
             self._tell("work", {"video": number})
+
+
+def _give_back() -> None:
+    """Hand the memory of the flows back to the system, where the C library keeps what was freed (glibc)."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -26,7 +26,7 @@ from poof.labelling.pictures import Pictures
 from poof.labelling.proposals import propose, unseen
 from poof.propagation import Settings
 from poof.propagation.memo import Memo
-from poof.video.access import Abandoned
+from poof.video.lanes import Abandoned
 
 AHEAD = 16
 """Frames that are decoded ahead in the direction of travel."""

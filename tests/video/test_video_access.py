@@ -13,9 +13,10 @@ from numbered_video import FILES, X264, number_of, write_numbered
 
 from poof.errors import PoofError
 from poof.video import ArrayVideo, open_video
-from poof.video.access import Abandoned, AccessVideo, FrameAccess
+from poof.video.access import AccessVideo, FrameAccess
 from poof.video.container import ContainerVideo
 from poof.video.index import index_packets
+from poof.video.lanes import Abandoned
 from poof.video.preview import SIDE, Preview
 
 JUMPED_TO = (

@@ -28,7 +28,7 @@ from poof.labelling.pictures import Wanted
 from poof.labelling.session import Conflict, NothingToDo, Outcome, Session
 from poof.labelling.studio import Studio
 from poof.labelling.views import points_at, points_between, timeline
-from poof.video.access import Abandoned
+from poof.video.lanes import Abandoned
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {
