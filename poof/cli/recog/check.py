@@ -59,7 +59,8 @@ def check(
     for message in [*clips.bad, *broken.values()]:
         say(message)
     if not quiet:
+        said = options.of_part(data, part, split)
         sound = total - len(broken) - len(clips.bad)
-        say(f"{sound} of {total} clips of {len(clips.labels)} classes are sound")
+        say(f"{sound} of {total} clips of {len(clips.labels)} classes{said} are sound")
     if broken or clips.bad:
         raise typer.Exit(1)

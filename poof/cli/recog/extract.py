@@ -52,6 +52,6 @@ def extract(
         common.write_json(json, row | {"broken files": {str(k): v for k, v in done.broken.items()}})
     if not quiet:
         options.show([row], formats=dict.fromkeys((k for k in row if "MB" in k or "ms" in k), "{:.1f}"))
-        say(f"wrote {done.clips.name}")
+        say(f"wrote {done.clips.name}{options.of_part(data, part, split)}")
     for message in done.broken.values():
         say(f"broken: {message}", err=True)

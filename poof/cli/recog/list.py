@@ -13,9 +13,9 @@ from poof.cli.terminal import say
 
 def list_names(
     costs: Annotated[bool, typer.Option("--costs/--no-costs", help="Count parameters and GMACs.")] = True,
-    frames: options.Frames = 8,
-    size: options.Size = 224,
-    classes: Annotated[int, typer.Option(help="Classes of the networks that are counted.", min=1)] = 174,
+    frames: Annotated[int | None, typer.Option(help="Count with these frames (takes a minute).", min=1)] = None,
+    size: Annotated[int | None, typer.Option(help="Count at this side of the input, pixels.", min=16)] = None,
+    classes: Annotated[int | None, typer.Option(help="Count with these classes.", min=1)] = None,
     json: common.JsonFile = None,
     force: common.Force = False,
     quiet: common.Quiet = False,

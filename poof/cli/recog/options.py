@@ -98,6 +98,14 @@ def clip_list(
     return read_list(path, root=root, labels=names, part=part, split=split, format=format, max_broken=max_broken)
 
 
+def of_part(data: Path, part: str, split: int) -> str:
+    """What is said where --data has parts and one of them is taken; nothing where it has none."""
+    from poof.recog.data.lists import detect
+
+    parts = data.is_dir() and (detect(data) != "folders" or (data / "test").is_dir() or (data / "val").is_dir())
+    return f" of the {part} part (--part; split {split})" if parts else ""
+
+
 def load(run: Path, device: str) -> Recognizer:
     """The network of a run on a device."""
     from poof.recog.checkpoint import load_model

@@ -1,6 +1,6 @@
 """I3D-inflated ResNets: torchvision's 2D ResNets with time added to their kernels; the same keys.
 
-Document: Carreau and Zisserman, Quo Vadis, Action Recognition? (CVPR 2017), as used by Gebotys (2022), Chapter 4.
+Document: Carreira and Zisserman, Quo Vadis, Action Recognition? (CVPR 2017), as used by Gebotys (2022), Chapter 4.
 
 Every k x k convolution with k > 1 becomes t x k x k with t = 3 (the 7x7 stem becomes 3x7x7), every 1x1 becomes 1x1x1.
 Time is halved at the entry of stages 2, 3 and 4 together with space, not by the stem and its max-pooling. That is

@@ -22,8 +22,12 @@ from poof.recog.explain.tubes import channels_first, evidence, for_eyes, tube
 from poof.recog.model import Recognizer
 
 Mode = Literal["layers", "features"]
-BESIDE = ("downsample", "branch1", "se")
+PROJECTIONS = ("downsample", "branch1", "conv_w1")
+BESIDE = (*PROJECTIONS, "se")
 """Parts of blocks that are no convolution of the main path: projections of the skip connection, excitation."""
+INNER = {"conv_i1": 2}
+"""First layers of branches inside the main path whose result is added to what went in (MFNet's multiplexer), and how
+many levels up that sum is."""
 THETA = 0.6
 """The document takes 0.55 to 0.67, by network (Table 7.1)."""
 LARGEST = 100_000
@@ -109,6 +113,8 @@ class Step:
         None for an identity.
     begins, ends
         Whether this is the first, the last convolution of its block.
+    inner
+        How many levels up the channels are that an inner branch hands on unchanged to this input; 0: none.
     """
 
     name: str
@@ -117,6 +123,7 @@ class Step:
     skip: tuple[Tensor, Tensor] | None
     begins: bool
     ends: bool
+    inner: int = 0
 
 
 def class_feature_pyramid(
@@ -170,6 +177,9 @@ def class_feature_pyramid(
             block_end = above
         pooled = step.activation.mean((1, 2, 3))
         links = _links([(n, nodes[n].channel) for n in above], pooled, step.kernel, theta, mode)
+        if step.inner:
+            handed = [node for node in enumerate(nodes) if node[1].level == level - step.inner]
+            links += [(n, node.channel, node.score) for n, node in handed if node.channel < len(pooled)]
         if step.begins:
             ends = [(n, nodes[n].channel) for n in block_end]
             if step.skip is None:
@@ -294,7 +304,7 @@ def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
         inside = [entry for entry in heard if entry[0].startswith(f"{block.path}.")]
         parts = {path: path.removeprefix(f"{block.path}.").split(".") for path, _, _ in inside}
         main = [entry for entry in inside if not set(parts[entry[0]]) & set(BESIDE)]
-        beside = [entry for entry in inside if set(parts[entry[0]]) & set(BESIDE[:2])]
+        beside = [entry for entry in inside if set(parts[entry[0]]) & set(PROJECTIONS)]
         skip = None
         if beside:
             path, layer, x = beside[0]
@@ -302,7 +312,9 @@ def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
         for number, (path, layer, x) in enumerate(main):
             begins = number == 0 and (block.skip or bool(beside))
             activation = channels_first(x, path).cpu()
-            steps.append(Step(path, kernel_of(layer).cpu(), activation, skip, begins, number == len(main) - 1))
+            inner = next((up for part, up in INNER.items() if part in parts[path]), 0)
+            last = number == len(main) - 1
+            steps.append(Step(path, kernel_of(layer).cpu(), activation, skip, begins, last, inner))
     within = tuple(f"{block.path}." for block in model.blocks)
     for path, layer, x in heard:
         if not path.startswith(within):  # MobileNet's last stage ends with a convolution behind its blocks

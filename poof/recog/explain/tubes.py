@@ -164,7 +164,14 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
     path = model.stages[stage - 1]
     classifier = last_linear(model)
     seen: dict[str, Tensor] = {}
+    tails: list[tuple[str, Tensor]] = []
+    pools = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if isinstance(layer, (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)) and stage == len(model.stages)
+    ]
     handles = [
+        *(layer.register_forward_pre_hook(lambda _, x, n=name: tails.append((n, x[0]))) for name, layer in pools),
         model.get_submodule(path).register_forward_hook(lambda _, __, output: seen.update(features=output)),
         *([classifier.register_forward_pre_hook(lambda _, x: seen.update(pooled=x[0]))] if classifier else []),
     ]
@@ -183,6 +190,14 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
     maps = channels_first(features, path)
     weights, source = channels_first(gradient, path).sum((1, 2, 3)), "gradients"
     site = _regularised(model, path)
+    for name, tail in tails:
+        # Norm and activation behind the last stage (MFNet): what is pooled for the classifier is evidence, not before.
+        if (
+            tail.dim() in (4, 5)
+            and tail is not features
+            and _is_pooled(channels_first(tail, name), tail, seen.get("pooled"))
+        ):
+            maps, features, path = channels_first(tail, name), tail, f"the input of {name}"
     if _is_pooled(maps, features, seen.get("pooled")):
         assert classifier is not None
         weights, source = classifier.weight.detach()[chosen, : len(maps)], "classifier"

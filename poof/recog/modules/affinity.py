@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import max_pool2d, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, single
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, per_frame, single
 
 ROWS = 1024
 """Rows of the map of pairs that are worked on at a time."""
@@ -54,6 +54,11 @@ def pairwise_attention(weigh: Callable[[Tensor], Tensor], queries: Tensor, value
 def cells(x: Tensor) -> Tensor:
     """Features (N, T, C, H, W) as (N, T * H * W, C)."""
     return x.transpose(1, 2).flatten(2).transpose(1, 2)
+
+
+def sub_sampled(x: Tensor) -> Tensor:
+    """The largest of each 2x2 cells of (N, T, C, H, W); maps of one cell a side stay."""
+    return per_frame(lambda frames: max_pool2d(frames, 2), x) if min(x.shape[-2:]) > 1 else x
 
 
 def grid(y: Tensor, like: Tensor) -> Tensor:

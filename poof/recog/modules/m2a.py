@@ -56,7 +56,7 @@ class MotionAwareAttention(TemporalModule):
         after it (the document's words).
     """
 
-    document = "Gebotys: MASc thesis (Waterloo 2022), Chapter 4"
+    document = "Brennan Gebotys: MASc thesis (Waterloo 2022), Chapter 4"
     origin = "gebob19/M2A"
     summary = "gates features by attention among the frame-to-frame differences"
     min_frames = 1  # the document keeps it where I3D has one frame left; there is no motion then

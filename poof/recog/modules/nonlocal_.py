@@ -18,6 +18,7 @@ from poof.recog.modules.affinity import (
     middle_places,
     pairwise_attention,
     softmax_attention,
+    sub_sampled,
 )
 from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
@@ -36,6 +37,8 @@ class NonLocal(AllPairs):
         number of cells; relu(w [theta_i, phi_j]) over it.
     blocks : 5
         5 or 1, at the places of RNL.
+    sub : false
+        Whether keys and values are the largest of each 2x2 cells: a quarter of the pairs, as the authors mostly do.
     """
 
     document = "Wang et al.: Non-local Neural Networks (CVPR 2018), as revisited by Huang (2022), Section 4.2.1"
@@ -43,13 +46,13 @@ class NonLocal(AllPairs):
     summary = "every cell attends to every other of the clip"
     min_frames = 1
 
-    def __init__(self, shape: Shape, affinity: str = "embedded") -> None:
+    def __init__(self, shape: Shape, affinity: str = "embedded", sub: bool = False) -> None:
         super().__init__(shape)
         choose("affinity", affinity, AFFINITIES)
         if shape.channels % 2:
             raise PoofError(f"{shape.channels} channels cannot be halved: the block embeds in half of them")
         half = shape.channels // 2
-        self.affinity = affinity
+        self.affinity, self.sub = affinity, sub
         self.g = nn.Conv2d(shape.channels, half, 1)
         if affinity != "gaussian":
             self.theta = nn.Conv2d(shape.channels, half, 1)
@@ -68,17 +71,20 @@ class NonLocal(AllPairs):
         """(N, T, C, H, W) to the same shape."""
         values = per_frame(self.g, x)
         if self.affinity == "gaussian":
-            queries = keys = cells(x)
+            queries, keys = cells(x), cells(self._sub(x))
         else:
-            queries, keys = cells(per_frame(self.theta, x)), cells(per_frame(self.phi, x))
+            queries, keys = cells(per_frame(self.theta, x)), cells(self._sub(per_frame(self.phi, x)))
         if self.affinity == "concat":
             queries, keys = self.w_theta(queries), self.w_phi(keys)
-        y = self.attend(queries, keys, cells(values))
+        y = self.attend(queries, keys, cells(self._sub(values)))
         self._looking = None
         if self.watching:
             kept = keys[:1].detach()
             self._looking = Looking(lambda rows: self.weigh(rows, kept), queries[:1].detach(), x[0].detach())
         return per_frame(self._close, grid(y, values)) + x
+
+    def _sub(self, x: Tensor) -> Tensor:
+        return sub_sampled(x) if self.sub else x
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """(N, L, C) each, or (N, L, 1) for the queries and keys of concat, to the weighted values."""

@@ -20,10 +20,11 @@ from poof.recog.modules.affinity import (
     middle_places,
     pairwise_attention,
     softmax_attention,
+    sub_sampled,
 )
 from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
-AFFINITIES = ("gaussian", "dot", "cosine")
+AFFINITIES = ("gaussian", "dot", "dot-relu", "cosine")
 AGGREGATIONS = ("conv", "grouped", "avg", "max")
 GROUP = 32
 """Channels of a group in which the released code stores its depthwise kernels."""
@@ -41,8 +42,11 @@ class RegionNonLocal(AllPairs):
 
     Knobs
     -----
-    affinity : gaussian | dot | cosine
-        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j, or relu(cosine), over the number of cells.
+    affinity : gaussian | dot | dot-relu | cosine
+        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j (the document), relu of it (released code), or
+        relu(cosine), over the number of cells.
+    sub : false
+        Whether keys and values are the largest of each 2x2 cells: a quarter of the pairs (an option of the release).
     gather : conv | grouped | avg | max
         F: a learned depthwise convolution (or one within groups of 32 channels, as the released code stores it: its
         masks make it depthwise), or the mean or largest of the cuboid.
@@ -58,14 +62,16 @@ class RegionNonLocal(AllPairs):
     summary = "every cell attends to every other of the clip, compared by the regions around them"
     min_frames = 1
 
-    def __init__(self, shape: Shape, affinity: str = "gaussian", gather: str = "conv", kernel: str = "3x7x7") -> None:
+    def __init__(
+        self, shape: Shape, affinity: str = "gaussian", gather: str = "conv", kernel: str = "3x7x7", sub: bool = False
+    ) -> None:
         super().__init__(shape)
         choose("affinity", affinity, AFFINITIES)
         choose("gather", gather, AGGREGATIONS)
         if shape.channels % 2:
             raise PoofError(f"{shape.channels} channels cannot be halved: the block embeds in half of them")
         half = shape.channels // 2
-        self.affinity = affinity
+        self.affinity, self.sub = affinity, sub
         self.embed = nn.Conv2d(shape.channels, half, 1)
         self.gather = Gather(half, gather, parse_kernel(kernel))
         self.expand = nn.Conv2d(half, shape.channels, 1)
@@ -79,30 +85,38 @@ class RegionNonLocal(AllPairs):
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C, H, W) to the same shape."""
         values = per_frame(self.embed, x)
-        regions = cells(self.gather(values))
-        y = self.attend(regions, cells(values))
+        gathered = self.gather(values)
+        regions = cells(gathered)
+        keys = cells(sub_sampled(gathered)) if self.sub else regions
+        y = self.attend(regions, keys, cells(sub_sampled(values) if self.sub else values))
         self._looking = None
         if self.watching:
             kept = regions[:1].detach()
+            # What is looked at are all pairs, also where the keys of the network itself are sub-sampled.
             self._looking = Looking(partial(self.weigh, keys=kept), kept, x[0].detach())
         return per_frame(self._close, grid(y, values)) + x
 
-    def attend(self, regions: Tensor, values: Tensor) -> Tensor:
-        """Regions and values (N, L, C/2) to the weighted values."""
+    def attend(self, regions: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Regions (N, L, C/2), keys and values (N, L', C/2) to the weighted values (N, L, C/2)."""
         if self.affinity == "gaussian":
-            return softmax_attention(regions, regions, values)
+            return softmax_attention(regions, keys, values)
         if self.affinity == "dot":
-            return dot_attention(regions, regions, values)
+            return dot_attention(regions, keys, values)
+        if self.affinity == "dot-relu":
+            with full_precision(values):
+                k = single(keys)
+                y = pairwise_attention(lambda rows: (rows @ k.mT).relu() / k.shape[1], single(regions), single(values))
+            return y.to(values.dtype)
         with full_precision(values):
-            unit = normalize(single(regions), dim=2, eps=1e-6)
-            y = pairwise_attention(lambda rows: (rows @ unit.mT).relu() / unit.shape[1], unit, single(values))
+            unit, other = (normalize(single(v), dim=2, eps=1e-6) for v in (regions, keys))
+            y = pairwise_attention(lambda rows: (rows @ other.mT).relu() / other.shape[1], unit, single(values))
         return y.to(values.dtype)
 
     def weigh(self, rows: Tensor, keys: Tensor) -> Tensor:
         """Weights (N, R, L) of some rows of regions on all of `keys`."""
         if self.affinity == "gaussian":
             return (rows @ keys.mT).softmax(2)
-        if self.affinity == "dot":
+        if self.affinity in ("dot", "dot-relu"):
             return (rows @ keys.mT / keys.shape[1]).relu()  # to be looked at: what is taken away is not shown
         unit = [normalize(single(v), dim=2, eps=1e-6) for v in (rows, keys)]
         return (unit[0] @ unit[1].mT).relu() / keys.shape[1]

@@ -157,7 +157,7 @@ class BusyQuietNet(Recognizer):
             if lateral == "none" or (at == "stages" and block.stage in joined):
                 continue
             joined.add(block.stage)
-            way = direction(lateral, len(self.laterals) + 1)
+            way = direction(lateral, number + 1)  # i of Eq. 5.5 counts blocks, with and without a connection
             kernel = 0 if lateral == "lc5" else 3 if block.stage == 4 else 7
             one = Lateral(shape.channels, way, kernel, phi, scale)
             self.laterals[str(number)] = one

@@ -12,7 +12,7 @@ from typing import Any
 
 from poof.recog.networks.base import Network, Published
 from poof.recog.networks.bqn import busy_quiet
-from poof.recog.networks.two_stream import rgb_and_busy, tesnet
+from poof.recog.networks.two_stream import flow_stream, rgb_and_busy, tesnet
 
 SSV1, KINETICS, UCF = "Something-Something V1", "Kinetics-400", "UCF101"
 CHAPTER_3 = "Huang (2022), Chapter 3"
@@ -49,6 +49,7 @@ HUANG: dict[str, Network] = {
     "tesnet-resnet50": Network(CHAPTER_3, "resnet50", ("tsp",), published(UCF, 85.4), 1),
     "tesnet64-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:layers=stem:16+stage3:4,k=64",), published(UCF, 87.8), 1),
     "tesnet2-resnet50": Network(CHAPTER_3, tesnet, (), published(UCF, 95.2), 1),
+    "flow-resnet50": Network(CHAPTER_3, flow_stream, (), (), 1),
     "squeezed-resnet50": Network(CHAPTER_3, "resnet50", ("tsp:k=6,d=1", "tsm"), published(SSV1, 42.7)),
     "dan-resnet50": Network(
         CHAPTER_3, "resnet50", ("pwtp:t=4", "tsm"), published(SSV1, 50.1, 78.6, gmacs=43.1, mparams=23.8)

@@ -65,6 +65,34 @@ def tesnet(
     return TwoStream(streams, {"flow": images}, config, k)
 
 
+def flow_stream(
+    *,
+    name: str,
+    frames: int,
+    num_classes: int,
+    size: int,
+    dropout: float,
+    weights: str | Path | None,
+    backbone: str = "resnet50",
+    k: int = 10,
+    d: int = 3,
+    layers: str = "input",
+    flow: str = "dis",
+) -> Recognizer:
+    """The flow stream of TeSNet alone, to be trained by itself (recipe tesnet-flow) and fused with one of RGB.
+
+    Knobs
+    -----
+    backbone, k, d, layers, flow
+        See `tesnet`; d=0 leaves the squeezing out: the stream then sees every flow image, k of them a segment.
+    """
+    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    squeeze: list[tuple[str, dict[str, Any]]] = [("tsp", {"k": k, "d": d, "layers": layers})] if d else []
+    inner = config if squeeze else {**config, "frames": frames * k}
+    streams = {"flow": _stream(backbone, squeeze, inner, weights)}
+    return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, size)}, config, k)
+
+
 def rgb_and_busy(
     *,
     name: str,
@@ -111,7 +139,7 @@ def _stream(
 
 
 class TwoStream(Recognizer):
-    """The mean of two streams' scores, as its logarithm.
+    """The mean of the streams' scores, as its logarithm.
 
     Parameters
     ----------
