@@ -52,8 +52,8 @@ def test_dot_products_with_and_without_relu() -> None:
     rectified = RegionNonLocal(Shape(2, 8, 4, 4), affinity="dot-relu", kernel="3x3x3")
     q, v = torch.randn(1, 5, 4), torch.randn(1, 5, 4)
     scores = q[0] @ q[0].T / 5
-    assert torch.allclose(plain.attend(q, q, v)[0], scores @ v[0], atol=1e-6)
-    assert torch.allclose(rectified.attend(q, q, v)[0], scores.relu() @ v[0], atol=1e-6)
+    assert torch.allclose(plain.attend(q, v)[0], scores @ v[0], atol=1e-6)
+    assert torch.allclose(rectified.attend(q, v)[0], scores.relu() @ v[0], atol=1e-6)
 
 
 def test_keys_of_a_quarter_of_the_cells() -> None:

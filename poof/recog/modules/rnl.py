@@ -24,7 +24,7 @@ from poof.recog.modules.affinity import (
 )
 from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
-AFFINITIES = ("gaussian", "dot", "dot-relu", "cosine")
+AFFINITIES = ("gaussian", "dot", "cosine", "dot-relu")
 AGGREGATIONS = ("conv", "grouped", "avg", "max")
 GROUP = 32
 """Channels of a group in which the released code stores its depthwise kernels."""
@@ -42,9 +42,9 @@ class RegionNonLocal(AllPairs):
 
     Knobs
     -----
-    affinity : gaussian | dot | dot-relu | cosine
-        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j (the document), relu of it (released code), or
-        relu(cosine), over the number of cells.
+    affinity : gaussian | dot | cosine | dot-relu
+        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j (the document), relu(cosine), or relu(theta_i
+        theta_j) (released code), over the number of cells.
     sub : false
         Whether keys and values are the largest of each 2x2 cells: a quarter of the pairs (an option of the release).
     gather : conv | grouped | avg | max
@@ -88,7 +88,7 @@ class RegionNonLocal(AllPairs):
         gathered = self.gather(values)
         regions = cells(gathered)
         keys = cells(sub_sampled(gathered)) if self.sub else regions
-        y = self.attend(regions, keys, cells(sub_sampled(values) if self.sub else values))
+        y = self.attend(regions, cells(sub_sampled(values) if self.sub else values), keys)
         self._looking = None
         if self.watching:
             kept = regions[:1].detach()
@@ -96,8 +96,9 @@ class RegionNonLocal(AllPairs):
             self._looking = Looking(partial(self.weigh, keys=kept), kept, x[0].detach())
         return per_frame(self._close, grid(y, values)) + x
 
-    def attend(self, regions: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Regions (N, L, C/2), keys and values (N, L', C/2) to the weighted values (N, L, C/2)."""
+    def attend(self, regions: Tensor, values: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Regions (N, L, C/2), values and keys (N, L', C/2; by default the regions) to the weighted values."""
+        keys = regions if keys is None else keys
         if self.affinity == "gaussian":
             return softmax_attention(regions, keys, values)
         if self.affinity == "dot":
