@@ -15,6 +15,7 @@ from poof.recog.explain.tubes import evidence
 from poof.recog.modules import MODULES
 from poof.recog.modules.base import Shape
 from poof.recog.modules.nonlocal_ import NonLocal
+from poof.recog.modules.pwtp import DynamicAppearance, project
 from poof.recog.modules.rnl import RegionNonLocal
 from poof.recog.networks import NETWORKS
 
@@ -49,7 +50,7 @@ def test_double_precision(name: str) -> None:
 
 def test_dot_products_with_and_without_relu() -> None:
     plain = RegionNonLocal(Shape(2, 8, 4, 4), affinity="dot", kernel="3x3x3")
-    rectified = RegionNonLocal(Shape(2, 8, 4, 4), affinity="dot-relu", kernel="3x3x3")
+    rectified = RegionNonLocal(Shape(2, 8, 4, 4), affinity="dot", relu=True, kernel="3x3x3")
     q, v = torch.randn(1, 5, 4), torch.randn(1, 5, 4)
     scores = q[0] @ q[0].T / 5
     assert torch.allclose(plain.attend(q, v)[0], scores @ v[0], atol=1e-6)
@@ -108,3 +109,14 @@ def test_the_kept_costs_are_those_of_the_networks() -> None:
     assert rows["m2a-resnet18"]["published GMACs"] == 14.81
     assert rows["zeng-r2plus1d_18"]["setting"] == "16 x 112 px, 200 classes"
     assert count_all.__doc__
+
+
+def test_enopr_sums_over_the_frames_of_a_segment() -> None:
+    model = DynamicAppearance(Shape(8, 3, 32, 32), t=4).train()
+    x = torch.rand(1, 8, 3, 32, 32)
+    with torch.no_grad():
+        model(x)
+        segments = x.unflatten(1, (2, 4)).flatten(0, 1)
+        residual = segments - project(model.matrix(segments), segments)
+    expected = residual.square().sum() / (2 * 3 * 32 * 32)  # segments, colours and cells are averaged, frames are not
+    assert model.losses()["enopr"].item() == pytest.approx(expected.item(), rel=1e-5)

@@ -24,7 +24,7 @@ from poof.recog.modules.affinity import (
 )
 from poof.recog.modules.base import Place, Shape, choose, full_precision, per_frame, single
 
-AFFINITIES = ("gaussian", "dot", "cosine", "dot-relu")
+AFFINITIES = ("gaussian", "dot", "cosine")
 AGGREGATIONS = ("conv", "grouped", "avg", "max")
 GROUP = 32
 """Channels of a group in which the released code stores its depthwise kernels."""
@@ -42,9 +42,10 @@ class RegionNonLocal(AllPairs):
 
     Knobs
     -----
-    affinity : gaussian | dot | cosine | dot-relu
-        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j (the document), relu(cosine), or relu(theta_i
-        theta_j) (released code), over the number of cells.
+    affinity : gaussian | dot | cosine
+        f = exp(theta_i theta_j) over the sum of its row; theta_i theta_j, or relu(cosine), over the number of cells.
+    relu : false
+        Whether products of affinity=dot below 0 count as 0 (released code; the document has no ReLU there).
     sub : false
         Whether keys and values are the largest of each 2x2 cells: a quarter of the pairs (an option of the release).
     gather : conv | grouped | avg | max
@@ -63,15 +64,23 @@ class RegionNonLocal(AllPairs):
     min_frames = 1
 
     def __init__(
-        self, shape: Shape, affinity: str = "gaussian", gather: str = "conv", kernel: str = "3x7x7", sub: bool = False
+        self,
+        shape: Shape,
+        affinity: str = "gaussian",
+        gather: str = "conv",
+        kernel: str = "3x7x7",
+        sub: bool = False,
+        relu: bool = False,
     ) -> None:
         super().__init__(shape)
         choose("affinity", affinity, AFFINITIES)
         choose("gather", gather, AGGREGATIONS)
+        if relu and affinity != "dot":
+            raise PoofError(f"relu=true goes with affinity=dot, not {affinity}")
         if shape.channels % 2:
             raise PoofError(f"{shape.channels} channels cannot be halved: the block embeds in half of them")
         half = shape.channels // 2
-        self.affinity, self.sub = affinity, sub
+        self.affinity, self.sub, self.relu = affinity, sub, relu
         self.embed = nn.Conv2d(shape.channels, half, 1)
         self.gather = Gather(half, gather, parse_kernel(kernel))
         self.expand = nn.Conv2d(half, shape.channels, 1)
@@ -101,13 +110,13 @@ class RegionNonLocal(AllPairs):
         keys = regions if keys is None else keys
         if self.affinity == "gaussian":
             return softmax_attention(regions, keys, values)
-        if self.affinity == "dot":
-            return dot_attention(regions, keys, values)
-        if self.affinity == "dot-relu":
+        if self.affinity == "dot" and self.relu:
             with full_precision(values):
                 k = single(keys)
                 y = pairwise_attention(lambda rows: (rows @ k.mT).relu() / k.shape[1], single(regions), single(values))
             return y.to(values.dtype)
+        if self.affinity == "dot":
+            return dot_attention(regions, keys, values)
         with full_precision(values):
             unit, other = (normalize(single(v), dim=2, eps=1e-6) for v in (regions, keys))
             y = pairwise_attention(lambda rows: (rows @ other.mT).relu() / other.shape[1], unit, single(values))
@@ -117,7 +126,7 @@ class RegionNonLocal(AllPairs):
         """Weights (N, R, L) of some rows of regions on all of `keys`."""
         if self.affinity == "gaussian":
             return (rows @ keys.mT).softmax(2)
-        if self.affinity in ("dot", "dot-relu"):
+        if self.affinity == "dot":
             return (rows @ keys.mT / keys.shape[1]).relu()  # to be looked at: what is taken away is not shown
         unit = [normalize(single(v), dim=2, eps=1e-6) for v in (rows, keys)]
         return (unit[0] @ unit[1].mT).relu() / keys.shape[1]
