@@ -54,6 +54,13 @@ def propagate(
     min_confidence: Annotated[
         float, typer.Option("--min-confidence", help="Leave propagated points out below this (0 to 1).")
     ] = 0.0,
+    min_presence: Annotated[
+        float,
+        typer.Option(
+            "--min-presence",
+            help="Leave out a keypoint that some label calls absent where it is in the picture with less than this.",
+        ),
+    ] = 0.05,
     cache: Annotated[
         bool,
         typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only changes."),
@@ -89,6 +96,7 @@ def propagate(
         crop=crop,
         max_size=max_size,
         min_confidence=min_confidence,
+        min_presence=min_presence,
     )
     written = inputs.outputs_of(videos, output, "poof")
     pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
@@ -184,6 +192,8 @@ def show(summary: dict[str, Any], covered: Any, written: list[Path]) -> None:
         table.add_row(f"points, {source}", str(count))
     if summary["occluded"]:
         table.add_row("of these thought occluded", str(summary["occluded"]))
+    if summary["absent"]:
+        table.add_row("keypoints thought absent", str(summary["absent"]))
     for reason, count in summary["left_out"].items():
         table.add_row(f"points left out, {reason}", str(count))
     if summary["confidence"] is not None:
