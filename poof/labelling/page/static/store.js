@@ -92,7 +92,10 @@ export class Store {
 
   take(video) {
     const grew = this.video && video.frames !== this.video.frames;
-    this.video = video;
+    // Answers and events come on two ways: what was known of names and subjects later is not undone by what was earlier.
+    const older = this.video && this.video.id === video.id && video.revision < this.video.revision;
+    const { skeleton, subjects, revision } = older ? this.video : video;
+    this.video = { ...video, skeleton, subjects, revision };
     this.points.count = video.frames;
     this.points.revision = Math.max(this.points.revision, video.revision);
     this.undo = video.undo;
