@@ -78,7 +78,8 @@ class Stages:
     track
         Shows the single stages.
     expected
-        The descriptions of the stages in their order, as far as they are known; stages that are left out are skipped.
+        The descriptions of the stages in their order, up to a colon, as far as they are known; stages that are left out
+        are skipped.
     """
 
     def __init__(self, track: Track, expected: Sequence[str]) -> None:
@@ -89,16 +90,16 @@ class Stages:
 
     def __call__(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Iterate over the items of the next stage of this description."""
-        ahead = self._expected[self._at :]
-        if description in ahead:
-            self._at += ahead.index(description) + 1
+        ahead, kind = self._expected[self._at :], description.partition(":")[0]
+        if kind in ahead:
+            self._at += ahead.index(kind) + 1
             rest = self._expected[self._at :]
             name = f"[{self._at}/{len(self._expected)}] {description}{self._afterwards(rest)}"
         else:
             name = description
         begun = time.monotonic()
         yield from self._track(items, name, total)
-        self._took.setdefault(description, []).append(time.monotonic() - begun)
+        self._took.setdefault(kind, []).append(time.monotonic() - begun)
 
     def _afterwards(self, rest: Sequence[str]) -> str:
         """What is known of the stages that follow."""

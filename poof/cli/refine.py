@@ -90,6 +90,7 @@ def refine(
     from poof.flow.registry import create_flows
     from poof.labels import save_labels
     from poof.pose.splitting import Pair
+    from poof.progress import Stages
     from poof.propagation import Settings
     from poof.propagation.coverage import coverage
     from poof.propagation.memo import Memo, cache_folder
@@ -120,6 +121,10 @@ def refine(
     if not quiet:
         for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
+    stages = [] if tracks else ["propagating"] * len(videos)
+    stages += [] if model else [*["training crops"] * len(videos), "training"] * nets
+    stages += ["fusing"] * len(videos)
+    stages += [*["training crops"] * len(videos), "training"] if rounds == 2 else []
     try:
         result = work(
             pairs,
@@ -137,7 +142,7 @@ def refine(
             precision=precision,  # type: ignore[arg-type]  # checked inside
             always=always,
             memo=Memo(cache_folder() / "segments") if cache else None,
-            track=track(quiet),
+            track=track(quiet) if quiet else Stages(track(quiet), stages),
         )
     except KeyboardInterrupt:
         say("poof: finished parts are kept; the same command goes on from there", err=True)

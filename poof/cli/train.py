@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poof.cli import common
+from poof.cli.inputs import next_step
 from poof.cli.terminal import say
 
 
@@ -78,6 +79,7 @@ def train(
     from poof.files import check_output
     from poof.pose import parse_input_size, recipe_named, train_pose
     from poof.pose.files import load_pairs, run_folder
+    from poof.progress import Stages
 
     with run_folder(output or Path("runs") / data[0].stem, resume, force) as folder:
         if json is not None:
@@ -86,6 +88,9 @@ def train(
         size = parse_input_size(input_size)
         pairs = load_pairs(data, video or [], "--video", on_damage)
         judges = load_pairs(val or [], val_video or [], "--val-video", on_damage)
+        stages_ = ["training crops"] * len(pairs)
+        stages_ += ["validation crops"] * (len(judges) or int(hold_out))
+        stages_.append("training")
         try:
             run = train_pose(
                 pairs,
@@ -103,7 +108,8 @@ def train(
                 precision=precision,  # type: ignore[arg-type]  # checked inside
                 workers=workers,
                 resume=resume,
-                track=common.track(quiet),
+                track=common.track(quiet) if quiet else Stages(common.track(quiet), stages_),
+                notice=None if quiet else say,
             )
         except KeyboardInterrupt:
             if (folder / "last.pt").exists():
@@ -117,3 +123,4 @@ def train(
     if not quiet:
         for line in run.summary():
             say(line)
+        next_step("poof", "predict", video[0] if video else "VIDEO", "-m", run.best, "-l", data[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,11 @@ from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.run import Run, fingerprint, restore_optimizer, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
 from poof.pose.validation import validate
-from poof.progress import Track, silent
+from poof.progress import Track, clock, silent
 
 SAVE_SECONDS = 300.0  # between writings of last.pt, which may be a gigabyte
 _ROUNDS = 25  # validations in a short run; a long one validates once an epoch
+LONG_SECONDS = 300.0  # training on a CPU beyond which faster ways are told
 _LOOK = 20  # steps between looks at the loss on a GPU, where looking means waiting
 
 
@@ -64,6 +65,7 @@ def train_pose(
     workers: int | None = None,
     resume: bool = False,
     track: Track = silent,
+    notice: Callable[[str], object] | None = None,
 ) -> Run:
     """Train a pose model on labels.
 
@@ -97,6 +99,8 @@ def train_pose(
         Go on from `last.pt` in `folder`.
     track
         Shows progress.
+    notice
+        Is told beforehand how long training will take on a CPU, and what is faster.
 
     Raises
     ------
@@ -173,6 +177,9 @@ def train_pose(
             "optimizer": optimizer.state_dict(),
         }
         save_checkpoint(last, model.as_dict() | {"training": state})
+
+    if notice is not None and where.type == "cpu" and steps > start:
+        notice(_foretold(model.network, input_size, size, steps - start, body or Architecture.of(network).body))
 
     # The loop.
     members = round_of(store.examples, recipe.human)
@@ -266,6 +273,28 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     # One pass over the parameters in place of one for every operation: half the time, a tenth of a small step.
     fused = all(p.device.type in ("cpu", "cuda") for p in weights)
     return kind(groups, lr=recipe.learning_rate, fused=fused)
+
+
+def _foretold(network: nn.Module, input_size: tuple[int, int], batch: int, steps: int, body: str) -> str:
+    """How long so many steps will take here, by one that is timed, and what is faster where that is long.
+
+    The network is the one that is kept, in evaluation mode: nothing of the run is touched. A step with its gradients
+    takes about three times as long as looking.
+    """
+    few = min(batch, 4)
+    pictures = torch.zeros(few, 3, *input_size)
+    was = network.training
+    network.eval()
+    with torch.no_grad():
+        network(pictures[:1])
+        begun = time.monotonic()
+        network(pictures)
+        seconds = 3 * (time.monotonic() - begun) * batch / few * steps
+    network.train(was)
+    told = f"training {steps} steps on this CPU will take about {clock(seconds)}"
+    if seconds < LONG_SECONDS or body == "unet":
+        return told
+    return told + "; a GPU, --body unet --recipe footage (a small network) or fewer --epochs are faster"
 
 
 def _copy(network: Any) -> Any:
