@@ -138,6 +138,14 @@ def guarded(app: Callable[..., Any]) -> int:
             return int(error.exit_code)
         if "--debug" in sys.argv:
             raise
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+            told = one_line(f"{name}: {error.strerror}; check the path, its permissions and the free space")
+            print(f"poof: error: {told}", file=sys.stderr)
+            return 1
+        if isinstance(error, MemoryError):
+            print("poof: error: not enough memory; close other programs or take less at once", file=sys.stderr)
+            return 1
         reason = one_line(f"{type(error).__name__}: {error}")
         print(f"poof: error: {reason} (a fault of poof; --debug shows where)", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ registry. The first format that accepts a file or a name gets it.
 from __future__ import annotations
 
 import codecs
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, get_args
@@ -174,15 +175,19 @@ def detect_format(path: Path) -> str:
 
 def _head(path: Path) -> bytes:
     """The first bytes of a file that has some."""
-    if path.is_dir():
-        raise PoofError(f"{path}: is a folder; name a label file")
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise PoofError(f"{path}: is a folder; name a label file")
+        if not stat.S_ISREG(kind):  # a pipe would be waited for, a device never ends
+            raise PoofError(f"{path}: is no ordinary file; name a label file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except FileNotFoundError:
         raise PoofError(f"{path}: there is no such label file; check the path") from None
-    except OSError as error:
-        raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PoofError(f"{path}: cannot be read ({reason}); check the path and its permissions") from None
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     if not head.removeprefix(b"\xef\xbb\xbf").strip():

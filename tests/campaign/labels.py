@@ -34,7 +34,7 @@ def trial(rng: Rng, folder: Path) -> None:
         target = folder / name
         if _told(lambda target=target: save_labels(labels, target) or True) is None:
             continue
-        written.add(name)
+        written |= {name, "CollectedData_out.machine.csv"}  # a list of the machine's points beside CollectedData
         again = _told(lambda target=target: load_labels(target))
         if again is None:
             raise Fault("wrong", f"what was written as {name} is refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,30 @@ def test_cases_of_public_reports(data: Path) -> None:
         check_fit(labels, labels.image_size[::-1], None, "rotc.mp4")
     with pytest.raises(PoofError, match="shares of the image"):
         load_labels(cases / "24-normalised-keypoints" / "normxy.json")
+
+
+# ------------------------------------------------------------------------------------------------ cells and files
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "N/A", "None", "null", "#N/A"])
+def test_words_for_an_empty_cell(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "CollectedData_me.csv"
+    path.write_text(
+        "scorer,me,me,me,me\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"
+        f"labeled-data/v/img3.png,1.5,2.5,{word},{word}\n"
+    )
+    points = load_labels(path).instances[3, 0]
+    assert points.labelled.tolist() == [True, False]
+
+
+def test_what_is_no_ordinary_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for path, reason in (
+        (tmp_path / "pipe.json", "no ordinary file"),
+        (Path("/dev/zero"), "no ordinary file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / ("x" * 400), "cannot be read"),
+        (tmp_path / "a\0b", "cannot be read"),
+    ):
+        with pytest.raises(PoofError, match=reason):
+            load_labels(path)

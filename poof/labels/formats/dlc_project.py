@@ -70,7 +70,10 @@ class Project:
 
 def config_of(path: Path) -> Path:
     """The ``config.yaml`` of a project's folder; any other path as it is."""
-    return path / CONFIG if path.is_dir() and (path / CONFIG).is_file() else path
+    try:
+        return path / CONFIG if path.is_dir() and (path / CONFIG).is_file() else path
+    except OSError:  # a name longer than any file's
+        return path
 
 
 def detect(path: Path, head: bytes) -> bool:

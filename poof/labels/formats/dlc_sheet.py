@@ -21,7 +21,7 @@ import pandas as pd
 from poof.errors import PoofError
 from poof.files import write_bytes, write_text
 from poof.labels.formats.provenance import GROUP
-from poof.labels.formats.reading import read_rows
+from poof.labels.formats.reading import EMPTY_WORDS, read_rows
 from poof.labels.hdf5 import MAGIC, Contents, read_hdf5
 from poof.labels.model import Array
 from poof.labels.pandas_hdf5 import Table, read_table, table_bytes
@@ -116,12 +116,12 @@ def _from_csv(path: Path) -> Sheet:
     for i, (line, row) in enumerate(rows[body:]):
         names.append("/".join(row[:width]))
         for j, cell in enumerate(row[width : width + len(columns)]):
-            if cell:
+            if cell and cell.lower() not in EMPTY_WORDS:
                 try:
                     values[i, j] = float(cell.replace(decimal, "."))
                 except ValueError:
                     raise PoofError(f"{path}: line {line}: '{cell}' is not a number; correct it") from None
-    numeric = width == 1 and all(name.isdecimal() for name in names)
+    numeric = width == 1 and all(name.isdecimal() and len(name) < 20 for name in names)
     return Sheet(header["scorer"][width], columns, [int(name) for name in names] if numeric else names, values)
 
 

@@ -41,7 +41,7 @@ from poof.errors import PoofError, PoofWarning
 from poof.files import write_text
 from poof.labels import record
 from poof.labels.formats.foreign import settle_foreign
-from poof.labels.formats.reading import Choice, base_name, frames_of, read_rows, separator_of
+from poof.labels.formats.reading import EMPTY_WORDS, Choice, base_name, frames_of, read_rows, separator_of
 from poof.labels.model import (
     PRESENCE_COLUMN,
     REFINED_COLUMNS,
@@ -303,7 +303,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Arra
     if decimal == ",":
         text = text.str.replace(",", ".", regex=False)
     values = pd.to_numeric(text.where(text != "", "nan"), errors="coerce").to_numpy(np.float64)
-    wrong = np.isnan(values) & ~text.str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy(bool)
+    wrong = np.isnan(values) & ~text.str.lower().isin(["", *EMPTY_WORDS]).to_numpy(bool)
     for line in _lines(table, wrong):
         raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is not a number; correct it")
     return values
@@ -412,7 +412,7 @@ def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
     if not complete:
         made = np.zeros(len(table), bool)
         if table.attrs.get(_BY_MACHINE):
-            made = ~table["confidence"].str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy(bool)
+            made = ~table["confidence"].str.lower().isin(["", *EMPTY_WORDS]).to_numpy(bool)
         return np.where(made, Source.PREDICTED.value, Source.HUMAN.value)
     people = dict.fromkeys(PEOPLE, Source.HUMAN.value)
     codes = table["source"].str.lower().map(people | _SOURCES | {"": Source.HUMAN.value, "?": Source.NONE.value})

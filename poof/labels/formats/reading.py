@@ -19,6 +19,8 @@ from poof.labels.model import LabelSet, Source, Visible
 
 Missing = Literal["absent", "unlabelled"]
 
+EMPTY_WORDS = ("nan", "na", "n/a", "#n/a", "none", "null", "-")
+"""What statistics programs and spreadsheets write into an empty cell, in lower case."""
 _LAST_FRAME = 2**31 - 1
 
 
