@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from poof.errors import PoofError, PoofWarning
@@ -159,6 +159,11 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
     def check(labels: LabelSet) -> None:
         labels.frame_names, labels.individuals, labels.info = {}, {}, {}
         shown = [points.labelled & (points.visible > 0) for _, _, points in labels]
+        # A whole file within a pixel of the corner is taken for shares of the image.
+        assume(
+            any((np.abs(p.xy[keep]) > 2).any() for (_, _, p), keep in zip(labels, shown))
+            or not any(keep.any() for keep in shown)
+        )
         if not any(keep.any() for keep in shown):
             with pytest.raises(PoofError, match="no labelled point"):
                 again(labels, name)

@@ -25,7 +25,7 @@ import numpy as np
 from poof.errors import PoofError
 from poof.labels.formats import machine_list
 from poof.labels.formats.dlc_sheet import COORDS, SINGLE, Sheet, numbered, read_sheet, write_sheet
-from poof.labels.formats.foreign import MARKS, settle_foreign
+from poof.labels.formats.foreign import off_marks, settle_foreign
 from poof.labels.formats.kinds import hdf5_kind
 from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.provenance import arrays, restored_from
@@ -247,10 +247,7 @@ def sheet_of(
         for k in np.flatnonzero(points.labelled & (points.visible > 0)).tolist():
             if (instance, k) in place:
                 j = place[instance, k]
-                point = np.round(points.xy[k].astype(np.float64), 3)
-                if tuple(point) in MARKS:  # it would be read as missing
-                    point[0] += 0.0004
-                values[order[frame], j : j + 2] = point
+                values[order[frame], j : j + 2] = off_marks(points.xy[k : k + 1])[0]
                 if likelihood:
                     values[order[frame], j + 2] = sure if points.is_human[k] else machine[k]
     return Sheet(scorer, columns, list(rows.values()), values)  # type: ignore[arg-type]

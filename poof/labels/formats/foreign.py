@@ -19,6 +19,8 @@ MARKS = ((0.0, 0.0), (-1.0, -1.0))
 """Where tools put keypoints that are missing. Nobody clicks at exactly these places."""
 _FEW = 4
 """Points from which on coordinates between 0 and 1 are no accident."""
+_SPREAD = 0.01
+"""Least difference of such coordinates; closer together they are points at one place."""
 _HELD = 0.8
 _MARGIN = 0.5
 """A box is a subject's if it holds `_HELD` of the points when it is widened by `_MARGIN` of its sides, each way."""
@@ -55,6 +57,14 @@ def settle_foreign(path: Path, labels: LabelSet, choice: Choice, exempt: Contain
     settle_missing(labels, choice, spared)
 
 
+def off_marks(xy: np.ndarray) -> np.ndarray:
+    """(N, 2) float64 coordinates with three decimals, moved by 0.0004 px where they would be read as missing."""
+    rounded = np.round(np.asarray(xy, np.float64), 3)
+    for mark in MARKS:
+        rounded[(rounded == mark).all(axis=-1), 0] += 0.0004
+    return rounded
+
+
 def _drop_marks(path: Path, labels: LabelSet) -> set[tuple[int, int, int]]:
     """Make the points at places that mean 'missing' unlabelled; (frame, instance, keypoint) of them."""
     found: set[tuple[int, int, int]] = set()
@@ -83,7 +93,7 @@ def _drop_marks(path: Path, labels: LabelSet) -> set[tuple[int, int, int]]:
 def _refuse_shares(path: Path, labels: LabelSet) -> None:
     """Coordinates from 0 to 1 (or -1 to 1) are shares of the image's sides, not pixels."""
     xy = np.concatenate([points.xy[points.labelled] for points in labels.instances.values()])
-    if len(xy) >= _FEW and (np.abs(xy) <= 1).all() and len(np.unique(xy)) > 1:
+    if len(xy) >= _FEW and (np.abs(xy) <= 1).all() and np.ptp(xy) > _SPREAD:
         raise PoofError(
             f"{path}: all coordinates lie between {xy.min():g} and {xy.max():g}: they are shares of the image, not"
             " pixels; export them in pixels"

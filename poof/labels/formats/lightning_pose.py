@@ -16,6 +16,7 @@ from poof.errors import PoofError
 from poof.labels.formats import machine_list
 from poof.labels.formats.deeplabcut import images_of, load
 from poof.labels.formats.dlc_sheet import Sheet, write_sheet
+from poof.labels.formats.foreign import off_marks
 from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.reading import number_in
 from poof.labels.model import Array, LabelSet
@@ -63,7 +64,7 @@ def save(labels: LabelSet, path: Path) -> None:
     rows = {frame: i for i, frame in enumerate(images)}
     for frame, _, points in labels:
         shown = points.labelled & (points.visible > 0)
-        values[rows[frame], shown] = points.xy[shown].astype(np.float64).round(3)
+        values[rows[frame], shown] = off_marks(points.xy[shown])
     names = [f"{folder}/{video}/{name}" for folder, video, name in images.values()]
     one = Sheet(str(labels.info.get("scorer") or "poof"), columns, names, values.reshape(len(images), -1))
     write_sheet(path, one, single=True)
