@@ -112,6 +112,7 @@ class Tab:
 
     def __init__(self, browser: Any, size: tuple[int, int] = (1280, 720)) -> None:
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        self.context.set_default_timeout(60_000)
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -134,7 +135,7 @@ class Tab:
         """The value of JavaScript in the page."""
         return self.page.evaluate(script, argument)
 
-    def until(self, condition: str, argument: Any = None, seconds: float = 30) -> None:
+    def until(self, condition: str, argument: Any = None, seconds: float = 60) -> None:
         """Wait until the JavaScript function gives something true.
 
         Playwright's own waiting evaluates text within the page, which the page's content policy rightly forbids.
@@ -177,7 +178,7 @@ class Tab:
 
     def saved(self) -> int:
         """Wait until everything is confirmed; the revision that the page shows."""
-        self.page.wait_for_selector('#saved[data-kind="good"][data-waiting="0"]', timeout=20_000)
+        self.page.wait_for_selector('#saved[data-kind="good"][data-waiting="0"]', timeout=60_000)
         return int(re.sub(r"\D", "", self.page.inner_text("#saved")))
 
     def point(self, frame: int, keypoint: int) -> dict[str, Any] | None:
