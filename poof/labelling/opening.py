@@ -67,7 +67,7 @@ def open_session(
     journal_path = file.with_suffix(".journal")
     fresh = not journal_path.exists()
     if fresh:
-        check_output(file, force=True)
+        check_output(journal_path)  # in the same folder
     loaded: LabelSet | None = None
     if given is not None:
         loaded = load_labels(given, footage.frame_names, category=category, video=str(video), missing=missing)
