@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import disks
+import kills
 import labels
 import outputs
+import videos
+import weights
 from harness import Target
 
 TARGETS = (
     Target("labels", labels.trial, quick=100, share=4),
     Target("outputs", outputs.trial, quick=25, share=2),
     Target("disks", disks.trial, quick=6),
+    Target("kills", kills.trial, quick=2, seconds=1800, share=3),
+    Target("videos", videos.trial, quick=60, share=3),
+    Target("weights", weights.trial, quick=15, share=2),
 )

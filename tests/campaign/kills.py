@@ -1,0 +1,159 @@
+"""Commands that are killed or stopped at any moment, and two at once: nothing is lost, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from harness import Fault, check_message
+from mutations import Rng, pick
+
+from poof.errors import PoofError
+from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
+
+FRAMES = 14
+COMMANDS: dict[str, list[str]] = {
+    "propagate": ["propagate", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "-o", "out.json", "--render"],
+    "train": ["train", "-d", "gt.json", "-v", "images", "-o", "run", "--body", "unet", "--recipe", "footage",
+              "--input-size", "64x64", "--epochs", "40", "--no-hold-out"],
+    "refine": ["refine", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "--nets", "1", "-o", "out.json",
+               "--force"],
+    "select": ["select", "images", "-n", "3", "--json", "out.json"],
+    "render": ["render", "images", "-l", "gt.json", "-o", "out.mp4", "--sheet", "out.png"],
+}  # fmt: skip
+WANTED = {
+    "propagate": ("out.json", "out.overlay.mp4", "out.sheet.png"),
+    "train": ("run/best.pt", "run/last.pt"),
+    "refine": ("out.json", "runs/refine-images/best.pt"),
+    "select": ("out.json",),
+    "render": ("out.mp4", "out.png"),
+}
+_OUTPUTS = {path.split("/")[0] for paths in WANTED.values() for path in paths}
+_SECONDS = 600.0
+
+
+def _make(folder: Path) -> None:
+    """A textured square that moves over a few images, and labels of three of them."""
+    rng = np.random.default_rng(3)
+    square = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    ground = cv2.GaussianBlur(rng.integers(0, 255, (72, 96, 3)).astype(np.uint8), (0, 0), 4)
+    (folder / "images").mkdir()
+    labels = LabelSet(Skeleton(("a", "b")), image_size=(96, 72))
+    for frame in range(FRAMES):
+        image = ground.copy()
+        image[20:52, 8 + 3 * frame : 40 + 3 * frame] = square
+        cv2.imwrite(str(folder / "images" / f"{frame:02}.png"), image)
+        if frame in (1, 6, 11):
+            labels.add(
+                frame, 0, Points.human(frame, np.array([[16 + 3 * frame, 28], [32 + 3 * frame, 44]], np.float32))
+            )
+    save_labels(labels, folder / "gt.json")
+
+
+def _start(folder: Path, name: str, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "poof", *COMMANDS[name], *more],
+        cwd=folder,
+        env={**os.environ, "POOF_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@cache
+def _usual(name: str) -> float:
+    """Seconds that a command takes here, roughly; the first call of a process measures it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="poof-campaign-kills-") as place:
+        folder = Path(place)
+        _make(folder)
+        begun = time.monotonic()
+        code, told = _end(_start(folder, name), name)
+        if code != 0:
+            raise Fault("wrong", f"{name} alone: {told[-200:]}")
+        _check_done(folder, name)
+        return time.monotonic() - begun
+
+
+def trial(rng: Rng, folder: Path) -> None:
+    """One command, hit once, and run again."""
+    name = pick(rng, tuple(COMMANDS))
+    how = pick(rng, ("SIGINT", "SIGINT", "SIGKILL", "two"))
+    _make(folder)
+    given = {path.name for path in folder.iterdir()} | {"cache"}
+    if how == "two":
+        _two_at_once(folder, name)
+    else:
+        process = _start(folder, name)
+        time.sleep(float(rng.uniform(0, 1.05 * _usual(name))))
+        process.send_signal(getattr(signal, how))
+        code, told = _end(process, name)
+        if how == "SIGINT":
+            _check_stopped(code, told, name)
+    more = ["--resume"] if name == "train" and (folder / "run" / "last.pt").exists() else []
+    code, told = _end(_start(folder, name, *more), name)
+    if code != 0:
+        raise Fault("lost", f"{name} does not go on after {how}: {told[-250:]}")
+    _check_done(folder, name)
+    stray = {path.name for path in folder.iterdir()} - given - _OUTPUTS
+    if stray:
+        raise Fault("stray", f"{name} after {how}: {sorted(stray)}")
+
+
+def _end(process: subprocess.Popen[str], name: str) -> tuple[int, str]:
+    try:
+        _, told = process.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise Fault("hang", f"{name} is not done after {_SECONDS} s") from None
+    return process.returncode, told
+
+
+def _check_stopped(code: int, told: str, name: str) -> None:
+    """It ends as a stopped command does, or it was done already."""
+    if "Traceback" in told or "fault of poof" in told or "Exception ignored" in told:
+        raise Fault("traceback", f"{name}: {told[-250:]}")
+    if code == 0:
+        return
+    if code not in (130, -signal.SIGINT):
+        raise Fault("wrong", f"{name} ended with {code} after Ctrl-C: {told[-200:]}")
+    if code == 130 and "poof: stopped" not in told:
+        raise Fault("wrong", f"{name} says nothing: {told[-100:]!r}")
+
+
+def _two_at_once(folder: Path, name: str) -> None:
+    """The second of two either does its work or says in a line that the first is at it."""
+    both = [_start(folder, name), _start(folder, name)]
+    ends = [_end(process, name) for process in both]
+    if all(code for code, _ in ends):
+        raise Fault("lost", f"{name} twice: {[told[-120:] for _, told in ends]}")
+    for code, told in ends:
+        if code not in (0, 1) or "fault of poof" in told or "Traceback" in told:
+            raise Fault("traceback", f"{name} twice, {code}: {told[-250:]}")
+        if code == 1:
+            line = told.strip().split("\n")[-1]
+            if not line.startswith("poof: error: "):
+                raise Fault("wrong", f"{name} twice: {line[:200]}")
+            check_message(line.removeprefix("poof: error: "))
+
+
+def _check_done(folder: Path, name: str) -> None:
+    try:
+        if name in ("propagate", "refine") and load_labels(folder / "out.json").frames != list(range(FRAMES))[:FRAMES]:
+            raise Fault("lost", f"{name}: frames {load_labels(folder / 'out.json').frames}")
+    except PoofError as error:
+        raise Fault("lost", f"{name}: {error}") from None
+    missing = [path for path in WANTED[name] if not (folder / path).exists()]
+    if missing:
+        raise Fault("lost", f"{name}: {missing} missing")
