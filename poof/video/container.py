@@ -178,7 +178,7 @@ class ContainerVideo(Video):
         number, holes = broken.frame, list[Hole]()
         unread = ""
         if self._go_on:
-            behind = self._behind(broken.frame, first, last)
+            behind = self._behind(broken.frame, first, last, broken.reason)
             while True:
                 try:
                     found, frame, reason = next(behind)
@@ -200,7 +200,7 @@ class ContainerVideo(Video):
         self._count = number
 
     def _behind(
-        self, number: int, first: int | None, last: int | None
+        self, number: int, first: int | None, last: int | None, broken: str = ""
     ) -> Generator[tuple[int, VideoFrame, str], None, str]:
         """(number, picture, why those before it are missing) from frame `number` on; returns what `salvage` does."""
         if self._timeline is None:
@@ -210,7 +210,7 @@ class ContainerVideo(Video):
         shift, known = 0, line.number(last)
         if number and line.timed:
             if known is None or (line.number(first) or 0) + number - 1 != known:
-                return "the numbers of pictures behind are not known"
+                return f"{broken}; frame numbers may be shifted, the file does not tell them"
             shift = number - 1 - known
         rest = salvage(self.path, self._plan, line)
         while True:

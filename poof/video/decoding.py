@@ -181,7 +181,9 @@ class Feed:
         self._expected = self._received = 0
         self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
         # Times of pictures that have gone in and not come out.
-        self._inside: set[int] | None = set() if timed and context.codec.name in _MAY_DROP else None
+        self._inside: set[int] | None = set() if timed and context.codec.name in _MAY_DROP | {"h264"} else None
+        # Two fields of a picture may come in packets of their own, and there are files with times in another order.
+        self._strictly = context.codec.name in _MAY_DROP
         self._last: Packet | None = None
         self._refused: Packet | None = None
         self._pts: int | None = None
@@ -218,7 +220,8 @@ class Feed:
             self._expected += 1
             if self._times is not None:
                 self._times.append(packet.pts)
-            if self._inside is not None and packet.pts is not None and packet.pts >= (self._first_pts or 0):
+            late = packet.pts is not None and (self._first_pts is None or packet.pts >= self._first_pts)
+            if self._inside is not None and packet.pts is not None and self._first is not None and late:
                 self._inside.add(packet.pts)
         yield from self._checked(frames)
 
@@ -239,6 +242,8 @@ class Feed:
         if self._threads and total != self._expected and total != trusted:
             raise Broken("pictures are missing")
         yield from self._checked(frames)
+        if self._inside:
+            raise Broken("pictures before are lost, frame numbers may be shifted")
 
     def rescue(self) -> Iterator[VideoFrame]:
         """After damage: the decoded pictures that wait for their turn and certainly come next.
@@ -274,8 +279,10 @@ class Feed:
                 raise Broken("a picture is lost")
             if self._inside and frame.pts is not None:
                 self._inside.discard(frame.pts)
-                if min(self._inside, default=frame.pts) < frame.pts:
+                if self._strictly and min(self._inside, default=frame.pts) < frame.pts:
                     raise Broken("a picture is lost")
+                if frame.interlaced_frame:
+                    self._inside = None
             self._clean = self._clean or not frame.is_corrupt
             if frame.pts is None or (self._pts is not None and frame.pts <= self._pts):
                 self._ordered = False

@@ -73,8 +73,11 @@ class Timeline:
         if self.timed:
             # What stood before the first packet is not known, unless the clock began with it.
             begins = begins or (bool(self._times) and self._times[0] == 0)
-            told = self._step is not None and begins and ordered and len(self._times) == len(times)
-            self.exact = bool(self._times) and (whole or told)
+            agreed = ordered and len(self._times) == len(times) > 0
+            if agreed and whole and self._step is not None:
+                # Nothing is lost: where the times leave a gap all the same, one of them is damaged.
+                agreed = self._by_time(self._times[-1]) == len(times) - 1
+            self.exact = agreed and (whole or (self._step is not None and begins))
         else:
             self.exact = whole or len(index) == announced > 0
         self._by_rank = whole or self._step is None

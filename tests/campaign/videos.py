@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 }
 
 # Their damaged pictures may decode to anything.
-_WITHOUT_CHECKS = ("vp8.webm", "vp9.webm", "h265.mp4", "ffv1.mkv")
+_WITHOUT_CHECKS = ("vp8.webm", "vp9.webm", "h265.mp4", "ffv1.mkv", "anim.gif")
 # Nothing in these files says where they were meant to end.
 _ENDLESS = ("h264.ts", "h264.flv", "flv1.flv", "fragments.mp4")
 
@@ -149,7 +149,7 @@ def check(path: Path, kind: str, on_damage: OnDamage, moved: bool) -> None:
         second = [n for n, _ in video.frames()]
         numbers = [n for n, _ in first]
         count, parts = video.count(), sorted(video.read(numbers))
-    told = " ".join(str(w.message) for w in said)
+    told = " ".join([*(str(w.message) for w in said), video.damage.reason if video.damage else ""])
     for message in {str(w.message) for w in said}:
         check_message(message)
     where = f"{kind} {on_damage}: {first} {video.damage} {video.holes} {told}"
@@ -163,13 +163,15 @@ def check(path: Path, kind: str, on_damage: OnDamage, moved: bool) -> None:
     shifted = [(n, seen) for n, seen in first if seen not in (n, None)]
     if shifted and "may be shifted" not in told and not moved and kind not in _WITHOUT_CHECKS:
         raise Fault("wrong", f"wrong numbers {shifted}: {where}")
-    # Moved bytes can make one image of a GIF swallow the next; nothing in it says so.
-    if len(shifted) > 2 and "may be shifted" not in told and _is_shift(shifted) and kind != "anim.gif":
+    if kind == "anim.gif" and moved:
+        return  # moved bytes can make one image of a GIF swallow the next; nothing in it says so
+    if len(shifted) > 2 and "may be shifted" not in told and _is_shift(shifted):
         raise Fault("wrong", f"shifted {shifted}: {where}")
     if count < COUNT and video.damage is None and "may be shifted" not in told and kind not in _ENDLESS:
         raise Fault("wrong", f"fewer frames, no damage told: {where}")
 
 
 def _is_shift(wrong: list[tuple[int, int | None]]) -> bool:
-    """Whether pictures are numbered off by one and the same number: no damaged picture looks like that by chance."""
-    return len({seen - n for n, seen in wrong if seen is not None}) == 1
+    """Whether a row of pictures is numbered off by one and the same number: damaged ones do not look like that."""
+    together = all(b[0] == a[0] + 1 for a, b in zip(wrong, wrong[1:]))
+    return together and len({seen - n for n, seen in wrong if seen is not None}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from poof.video.structure.base import BROKEN, CUT_OFF, Chain
@@ -9,6 +10,8 @@ from poof.video.structure.base import BROKEN, CUT_OFF, Chain
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _EXTENSIONS = {0x01, 0xF9, 0xFE, 0xFF}  # plain text, graphic control, comment, application
 _CONTROL = 0xF9
+# The head of an image within the data of another: sizes were changed, and one has swallowed the next.
+_NEXT = re.compile(rb"!\xf9\x04.{4}\x00,.{8}", re.DOTALL)
 
 
 class GifChain(Chain):
@@ -71,8 +74,11 @@ class GifChain(Chain):
         code_size = self._read(start, 1)
         if not code_size or not 2 <= code_size[0] <= 11:
             return None
+        end = self._behind_blocks(start + 1)
+        if end is not None and _NEXT.search(self._read(start, end - start)):
+            return None
         self._found += 1
-        return self._behind_blocks(start + 1)
+        return end
 
     def _behind_blocks(self, position: int) -> int | None:
         while size := self._read(position, 1):

@@ -31,6 +31,8 @@ class TransportStream(Structure):
         self._expected = self._got = 0  # bytes of the unit that is being read
         self._partial = 0
         self._begins = True
+        self._timed: list[int] = []  # starts of units that say when they are shown
+        self._each, self._asked, self._last = True, 0, 0
 
     def holds(self, offset: int) -> bool:
         """See `Structure.holds`."""
@@ -50,6 +52,13 @@ class TransportStream(Structure):
             if any(start < offset for start in self._starts):
                 return False
         self._starts = [start for start in self._starts if start > offset]
+        if any(self._last < start < offset for start in self._timed):
+            # Where every unit with a time has given a picture so far, one that gives none is lost.
+            if self._each and self._asked > 2:
+                return False
+            self._each = False
+        self._asked, self._last = self._asked + 1, offset
+        self._timed = [start for start in self._timed if start > offset]
         behind = self._starts[0] if self._starts else self._length
         return self._first_fault is None or self._first_fault > behind
 
@@ -114,5 +123,7 @@ class TransportStream(Structure):
             length = int.from_bytes(payload[4:6], "big")
             self._expected, self._got = (length + 6 if length else 0), 0
             self._starts.append(offset)
+            if len(payload) > 7 and payload[7] & 0x80:
+                self._timed.append(offset)
         self._got += len(payload)
         return not self._expected or self._got <= self._expected
