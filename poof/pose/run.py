@@ -129,8 +129,13 @@ def resumable(last: Path, identity: str) -> dict[str, Any]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], last: Path) -> None:
     """Give an optimizer the state it had; a `PoofError` where that belongs to another network."""
     try:
+        usual = [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups]
         optimizer.load_state_dict(state)
+        if [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups] != usual:
+            raise ValueError("settings of the optimizer")
         for parameter, moments in optimizer.state.items():
+            if moments and not {"step", "exp_avg", "exp_avg_sq"} <= set(moments):
+                raise ValueError("state of the optimizer")
             for value in moments.values():
                 if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
                     raise ValueError(f"{tuple(value.shape)} for {tuple(parameter.shape)}")

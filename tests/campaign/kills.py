@@ -22,16 +22,13 @@ FRAMES = 14
 COMMANDS: dict[str, list[str]] = {
     "propagate": ["propagate", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "-o", "out.json", "--render"],
     "train": ["train", "-d", "gt.json", "-v", "images", "-o", "run", "--body", "unet", "--recipe", "footage",
-              "--input-size", "64x64", "--epochs", "40", "--no-hold-out"],
-    "refine": ["refine", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "--nets", "1", "-o", "out.json",
-               "--force"],
+              "--input-size", "64x64", "--epochs", "6", "--no-hold-out"],
     "select": ["select", "images", "-n", "3", "--json", "out.json"],
     "render": ["render", "images", "-l", "gt.json", "-o", "out.mp4", "--sheet", "out.png"],
 }  # fmt: skip
 WANTED = {
     "propagate": ("out.json", "out.overlay.mp4", "out.sheet.png"),
     "train": ("run/best.pt", "run/last.pt"),
-    "refine": ("out.json", "runs/refine-images/best.pt"),
     "select": ("out.json",),
     "render": ("out.mp4", "out.png"),
 }
@@ -150,7 +147,7 @@ def _two_at_once(folder: Path, name: str) -> None:
 
 def _check_done(folder: Path, name: str) -> None:
     try:
-        if name in ("propagate", "refine") and load_labels(folder / "out.json").frames != list(range(FRAMES))[:FRAMES]:
+        if name == "propagate" and load_labels(folder / "out.json").frames != list(range(FRAMES)):
             raise Fault("lost", f"{name}: frames {load_labels(folder / 'out.json').frames}")
     except PoofError as error:
         raise Fault("lost", f"{name}: {error}") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from poof.video.structure.base import BROKEN, Chain
 
-_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"traf"}
+_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"traf", b"edts"}
 _IN_FRAGMENT = {b"mfhd", b"traf", b"pssh", b"meta", b"free", b"skip", b"uuid", b"udta"}
 _LARGEST = 1 << 28  # bytes of an index
 
@@ -130,7 +130,7 @@ def _agrees(track: bytes) -> bool:
             else:
                 tables.setdefault(kind, box)
     counts = {_sizes(tables), _durations(tables), _chunks(tables)} - {None}
-    return len(counts) <= 1 and _shown_within(tables)
+    return len(counts) <= 1 and _shown_within(tables) and _edits_agree(tables)
 
 
 def _sizes(tables: dict[bytes, bytes]) -> int | None:
@@ -144,6 +144,19 @@ def _durations(tables: dict[bytes, bytes]) -> int | None:
     if len(table) < 8:
         return None
     return sum(count for count, _ in _rows(table))
+
+
+def _edits_agree(tables: dict[bytes, bytes]) -> bool:
+    """Whether the edit list is as long as the track says it is: edits that were changed hide pictures."""
+    edits, header = tables.get(b"elst", b""), tables.get(b"tkhd", b"")
+    if len(edits) < 8 or len(header) < 36:
+        return True
+    wide = edits[0] == 1
+    size = 20 if wide else 12
+    rows = min(int.from_bytes(edits[4:8], "big"), (len(edits) - 8) // size)
+    total = sum(int.from_bytes(edits[8 + r * size :][: 8 if wide else 4], "big") for r in range(rows))
+    said = int.from_bytes(header[28:36] if header[0] == 1 else header[20:24], "big")
+    return not said or not total or abs(total - said) <= 2 + said // 50
 
 
 def _shown_within(tables: dict[bytes, bytes]) -> bool:
