@@ -161,9 +161,10 @@ def _shots(path: Path, number: int, task: Mapping[str, Any], names: list[str]) -
         names += [str(name) for name in known if str(name) not in names]
     frame = video.get("frame_idx")
     if frame is not None:
-        if isinstance(frame, bool) or not isinstance(frame, (int, float)):
+        at = _real(frame)
+        if at is None:
             raise PoofError(f"{where}: frame_idx {frame!r:.20} is no number; correct it")
-        frame = frame_number(frame, where)
+        frame = frame_number(int(at) if at.is_integer() else at, where)
     origin = meta.get("original_file")  # DeepLabCut's path, of images that were taken over from there
     name = origin if isinstance(origin, str) and origin else re.sub(r"^[0-9a-f]{8}-", "", base_name(image))
     shot = _Shot(name, frame, str(video.get("filename") or ""))
@@ -231,7 +232,7 @@ def _parents(result: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], bool]
         if region.get("type") == "relation":
             a, b = str(region.get("from_id")), str(region.get("to_id"))
             owners |= {a: boxes[b]} if b in boxes else {b: boxes[a]} if a in boxes else {}
-        elif str(region.get("parentID")) in boxes:
+        elif region.get("parentID") is not None and str(region["parentID"]) in boxes:
             owners[str(region.get("id"))] = boxes[str(region["parentID"])]
     return owners, any(number > 1 for number in counts.values())
 
@@ -239,20 +240,32 @@ def _parents(result: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], bool]
 def _side(where: str, region: Mapping[str, Any], key: str) -> int:
     """Width or height of the image."""
     value = region.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 1):
+    side = _real(value)
+    if side is None or not 1 <= side < 2**31:
         raise PoofError(f"{where}: a region has no {key}, so its per cent mean no pixels; export it again as JSON")
-    return int(value)
+    return int(side)
+
+
+def _real(value: Any) -> float | None:
+    """A finite number of the file, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def _sequence(where: str, value: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(frame, place) of the key frames of a video region; Label Studio counts frames from 1."""
     for one in _regions(value.get("sequence")):
         at = one.get("frame")
-        if isinstance(at, bool) or not isinstance(at, (int, float)) or not math.isfinite(at) or at < 1:
+        number = _real(at)
+        if number is None or number < 1:
             raise PoofError(f"{where}: a key frame {at!r:.20} is no number from 1; correct it")
-        if float(one.get("width") or 0) > 2 or float(one.get("height") or 0) > 2:
+        if (_real(one.get("width")) or 0) > 2 or (_real(one.get("height")) or 0) > 2:
             raise PoofError(f"{where}: holds boxes in a video, not keypoints; label keypoints")
-        yield frame_number(at - 1, where), one
+        yield frame_number(number - 1, where), one
 
 
 def _point(
@@ -261,14 +274,16 @@ def _point(
     """A point in pixels."""
     place = []
     for axis, side in zip("xy", size):
-        cent = value.get(axis)
-        if isinstance(cent, bool) or not isinstance(cent, (int, float)) or not math.isfinite(cent):
-            raise PoofError(f"{where}: {keypoint} has {axis} {cent!r:.20}, no number; correct it")
+        cent = _real(value.get(axis))
+        if cent is None:
+            raise PoofError(f"{where}: {keypoint} has {axis} {value.get(axis)!r:.20}, no number; correct it")
         if not -_BEYOND <= cent <= 100 + _BEYOND:
             raise PoofError(f"{where}: {keypoint} has {axis} {cent:g} %, outside 0..100; export it again as JSON")
         place.append(cent / 100 * side)
-    sure = float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else math.nan
-    return _Point(keypoint, (place[0], place[1]), owner, human, sure if 0 <= sure <= 1 else math.nan)
+    sure = _real(score)
+    return _Point(
+        keypoint, (place[0], place[1]), owner, human, sure if sure is not None and 0 <= sure <= 1 else math.nan
+    )
 
 
 def _of_video(path: Path, shots: list[_Shot], choice: Choice) -> list[_Shot]:

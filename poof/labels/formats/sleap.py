@@ -70,7 +70,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     skeleton, number = _skeleton(path, metadata, tables["/instances"], choice.category)
     labels = LabelSet(skeleton, image_size=size)
     labels.info["video"] = name
-    tracks = [str(_json(path, text, "a track")[1]) for text in contents.texts("/tracks_json")]
+    tracks = [_track_name(path, text) for text in contents.texts("/tracks_json")]
     numbers, labels.individuals = _numbered(tracks)
     shift = 0.5 if float(contents.groups.get("/metadata", {}).get("format_id") or 1.2) < 1.1 else 0.0
     found = list(_instances(path, tables, video, number, len(skeleton), shift))
@@ -108,6 +108,14 @@ def _json(path: Path, text: Any, what: str) -> Any:
         return json.loads(text)
     except (ValueError, TypeError, RecursionError):
         raise PoofError(f"{path}: {what} is no JSON; save it again with SLEAP") from None
+
+
+def _track_name(path: Path, text: str) -> str:
+    """The name in [frame where the track begins, name]."""
+    track = _json(path, text, "a track")
+    if not isinstance(track, list) or len(track) < 2:
+        raise PoofError(f"{path}: a track has no name; save it again with SLEAP")
+    return str(track[1])
 
 
 def _metadata(contents: Contents) -> dict[str, Any]:
