@@ -326,7 +326,7 @@ def _instances(path: Path, table: pd.DataFrame) -> tuple[Array, dict[int, str]]:
     if "instance" not in table:
         return np.zeros(len(table), np.int64), {}
     text = table["instance"]
-    if text.str.fullmatch(r"[0-9]+(\.0*)?").all():
+    if text.str.fullmatch(r"[0-9]{1,9}(\.0*)?").all():
         return text.astype(float).to_numpy(np.int64), {}
     for line in _lines(table, text == ""):
         raise PoofError(f"{path}: line {line}: names no instance; fill the column 'instance' or remove it")
