@@ -30,7 +30,8 @@ class Profile:
     convention
         What was counted, in one line.
     published
-        (document, data set, GMACs, millions of parameters, top-1) rows for a network of that name at this setting.
+        (document, data set, GMACs, millions of parameters, top-1, setting, whether it is this one) rows for a network
+        of that name.
     elsewhere
         Settings that have published figures, too.
     """
@@ -53,12 +54,12 @@ def profile(model: Recognizer) -> Profile:
     elsewhere = []
     for network in _published(model):
         for p in network.published:
-            if (p.frames, p.size, p.classes) != (model.segments, model.size, model.config["num_classes"]):
-                # A figure of another setting beside ours would only look like a difference.
-                elsewhere.append(f"{p.frames} frames of {p.size} px, {p.classes} classes")
-                continue
+            here = (p.frames, p.size, p.classes) == (model.segments, model.size, model.config["num_classes"])
+            setting = f"{p.frames} frames of {p.size} px, {p.classes} classes"
+            if not here:
+                elsewhere.append(setting)
             row = {"data": p.data, "gmacs": p.gmacs, "mparams": p.mparams, "top1": p.top1, "top5": p.top5}
-            rows.append({"document": network.document, **row})
+            rows.append({"document": network.document, **row, "setting": setting, "here": here})
     _, frames, _, size, _ = model.clip_shape
     return Profile(
         parameters(model),

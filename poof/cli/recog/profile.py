@@ -57,8 +57,10 @@ def profile(
         return
     three = dict.fromkeys(("M params", "GMACs", "G other", "adds M params", "adds GMACs", "gmacs", "mparams"), "{:.3f}")
     options.show([row], formats=three)
-    if cost.published:
-        options.show(list(cost.published), "published", three)
+    # A figure of another setting beside ours would only look like a difference.
+    rows = [{k: v for k, v in one.items() if k not in ("here", "setting")} for one in cost.published if one["here"]]
+    if rows:
+        options.show(rows, "published", three)
     if cost.elsewhere:
         typer.echo(f"published figures belong to other settings: {'; '.join(cost.elsewhere)}")
     if operations:
