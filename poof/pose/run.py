@@ -129,9 +129,9 @@ def resumable(last: Path, identity: str) -> dict[str, Any]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], last: Path) -> None:
     """Give an optimizer the state it had; a `PoofError` where that belongs to another network."""
     try:
-        usual = [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups]
+        usual = [_settings(group) for group in optimizer.param_groups]
         optimizer.load_state_dict(state)
-        if [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups] != usual:
+        if [_settings(group) for group in optimizer.param_groups] != usual:
             raise ValueError("settings of the optimizer")
         for parameter, moments in optimizer.state.items():
             if moments and not {"step", "exp_avg", "exp_avg_sq"} <= set(moments):
@@ -141,6 +141,11 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], l
                     raise ValueError(f"{tuple(value.shape)} for {tuple(parameter.shape)}")
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise incomplete(last, error) from error
+
+
+def _settings(group: dict[str, Any]) -> dict[str, Any]:
+    """The kinds of an optimiser's settings, and its switches themselves."""
+    return {key: value if isinstance(value, bool) else type(value) for key, value in group.items()}
 
 
 def fingerprint(train: Sequence[Example], val: Sequence[Example], *settings: Any) -> str:
