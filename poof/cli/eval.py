@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from poof.cli import common
+from poof.cli.inputs import next_step
 from poof.cli.terminal import console
 
 
@@ -170,6 +171,9 @@ def evaluate(
             out.print(table)
         for note in report.notes:
             out.print(f"note: {note}", style="dim")
+        if not any(groups.values()):
+            files = [word for path in labels for word in ("-l", path)]
+            next_step("poof", "eval", *predictions, *files, "--per-joint", what="which keypoints are off")
 
     if csv is not None:
         report.to_csv(csv)
