@@ -74,5 +74,7 @@ def between_steps() -> Iterator[threading.Event]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+        if before is signal.default_int_handler:  # no command is left that would end by it: who goes on may work
+            _pressed.clear()
     if asked.is_set():
         raise KeyboardInterrupt

@@ -50,6 +50,7 @@ def plain(items: Iterable[T], description: str, total: int | None = None) -> Ite
     begun = told = time.monotonic()
     done = 0
     for item in items:
+        check()
         yield item
         done += 1
         now = time.monotonic()

@@ -106,3 +106,12 @@ def test_only_lines_of_ours(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         "poof: error: images/1.png: the first image cannot be read; repair or remove it"
     ]
+
+
+def test_outside_of_a_command_two_of_them_do_not_stop_what_comes_after() -> None:
+    """In a notebook the next call works again."""
+    with pytest.raises(KeyboardInterrupt), interrupts.between_steps():
+        press()
+        press()
+    assert not interrupts.pressed()
+    assert list(silent(range(3), "steps")) == [0, 1, 2]
