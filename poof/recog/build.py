@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def build_model(
     if base in NETWORKS:
         network = NETWORKS[base]
         if modules:
-            raise PoofError(f"{base} is a whole network; give modules to a backbone: {', '.join(BACKBONES)}")
+            raise _whole(base)
         if not isinstance(network.backbone, str):
             knobs = check_knobs(base, parse_knobs(text, name), network_knobs(network.backbone))
             if release is None:
@@ -116,6 +117,16 @@ def build_model(
         load_weights(host, weights)
     model = HostedRecognizer(host, plan, config)
     return model if release is None else fill(model, release)
+
+
+def _whole(name: str) -> PoofError:
+    """The error for modules given to a network; of the backbones only the likely ones, all would fill the message."""
+    own = NETWORKS[name].backbone
+    near = [own] if isinstance(own, str) else get_close_matches(name, BACKBONES, 3)
+    there = f": {', '.join(near)}" if near else ""
+    return PoofError(
+        f"{name} is a whole network; give modules to a backbone{there} (`poof recog list` has all {len(BACKBONES)})"
+    )
 
 
 def explain_places(model: Recognizer) -> list[dict[str, Any]]:
