@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import make_folder
+from poof.printable import LONGEST, one_line
 from poof.progress import Track, silent
 from poof.recog.checkpoint import read_checkpoint, save_model
 from poof.recog.curves import write_curves
@@ -325,10 +326,7 @@ def _readable(clips: ClipList, counts: FrameCounts, settings: Settings, track: T
         first = next(iter(broken.values()))
         bad, total = len(broken) + len(clips.bad), len(clips) + len(clips.bad)
         if bad > settings.max_broken * total or len(broken) == len(clips):
-            raise PoofError(
-                f"{clips.name}: {bad} of {total} clips cannot be read, more than {settings.max_broken:.0%}"
-                f" (--max-broken); first: {first}"
-            )
+            raise _too_many(clips, bad, total, settings, "first", first)
         for message in broken.values():
             warnings.warn(f"left out: {message}", PoofWarning, stacklevel=2)
     return clips.without(list(broken))
@@ -354,10 +352,15 @@ def _count_broken(batch: Batch, clips: ClipList, state: State, settings: Setting
         state.broken[name] = error
     bad, total = len(state.broken) + len(clips.bad), len(clips) + len(clips.bad)
     if bad > settings.max_broken * total:
-        raise PoofError(
-            f"{clips.name}: {bad} of {total} clips cannot be read, more than "
-            f"{settings.max_broken:.0%} (--max-broken); last: {batch.broken[-1][1]}"
-        )
+        raise _too_many(clips, bad, total, settings, "last", batch.broken[-1][1])
+
+
+def _too_many(clips: ClipList, bad: int, total: int, settings: Settings, which: str, error: object) -> PoofError:
+    """The error for too many broken clips; where it is too long, folders are left out, of the list and of the clip."""
+    share = f"more than {settings.max_broken:.0%} (--max-broken)"
+    said = f"{bad} of {total} clips cannot be read, {share}; {which}: "
+    room = LONGEST - min(len(clips.name), 40) - len(said) - 2
+    return PoofError(f"{clips.name}: {said}{one_line(error, room)}")
 
 
 def _timed(batches: Any, meter: Meter) -> Iterator[Batch]:

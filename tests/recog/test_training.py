@@ -179,6 +179,15 @@ def test_broken_clips_are_left_out_until_they_are_too_many(task: tuple[ClipList,
         train(network(), clips, tmp_path / "run", replace(FAST, epochs=1), Settings(max_broken=0.1))
 
 
+def test_the_name_of_a_broken_clip_survives_long_folders(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
+    folder = tmp_path / ("far" * 60) / ("away" * 50)
+    folder.mkdir(parents=True)
+    (folder / "bad.npy").write_bytes(b"nothing")
+    clips = replace(task[0], records=(*task[0].records, Record(folder / "bad.npy", 0)), name=str(folder / "train.txt"))
+    with pytest.raises(PoofError, match=r"train\.txt: 1 of 17 clips .*; first: .*bad\.npy: cannot be .* extract it"):
+        train(network(), clips, tmp_path / "run", replace(FAST, epochs=1))
+
+
 def test_videos_shorter_than_the_clip_are_told(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
     # By TSM's rule such a clip is one frame throughout: nothing moves in it.
     np.save(tmp_path / "short.npy", np.zeros((3, 32, 32, 3), np.uint8))

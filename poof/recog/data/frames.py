@@ -161,7 +161,9 @@ def load_array(path: Path) -> Array:
     try:
         array = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise PoofError(f"{path}: cannot be read as an extracted clip ({error}); extract it anew") from error
+        # NumPy's own words on a damaged file are long, and advise to load it unsafely.
+        reason = getattr(error, "strerror", None) or "it is damaged or of another kind"
+        raise PoofError(f"{path}: cannot be read as an extracted clip ({reason}); extract it anew") from error
     if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
         raise PoofError(f"{path}: holds {array.dtype} {array.shape}, not uint8 (frames, height, width, 3)")
     return array
