@@ -298,8 +298,18 @@ def test_command_line(video: Path, tmp_path: Path) -> None:
     assert "input of layer4.1.conv2" in said.output
     assert "gate_open: share of open gates" in said.output
     assert (tmp_path / "out" / "walk-pyramid-graph.png").is_file()
-    again = CliRunner().invoke(app, [*common, "--method", "pyramids"])
-    assert isinstance(again.exception, PoofError)
-    assert "walk-pyramid.png: exists already" in str(again.exception)
+    first = (tmp_path / "out" / "walk-pyramid-graph.json").read_bytes()
+    again = CliRunner().invoke(app, [*common, "--method", "pyramids", "--depth", "2"])
+    assert again.exit_code == 0, again.output  # what poof wrote is replaced
+    assert (tmp_path / "out" / "walk-pyramid-graph.json").read_bytes() != first
+    for name in ("walk-pyramid.png", "walk-pyramid-graph.json"):
+        own = (tmp_path / "out" / name).read_bytes()
+        (tmp_path / "out" / name).write_bytes(b"somebody's")
+        for force in ((), ("--force",)):
+            kept = CliRunner().invoke(app, [*common, "--method", "pyramids", *force])
+            assert isinstance(kept.exception, PoofError)
+            assert f"{name}: exists already" in str(kept.exception)
+        assert (tmp_path / "out" / name).read_bytes() == b"somebody's"
+        (tmp_path / "out" / name).write_bytes(own)
     wrong = CliRunner().invoke(app, [*common, "--method", "lime"])
     assert "there are gradcam, tubes, pyramids" in str(wrong.exception)

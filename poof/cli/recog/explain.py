@@ -71,10 +71,15 @@ def explain(
     way = Way(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
     if json is not None:
         check_output(json, force)
+    ends = [".png", "-modules.png"]
+    if method == "pyramids":
+        ends += ["-graph.png", "-graph.json"]
+    if video:
+        ends += [f"-{level}.mp4" for level in range(depth + 1)] if method == "pyramids" else [".mp4"]
     for source in videos:
         if output.is_dir():
-            check_output(output / f"{source.stem}-{SUFFIXES[method]}.png", force)
-            check_output(output / f"{source.stem}-{SUFFIXES[method]}-modules.png", force)
+            for end in ends:
+                check_output(output / f"{source.stem}-{SUFFIXES[method]}{end}", force)
     model = options.load(run, device)
     view = options.view_of(model, quiet, rule=sampling and sampling.value, rate=rate, window=window, frames=frames)
     names = class_names(model)
