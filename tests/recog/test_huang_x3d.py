@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from poof import recog
+from poof.errors import PoofWarning
 from poof.recog.backbones.x3d import SIZES, X3D, ResidualBlock, X3DSize, round_width
 from poof.recog.weights import read_state
 
@@ -61,7 +62,8 @@ def test_files_of_pyslowfast_load(tmp_path: Path) -> None:
     path = tmp_path / "x3d_m.pyth"
     torch.save({"epoch": 1, "model_state": published.state_dict()}, path)
     assert set(read_state(path)) == set(published.state_dict())
-    model = recog.build_model("x3d_m", (), 4, 7, size=32, weights=path)
+    with pytest.warns(PoofWarning, match=r"x3d_m\.pyth: .*is of another data set.* \(7 classes\) starts anew"):
+        model = recog.build_model("x3d_m", (), 4, 7, size=32, weights=path)
     key = "s5.pathway0_res6.branch2.c.weight"
     assert torch.equal(model.backbone.state_dict()[key], published.state_dict()[key])
     assert model.mean == (0.45, 0.45, 0.45)
