@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
-def opened(videos: Sequence[Path], on_damage: str = "stop") -> list[Video]:
-    """The videos, all different."""
+def opened(videos: Sequence[Path], on_damage: str = "stop", again: bool = False) -> list[Video]:
+    """The videos, all different unless one may be given `again`, which only outputs named for each give a meaning."""
     from poof.video import open_video
 
-    for number, path in enumerate(videos):
-        for other in videos[:number]:
-            if path.exists() and other.exists() and path.samefile(other):
-                raise PoofError(f"{path}: is given twice; leave one out")
+    for number, first in enumerate(_firsts(videos)):
+        if first != number and not again:
+            raise PoofError(f"{videos[number]}: is given twice; leave one out")
     return [open_video(path, on_damage) for path in videos]
 
 
@@ -37,10 +36,19 @@ def labels_of(
     missing: str = "absent",
     prefer: str | None = None,
 ) -> list[Given]:
-    """The labels of each video; says which files they are from, where that is not plain, and what was found in them."""
+    """The labels of each video; says which files they are from, where that is not plain, and what was found in them.
+
+    A video that is given again has the labels that it has the first time, and their files may be given again with it.
+    """
     from poof.labels.pairing import labels_for
 
-    found = labels_for(footage, files, category=category, missing=missing, prefer=prefer)  # type: ignore[arg-type]
+    firsts = _firsts([Path(video.name) for video in footage])
+    own = [video for number, video in enumerate(footage) if firsts[number] == number]
+    if len(own) < len(footage):
+        files = [files[number] for number in sorted(set(_firsts(files)))]
+    found = labels_for(own, files, category=category, missing=missing, prefer=prefer)  # type: ignore[arg-type]
+    places = sorted(set(firsts))
+    found = [found[places.index(first)] for first in firsts]
     if quiet:
         return found
     for video, given in zip(footage, found):
@@ -63,8 +71,27 @@ def labels_of(
     return found
 
 
+def _firsts(paths: Sequence[Path]) -> list[int]:
+    """For each path the place of the first one that is the same file: its own, unless it is given again."""
+    there = [path.exists() for path in paths]
+    return [
+        next(
+            (other for other in range(number) if there[number] and there[other] and path.samefile(paths[other])), number
+        )
+        for number, path in enumerate(paths)
+    ]
+
+
 def stems(videos: Sequence[Path]) -> list[str]:
     """A name for the outputs of each video: its own, with its ending or its folder where several would be one."""
+    names = _stems(videos)
+    if len(set(names)) < len(names):
+        raise PoofError(f"{videos[0]}: several videos would have outputs of one name; rename one, or run them apart")
+    return names
+
+
+def _stems(videos: Sequence[Path]) -> list[str]:
+    """As `stems`; where even folders do not tell videos apart, some are equal."""
     plain = [path.resolve().stem for path in videos]
     names = list(plain)
     for number, name in enumerate(plain):
@@ -77,9 +104,12 @@ def stems(videos: Sequence[Path]) -> list[str]:
             )
     if len(set(names)) < len(names):
         names = ["-".join(path.resolve().with_suffix("").parts[-3:]) for path in videos]
-    if len(set(names)) < len(names):
-        raise PoofError(f"{videos[0]}: several videos would have outputs of one name; rename one, or run them apart")
     return names
+
+
+def run_name(videos: Sequence[Path]) -> str:
+    """What the folder of a run is named after: the first video, as its outputs are."""
+    return _stems(videos)[0]
 
 
 def outputs_of(
@@ -90,9 +120,17 @@ def outputs_of(
     Without `output`: VIDEO.tag.json and .csv here. One folder: the same there. Otherwise one file for each video, or
     any number for a single one.
     """
-    names = stems(videos)
     if not output or (len(output) == 1 and output[0].is_dir()):
         folder = output[0] if output else Path()
+        names = _stems(videos)
+        if len(set(names)) < len(names):
+            # Of one video given again even the longest name is equal; its own is the one to tell.
+            name = next(name for name in names if names.count(name) > 1)
+            plain = videos[names.index(name)].resolve().stem
+            raise PoofError(
+                f"{folder / f'{plain}.{tag}.{endings[0]}'}: would be written twice; name one file for each video in"
+                " their order with -o, or run them apart"
+            )
         return [[folder / f"{name}.{tag}.{ending}" for ending in endings] for name in names]
     if len(videos) == 1:
         return [list(output)]

@@ -102,13 +102,13 @@ def refine(
     for path in model or []:  # a name mistyped is better told before the propagation than after it
         if not path.is_file():
             raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
-    footage = inputs.opened(videos, on_damage)
+    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
+    footage = inputs.opened(videos, on_damage, again=named)
     given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
     others = [(path, "--render") for paths in pictures for path in paths]
     others += [(json_file, "--json")] if json_file else []
     more = [*((p, "--model") for p in model or []), *((p, "--tracks") for p in tracks or [])]
     more += [(weights, "--weights")] if weights else []
-    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
     inputs.check_outputs(videos, written, given, "refine", named=named, others=others, inputs=more, force=force)
     pairs = [Pair(video, one.labels) for video, one in zip(footage, given)]
     carried = None
@@ -116,7 +116,7 @@ def refine(
         carried = [one.labels for one in inputs.labels_of(footage, tracks, True, category, missing)]
         for path, given_tracks in zip(tracks, carried):
             _check_carried(path, given_tracks)
-    folder = run or Path("runs") / f"refine-{inputs.stems(videos)[0]}"
+    folder = run or Path("runs") / f"refine-{inputs.run_name(videos)}"
     estimators = create_flows(flow, weights, device, True, cache_folder() / "flows" if cache else None)
     if not quiet:
         for estimator in estimators[:1]:

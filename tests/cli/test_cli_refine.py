@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_labels(exact, folder / "truth.json")
     save_labels(labels, folder / "labels.json")
     save_labels(tracks, folder / "tracks.json")
+    for name, other in (("video.mp4", "other.mp4"), ("labels.json", "other.labels.json")):
+        shutil.copy(folder / name, folder / other)
     refined = tracks.replace(instances={key: points.copy() for key, points in tracks.instances.items()})
     refined.instances[8, 0].source[0] = Source.REFINED
     save_labels(refined, folder / "refined.json")
@@ -130,13 +133,14 @@ def test_sure_flow_is_left_alone(clip: Path, tmp_path: Path) -> None:
     result = poof("refine", video, "--labels", labels, "-r", 6, "--json", "s.json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert left(tmp_path) == ["s.json", "video.refined.csv", "video.refined.json"]  # and no empty folder of a run
-    assert "nothing was trained" in result.stdout and "--force trains all the same" in result.stdout
+    assert "nothing was trained" in result.stdout and "--always trains all the same" in result.stdout
     summary = json.loads((tmp_path / "s.json").read_text())
     assert "flow is unsure of 0.0% of its points" in summary["skipped"]
     assert summary["refined"] == summary["disputed"] == 0 and summary["models"] == [] and summary["model"] is None
     assert summary["human"] == 16 and summary["propagated"] == 144 and summary["moved_median"] is None
     table = pd.read_csv(tmp_path / "video.refined.csv")
-    assert tuple(table.columns) == TABLE_COLUMNS and set(table.source) == {"human", "propagated"}
+    assert tuple(table.columns)[:-1] == TABLE_COLUMNS and table.columns[-1].startswith("poof:")
+    assert set(table.source) == {"human", "propagated"}
 
 
 def test_several_videos_in_their_order(clip: Path, tmp_path: Path) -> None:
@@ -149,6 +153,7 @@ def test_several_videos_in_their_order(clip: Path, tmp_path: Path) -> None:
 
 
 V, L, T, M = "{clip}/video.mp4", "{clip}/labels.json", "{clip}/tracks.json", "{clip}/a.pt"
+W, OF_W = "{clip}/other.mp4", "{clip}/other.labels.json"
 RUN = [V, "-l", L, "-t", T, "-m", M]
 REFUSALS: dict[str, tuple[list[str], list[str]]] = {
     "no such video": (["nothing.mp4", "-l", L], ["nothing.mp4", "check the path"]),
@@ -162,9 +167,9 @@ REFUSALS: dict[str, tuple[list[str], list[str]]] = {
         [V, "-l", "{clip}/moved.json", "-t", T, "-m", M],
         ["video.mp4", "frame 15", "the tracks hold other labels", "poof propagate"],
     ),
-    "too few labels": ([V, V, "-l", L], ["1 --labels for 2 videos", "in their order"]),
-    "too many labels": ([V, "-l", L, "-l", L], ["2 --labels for 1 video;"]),
-    "too few tracks": ([V, V, "-l", L, "-l", L, "-t", T], ["1 --tracks for 2 videos"]),
+    "too few labels": ([V, W, "-l", L], ["labels.json", "to which of the videos", "video.mp4, other.mp4"]),
+    "too many labels": ([V, "-l", L, "-l", L], ["labels.json: is given twice", "leave one out"]),
+    "too few tracks": ([V, W, "-l", L, "-l", OF_W, "-t", T], ["other.mp4: none", "tracks.json", "is of this video"]),
     "too few outputs": ([V, V, "-l", L, "-l", L, "-o", "x.json"], ["1 --output for 2 videos"]),
     "two videos of one name": ([V, V, "-l", L, "-l", L], ["video.refined.json", "written twice", "-o"]),
     "one file for two": ([*RUN, "-o", "x.json", "--json", "x.json"], ["x.json", "written twice", "--json"]),
