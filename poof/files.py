@@ -11,8 +11,8 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
@@ -231,6 +231,20 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     with atomic(path, check=same) as temporary:
         temporary.write_bytes(data)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files of which none means anything without the others: only when all are on the disk they take their names.
+
+    Those named last take theirs first.
+    """
+    with ExitStack() as stack:
+        for path, data in contents.items():
+            temporary = stack.enter_context(atomic(path))
+            temporary.write_bytes(data)
+            _to_disk(temporary)
+            if temporary.read_bytes() != data:
+                raise OSError("what was read back is not what was written")
 
 
 def write_text(path: Path, text: str) -> None:

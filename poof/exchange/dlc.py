@@ -53,22 +53,23 @@ def export(order: Order) -> Export:
     tables = [folder / f"{stem}.h5", folder / (f"{stem}.csv" if order.as_labels else "machinelabels.csv")]
     for table in tables:
         if folder.is_dir():
-            check_output(table, order.force)
+            # Labels that are no person's: what a person has changed in them is another file than poof wrote, and stays.
+            check_output(table, order.force, labels=True)
     names = {frame: names[frame] for frame in labels.frames}
     written = write_frames(order.footage, names, folder, order.track)
     rows = {frame: f"labeled-data/{order.video}/{name}" for frame, name in names.items()}
     sheet = sheet_of(labels, rows, project.scorer, likelihood=not order.as_labels, sure=1.0)
-    for table in tables:
-        write_sheet(table, sheet, None if order.as_labels else arrays(labels), int(labels.tracked))
     files = list(tables)
     if order.as_labels:
-        for table in tables[:1]:
-            note = machine_list.write(table, labels, sheet.individuals)
-            if note:
-                notes.append(f"{note.removeprefix('that ')}")
-                files.append(machine_list.beside(table))
+        note = machine_list.write(tables[0], labels, sheet)
+        write_sheet(tables[1], sheet)
+        if note:
+            notes.append(f"{note.removeprefix('that ')}")
+            files.append(machine_list.beside(tables[0]))
         then = "deeplabcut.create_training_dataset(config)"
     else:
+        for table in tables:
+            write_sheet(table, sheet, arrays(labels), int(labels.tracked))
         then = f"open {folder} in napari-deeplabcut, correct {stem}, save: that puts it into {PERSONS}"
     return Export(folder, files, len(written), labels.frames, notes, then)
 

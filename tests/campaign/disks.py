@@ -16,6 +16,7 @@ from material import label_set, saved
 from mutations import Rng, pick
 
 from poof.labels import load_labels
+from poof.labels.formats.machine_list import beside
 
 
 def trial(rng: Rng, folder: Path) -> None:
@@ -29,17 +30,25 @@ def trial(rng: Rng, folder: Path) -> None:
         code, _, told = poof(["convert", str(source), str(target)])
         if code != 0:
             raise Fault("wrong", f"no room for the first output: {told[:150]}")
-        previous = target.read_bytes()
+        listed = beside(target)  # of the machine's points, with CollectedData; both are new, or neither
+        previous, list_before = target.read_bytes(), _bytes(listed)
         with room():
             code, _, told = poof(["convert", str(source), str(target), "--force", "--scale", "0.5"])
         if code == 0:
             if len(load_labels(target).frames) != len(load_labels(source).frames):
                 raise Fault("lost", "the output is not whole")
-        elif target.read_bytes() != previous:
+            if listed.exists() and _bytes(listed) == list_before:
+                raise Fault("lost", "the list of the machine's points is not of the new output")
+        elif (target.read_bytes(), _bytes(listed)) != (previous, list_before):
             raise Fault("lost", "the previous output changed")
         elif "cannot be written" not in told:
             raise Fault("wrong", told[:150])
-        check_folder(disk, {target.name, "ballast"})
+        check_folder(disk, {target.name, "ballast", *([listed.name] if list_before is not None else [])})
+
+
+def _bytes(path: Path) -> bytes | None:
+    """What a file holds, None if there is none."""
+    return path.read_bytes() if path.exists() else None
 
 
 @contextmanager

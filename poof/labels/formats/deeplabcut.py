@@ -195,13 +195,13 @@ def save(labels: LabelSet, path: Path) -> None:
     if machine and not persons and path.suffix.lower() == ".h5":
         holds = Holds(**vars(HOLDS) | dict.fromkeys(("sources", "chains", "refinement", "covered", "absent"), True))
         write_sheet(path, sheet, arrays(labels), int(labels.tracked))
-    else:
+    elif not persons:
         write_sheet(path, sheet)
     others = []
     if any(number_in(image[2]) != frame for frame, image in images.items()):
         others.append("the frame numbers, which differ from those in the names")
     if persons:
-        note = machine_list.write(path, labels, sheet.individuals)
+        note = machine_list.write(path, labels, sheet)
         if note:
             holds = Holds(**vars(HOLDS) | dict.fromkeys(("sources", "chains", "refinement"), True))
             others.append(note)

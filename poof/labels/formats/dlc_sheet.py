@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError
-from poof.files import write_bytes, write_text
+from poof.files import write_bytes
 from poof.labels.formats.provenance import GROUP
 from poof.labels.formats.reading import EMPTY_WORDS, read_rows
 from poof.labels.hdf5 import MAGIC, Contents, read_hdf5
@@ -194,12 +194,19 @@ def numbered(individuals: Sequence[str]) -> tuple[dict[str, int], dict[int, str]
 def write_sheet(
     path: Path, sheet: Sheet, kept: Mapping[str, Array] | None = None, tracked: int = 1, single: bool = False
 ) -> None:
-    """Write a csv or h5 file, by the ending of `path`, atomically.
+    """Write a csv or h5 file, by the ending of `path`, atomically; see `sheet_bytes`."""
+    write_bytes(path, sheet_bytes(path.suffix.lower(), sheet, kept, tracked, single))
+
+
+def sheet_bytes(
+    ending: str, sheet: Sheet, kept: Mapping[str, Array] | None = None, tracked: int = 1, single: bool = False
+) -> bytes:
+    """What a csv or h5 file of a table holds.
 
     Parameters
     ----------
-    path
-        The file.
+    ending
+        '.h5'; any other makes a csv.
     sheet
         Rows by image of three parts ('labeled-data/video/img.png') become an index of three columns, others one.
     kept
@@ -216,13 +223,12 @@ def write_sheet(
         tuple(row.split("/", 2)) if isinstance(row, str) and row.count("/") == 2 and not single else (row,)
         for row in sheet.rows
     ]
-    if path.suffix.lower() == ".h5":
+    if ending == ".h5":
         data = table_bytes(Table(names, columns, rows, sheet.values), KEY)
-        write_bytes(path, data if kept is None else _with_group(data, kept, tracked))
-        return
+        return data if kept is None else _with_group(data, kept, tracked)
     index: pd.Index = pd.MultiIndex.from_tuples(rows) if rows and len(rows[0]) > 1 else pd.Index([r[0] for r in rows])
     table = pd.DataFrame(sheet.values, index=index, columns=pd.MultiIndex.from_tuples(columns, names=names))
-    write_text(path, table.to_csv(lineterminator="\n"))
+    return table.to_csv(lineterminator="\n").encode("utf-8", "replace")
 
 
 def _with_group(data: bytes, kept: Mapping[str, Array], tracked: int) -> bytes:

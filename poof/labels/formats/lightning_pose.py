@@ -15,7 +15,7 @@ import numpy as np
 from poof.errors import PoofError
 from poof.labels.formats import machine_list
 from poof.labels.formats.deeplabcut import images_of, load
-from poof.labels.formats.dlc_sheet import Sheet, write_sheet
+from poof.labels.formats.dlc_sheet import Sheet
 from poof.labels.formats.foreign import off_marks
 from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.reading import number_in
@@ -67,9 +67,8 @@ def save(labels: LabelSet, path: Path) -> None:
         values[rows[frame], shown] = off_marks(points.xy[shown])
     names = [f"{folder}/{video}/{name}" for folder, video, name in images.values()]
     one = Sheet(str(labels.info.get("scorer") or "poof"), columns, names, values.reshape(len(images), -1))
-    write_sheet(path, one, single=True)
     others = []
     if any(number_in(name) != frame for frame, name in zip(images, names)):
         others.append("the frame numbers, which differ from those in the names")
-    note = machine_list.write(path, labels, [""])
+    note = machine_list.write(path, labels, one, single=True)
     warn_lost(labels, path, "Lightning Pose's format", HOLDS, [*others, *([note] if note else [])])

@@ -452,6 +452,11 @@ def save(labels: LabelSet, path: Path) -> None:
         warnings.warn(
             f"{path}: a table cannot hold {' or '.join(lost)}; keep the labels as .json too", PoofWarning, stacklevel=3
         )
+    write_text(path, text_of(labels))
+
+
+def text_of(labels: LabelSet) -> str:
+    """What a long CSV of these labels holds."""
     table = labels.to_table()
     if labels.frame_names:
         table[IMAGES[0]] = [base_name(labels.frame_names.get(frame, "")) for frame in table["frame"]]
@@ -470,7 +475,7 @@ def save(labels: LabelSet, path: Path) -> None:
     if header is not None:
         table = table.rename(columns={_STAMPS: header})
     table["visible"] = table["visible"].replace({Visible.ABSENT.value: ABSENT})
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def _told(labels: LabelSet) -> dict[str, Any]:

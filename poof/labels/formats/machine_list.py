@@ -7,13 +7,14 @@ the file looks for it: a point that still lies where the list says is the machin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from poof.errors import PoofError
+from poof.files import write_bytes, write_together
 from poof.labels.formats import long_csv
+from poof.labels.formats.dlc_sheet import Sheet, sheet_bytes
 from poof.labels.formats.reading import Choice
 from poof.labels.model import LabelSet, Points
 
@@ -27,11 +28,23 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}{ENDING}")
 
 
-def write(path: Path, labels: LabelSet, individuals: Sequence[str]) -> str:
-    """Write the list of a file, or remove an old one where there is nothing to list; what a message says of it."""
+def write(path: Path, labels: LabelSet, sheet: Sheet, single: bool = False) -> str:
+    """Write a table with the list beside it, or without one where there is nothing to list; what a message says of it.
+
+    On a full disk both stay as they were: with a list of other points the table would be read wrongly.
+
+    Parameters
+    ----------
+    path
+        The table.
+    labels
+        What is in it.
+    sheet, single
+        See `poof.labels.formats.dlc_sheet.write_sheet`.
+    """
     target = beside(path)
     ids = labels.instance_ids
-    named = bool(labels.individuals) and individuals != [""]
+    named = bool(labels.individuals) and sheet.individuals != [""]
     numbers = {instance: i for i, instance in enumerate(sorted({*ids, *labels.individuals}))}
     only = labels.replace(instances={}, individuals={}, tracked=True)
     count = 0
@@ -42,10 +55,12 @@ def write(path: Path, labels: LabelSet, individuals: Sequence[str]) -> str:
             machine.put(made, points)
             only.add(frame, numbers[instance] if named else instance, machine)
             count += int(made.sum())
+    table = sheet_bytes(path.suffix.lower(), sheet, single=single)
     if not count:
+        write_bytes(path, table)
         target.unlink(missing_ok=True)
         return ""
-    long_csv.save(only, target)
+    write_together({path: table, target: long_csv.text_of(only).encode("utf-8", "replace")})
     return f"that {count} points are no person's, {target.name} lists them"
 
 
