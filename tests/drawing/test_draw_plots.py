@@ -143,7 +143,7 @@ def test_what_cannot_be_plotted(labels, tmp_path, skeleton):
     with pytest.raises(PoofError, match="no labels"):
         trajectories(LabelSet(skeleton))
     (tmp_path / "file").write_text("")
-    with pytest.raises(PoofError, match="cannot be made a folder"):
+    with pytest.raises(PoofError, match=r"file: cannot be made \(File exists\); choose another place"):
         save_trajectories(labels, tmp_path / "file")
 
 
