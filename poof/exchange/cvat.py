@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from poof.exchange.export import Export, Order
-from poof.files import check_output, made_folder, write_text
+from poof.exchange.export import Export, Order, check_file
+from poof.files import made_folder, write_text
 from poof.labels.formats import coco, cvat
 from poof.labels.formats.cvat_writing import task_labels
 from poof.labels.formats.names import Pattern
@@ -21,7 +21,7 @@ def export(order: Order) -> Export:
     files = [order.folder / name for name in names]
     with made_folder(order.folder, "-o"):
         for file in files:
-            check_output(file, order.force)
+            check_file(file, order)
         cvat.save(order.labels, files[0])
         write_text(files[1], json.dumps(task_labels(order.labels.skeleton), indent=1, ensure_ascii=False) + "\n")
         pattern = Pattern("frame_", 6, ".PNG")

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from poof.errors import PoofError
 from poof.exchange.choosing import only
-from poof.exchange.export import Export, Order
+from poof.exchange.export import Export, Order, check_file
 from poof.exchange.frames import image_names, write_frames
-from poof.files import check_output
 from poof.labels.check import aligned
 from poof.labels.formats import deeplabcut, machine_list
 from poof.labels.formats.deeplabcut import PERSONS, sheet_of
@@ -53,8 +52,7 @@ def export(order: Order) -> Export:
     tables = [folder / f"{stem}.h5", folder / (f"{stem}.csv" if order.as_labels else "machinelabels.csv")]
     for table in tables:
         if folder.is_dir():
-            # Labels that are no person's: what a person has changed in them is another file than poof wrote, and stays.
-            check_output(table, order.force, labels=True)
+            check_file(table, order)
     names = {frame: names[frame] for frame in labels.frames}
     written = write_frames(order.footage, names, folder, order.track)
     rows = {frame: f"labeled-data/{order.video}/{name}" for frame, name in names.items()}

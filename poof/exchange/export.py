@@ -8,9 +8,11 @@ from pathlib import Path
 
 from poof.errors import PoofError
 from poof.exchange.choosing import chosen, confident, hardness, only
+from poof.files import check_output
 from poof.labels.check import check_fit
 from poof.labels.io import load_labels
 from poof.labels.model import LabelSet
+from poof.origin import is_remembered
 from poof.planning.select import select_next
 from poof.progress import Track, silent
 from poof.video import open_video
@@ -161,3 +163,14 @@ def export(
     made = peers[to](Order(labels, footage, Path(output), name.stem, as_labels, force, track))
     made.notes = [*notes, *made.notes]
     return made
+
+
+def check_file(path: Path, order: Order) -> None:
+    """Refuse a file of an export that may not be replaced; one that is as poof wrote it may, whatever it holds.
+
+    Raises
+    ------
+    PoofError
+        As `poof.files.check_output` says; labels that a person has changed since stay.
+    """
+    check_output(path, order.force, labels=is_remembered(path))

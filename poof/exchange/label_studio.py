@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from poof.exchange.export import Export, Order
+from poof.exchange.export import Export, Order, check_file
 from poof.exchange.frames import image_names, write_frames
-from poof.files import check_output, made_folder, write_text
+from poof.files import made_folder, write_text
 from poof.labels.formats import label_studio_writing
 from poof.labels.formats.names import Pattern
 
@@ -18,7 +18,7 @@ def export(order: Order) -> Export:
     files = [order.folder / "tasks.json", order.folder / "interface.xml"]
     with made_folder(order.folder, "-o"):
         for file in files:
-            check_output(file, order.force)
+            check_file(file, order)
         written = write_frames(order.footage, names, order.folder / "images", order.track)
         prefix = f"{STORAGE}{order.folder.absolute().name}/images/"
         label_studio_writing.save(order.labels.replace(frame_names=names), files[0], prefix)

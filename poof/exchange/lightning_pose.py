@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from poof.exchange.export import Export, Order
+from poof.exchange.export import Export, Order, check_file
 from poof.exchange.frames import image_names, write_frames
-from poof.files import check_output
 from poof.labels.formats import lightning_pose, machine_list
 from poof.labels.formats.names import Pattern
 
@@ -16,7 +15,7 @@ def export(order: Order) -> Export:
     labels = order.labels.replace(frame_names=paths)
     table = order.folder / "CollectedData.csv"
     if order.folder.is_dir():
-        check_output(table, order.force)
+        check_file(table, order)
     lightning_pose.check(labels, table)
     written = write_frames(order.footage, names, order.folder / "labeled-data" / order.video, order.track)
     lightning_pose.save(labels, table)

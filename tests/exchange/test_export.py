@@ -133,6 +133,24 @@ def test_what_a_person_labelled_in_the_project_stays_out(tmp_path: Path, footage
         export(result(), footage, "dlc", tmp_path, force=True)
 
 
+@pytest.mark.parametrize(
+    ("peer", "name"), [("lp", "CollectedData.csv"), ("cvat", "annotations.xml"), ("label-studio", "tasks.json")]
+)
+@pytest.mark.filterwarnings("ignore::poof.errors.PoofWarning")
+def test_a_second_export_takes_the_place_of_the_first_unless_a_person_changed_it(
+    tmp_path: Path, footage: ArrayVideo, peer: str, name: str
+) -> None:
+    export(result(), footage, peer, tmp_path, count=2)
+    first = (tmp_path / name).read_bytes()
+    export(result(), footage, peer, tmp_path, count=4)
+    assert (tmp_path / name).read_bytes() != first
+    changed = (tmp_path / name).read_text() + "\n"
+    (tmp_path / name).write_text(changed)
+    with pytest.raises(PoofError, match="exists already and is not what poof wrote there"):
+        export(result(), footage, peer, tmp_path, force=True)
+    assert (tmp_path / name).read_text() == changed
+
+
 def test_as_labels_with_a_list_of_what_is_machine_made(tmp_path: Path, footage: ArrayVideo) -> None:
     made = export(result(), footage, "dlc", project(tmp_path), as_labels=True, count=2)
     assert [f.name for f in made.files] == [
