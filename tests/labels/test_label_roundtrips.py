@@ -164,8 +164,6 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
             any((np.abs(p.xy[keep]) > 2).any() for (_, _, p), keep in zip(labels, shown))
             or not any(keep.any() for keep in shown)
         )
-        # Known and open: a machine's point exactly at (0, 0) in a table of a person's labels does not always come back.
-        assume(not any((np.abs(p.xy[keep]) < 0.01).all(axis=1).any() for (_, _, p), keep in zip(labels, shown)))
         if not any(keep.any() for keep in shown):
             with pytest.raises(PoofError, match="no labelled point"):
                 again(labels, name)
@@ -181,6 +179,15 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
                 np.testing.assert_allclose(points.confidence[machine], other.confidence[machine], rtol=0, atol=1e-4)
 
     check()
+
+
+def test_a_machines_point_at_the_corner_comes_back_from_a_persons_table() -> None:
+    labels = LabelSet(Skeleton(("a", "b")))
+    labels.add(0, 0, Points.human(0, np.array([[0.0, 3.0], [0.0, 0.0]])))
+    labels.instances[0, 0].source[1] = Source.PROPAGATED
+    back = again(labels, "CollectedData_Ann.csv").instances[0, 0]
+    np.testing.assert_allclose(back.xy, [[0, 3], [0, 0]], atol=1e-3)
+    assert back.source.tolist() == [Source.HUMAN, Source.PROPAGATED]
 
 
 @pytest.mark.parametrize(("format", "ending"), [(f, e) for f, m in FORMATS.items() for e in m.ENDINGS])

@@ -85,7 +85,8 @@ def apply(path: Path, labels: LabelSet) -> set[tuple[int, int]]:
         theirs = theirs.ordered(np.maximum(order, 0))
         with np.errstate(invalid="ignore"):
             same = np.abs(theirs.xy - points.xy).max(axis=1) < SAME
-        points.put(same & (order >= 0) & points.labelled & theirs.labelled, theirs)
+        theirs.xy = points.xy.copy()  # the table's: it keeps points at (0, 0) off the place that means missing
+        points.put(same & (order >= 0) & points.labelled, theirs)
     if not listed.instances:
         raise PoofError(f"{source}: lists nothing; remove it")
     return set()
