@@ -2,9 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup browser demo test test-all peers campaign lint format clean
+.PHONY: setup browser demo test test-all peers campaign lint format docs release help clean
 
 setup: .venv/.ready
+
+help:
+	@sed -n -E 's/^# `?make ([a-z-]+)`?: /make \1\t/p' Makefile | expand -t 18
+
+# make setup: everything into .venv (1.5 GB); the other targets do it by themselves
+# make demo: a rendered clip, labelled, propagated, scored, drawn
+# make test: style, types, imports, and the quick tests
+# make test-all: with the slow tests
+# make lint: what `make test` begins with
+# make format: repairs what `make lint` says of style
+# make docs: the site, in site/
+# make release: what is checked before a release; dist/
+# make peers: other programs' own readers on our files
+# make campaign: hostile inputs, kills and full disks, for MINUTES=120
+# make clean: takes away what the others made
 
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -49,9 +64,28 @@ MINUTES ?= 120
 campaign: setup
 	$(BIN)/python tests/campaign/campaign.py --minutes $(MINUTES)
 
+# Tools of one occasion have a venv of their own that sees .venv beneath it, so that `make setup` does not grow.
+.venv-docs/.ready .venv-release/.ready: .venv-%/.ready: .venv/.ready
+	$(PYTHON) -m venv .venv-$*
+	echo "$$(cd .venv/lib/python3.*/site-packages && pwd)" > $$(ls -d .venv-$*/lib/python3.*/site-packages)/poof.pth
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# The site, in site/ (`python -m http.server -d site` shows it). A warning or a broken link is an error.
+docs: setup .venv-docs/.ready
+	.venv-docs/bin/python docs/make/site.py
+
+# What is checked before a release: CITATION.cff, issue forms, the container's recipe; then dist/ is built.
+release: setup .venv-release/.ready
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	  .github/ISSUE_TEMPLATE/wrong.yml .github/ISSUE_TEMPLATE/missing.yml
+	.venv-release/bin/hadolint Containerfile
+	.venv-release/bin/python -m build --outdir dist
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .venv-peers .venv-docs .venv-release site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -359,7 +359,7 @@ class Bench:
     def engines(self) -> None:
         """OpenVINO against eager PyTorch, real weights."""
         if importlib.util.find_spec("openvino") is None:
-            print("\n## engines\n\nopenvino is not installed: pip install 'poof[openvino]'")
+            print("\n## engines\n\nopenvino is not installed: pip install 'poof-pose[openvino]'")
             return
         video, _, _ = self.clip("bear", 53)
         images = np.stack([Region.whole((854, 480), 480).cut(i) for _, i in open_video(video).frames(0, 2)])

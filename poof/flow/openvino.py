@@ -1,4 +1,4 @@
-"""RAFT's convolutions on OpenVINO, a faster engine for CPUs (the extra `poof[openvino]`).
+"""RAFT's convolutions on OpenVINO, a faster engine for CPUs (the extra `poof-pose[openvino]`).
 
 Three parts of `SequenceRaft` are converted, those that are convolutions and little else: the features, the context and
 one update. The correlation, its lookup and the loop stay in torch, where they are faster. A part is converted once for
@@ -110,7 +110,7 @@ class _Engine:
         try:
             import openvino
         except ImportError as error:
-            raise PoofError(f"{name}: needs OpenVINO; pip install 'poof[openvino]', or use --flow dis") from error
+            raise PoofError(f"{name}: needs OpenVINO; pip install 'poof-pose[openvino]', or use --flow dis") from error
         if precision not in HINTS:
             raise PoofError(f"{name}: unknown precision '{precision}'; valid: {', '.join(HINTS)}")
         self._core = openvino.Core()

@@ -99,8 +99,8 @@ def create_flow(
     name
         One of `available()`: 'dis' (OpenCV, no weights, CPU) and 'dis-coarse' (its flow of a coarser scale),
         'raft-small' and 'raft-large', the same with '-openvino' (a faster CPU engine, an extra: pip install
-        'poof[openvino]') or with '>dis' (DIS begun from RAFT's flow), or 'auto': RAFT-large on CUDA when its weights
-        are at hand, DIS otherwise. The estimator's `reason` says in one line what was taken and why.
+        'poof-pose[openvino]') or with '>dis' (DIS begun from RAFT's flow), or 'auto': RAFT-large on CUDA when its
+        weights are at hand, DIS otherwise. The estimator's `reason` says in one line what was taken and why.
     weights
         RAFT's checkpoint, in torchvision's or princeton-vl's naming; None takes torchvision's published file, which is
         downloaded unless it is in torch's cache ('auto' never downloads).

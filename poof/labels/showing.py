@@ -112,7 +112,7 @@ def to_xarray(labels: LabelSet, video: Any = None) -> Any:
     try:
         xarray = import_module("xarray")
     except ImportError:
-        raise PoofError("xarray is not installed; install it with: pip install 'poof[xarray]'") from None
+        raise PoofError("xarray is not installed; install it with: pip install 'poof-pose[xarray]'") from None
     if not labels.instances:
         raise PoofError("there are no labels to make arrays of")
     frames = np.arange(labels.frames[0], labels.frames[-1] + 1)

@@ -20,7 +20,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 @pytest.fixture
 def engine() -> None:
     """Skips, with the reason, where the extra is not installed."""
-    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install 'poof[openvino]'")
+    pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install 'poof-pose[openvino]'")
 
 
 def test_full_precision_is_torchs_result(engine: None, small_weights: Path, chairs: Pairs) -> None:
@@ -67,4 +67,6 @@ def test_without_the_extra_it_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(PoofError) as caught:
         create_flow("raft-small-openvino", random_weights("raft-small"), device="cpu")
-    assert str(caught.value) == ("raft-small-openvino: needs OpenVINO; pip install 'poof[openvino]', or use --flow dis")
+    assert str(caught.value) == (
+        "raft-small-openvino: needs OpenVINO; pip install 'poof-pose[openvino]', or use --flow dis"
+    )

@@ -27,7 +27,7 @@ def any_flow(request: pytest.FixtureRequest, random_weights: Callable[[str], Pat
     """Each estimator, with random weights where it needs some: shapes and bookkeeping do not depend on them."""
     name = request.param
     if "openvino" in name:
-        pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install 'poof[openvino]'")
+        pytest.importorskip("openvino", reason="OpenVINO is an extra: pip install 'poof-pose[openvino]'")
     kind = network_of(name)
     return create_flow(name, weights=random_weights(kind) if kind else None, device="cpu", iterations=2)
 

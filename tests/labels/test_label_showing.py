@@ -61,7 +61,7 @@ def test_movements_arrays() -> None:
 
 def test_without_xarray_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
-    with pytest.raises(PoofError, match=r"pip install 'poof\[xarray\]'"):
+    with pytest.raises(PoofError, match=r"pip install 'poof-pose\[xarray\]'"):
         labels().to_xarray()
 
 
