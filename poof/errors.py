@@ -1,5 +1,8 @@
 """What goes wrong, said in one line: the file, the frame, the remedy."""
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
 from poof.printable import LONGEST, one_line
 
 
@@ -19,3 +22,39 @@ class PoofWarning(UserWarning):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(one_line(message))
+
+
+NEAR = 3
+"""Names that an error tells where there are many."""
+FEW = 8
+"""So many are all told."""
+
+
+def names_near(name: object, known: Iterable[object]) -> str:
+    """The names that a mistyped one may have meant: all of few, else the three nearest and how many there are.
+
+    Parameters
+    ----------
+    name
+        What was given.
+    known
+        What is there, in the order to be told.
+
+    Returns
+    -------
+    str
+        'dis, dis-coarse, auto (9 in all)', say; 'none' where there is none.
+    """
+    names = [str(each) for each in known]
+    if len(names) <= FEW:
+        return ", ".join(names) or "none"
+    told = {each.lower(): each for each in reversed(names)}
+    close = [told[each] for each in get_close_matches(str(name).lower(), told, NEAR, 0.0)]
+    return f"{', '.join(close)} ({len(names)} in all)"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """All of few names, else the first three and how many there are."""
+    if len(names) <= FEW:
+        return ", ".join(names)
+    return f"{', '.join(names[:NEAR])}, ... ({len(names)} in all)"

@@ -132,6 +132,7 @@ def guarded(app: Callable[..., Any]) -> int:
             where = getattr(getattr(error, "ctx", None), "command_path", "poof")
             where = re.sub(r"^\S*python\S* -m poof|^root", "poof", where)
             message = one_line(error.format_message())
+            message = message.replace(": Value error, ", ": ")  # Typer's way to say which choices there are
             if message.startswith("Invalid value: missing "):
                 message = message.removeprefix("Invalid value: ")
             print(f"poof: error: {message} ({where} --help)", file=sys.stderr)

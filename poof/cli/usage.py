@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +105,3 @@ def show_flags(command: Any) -> Any:
     for inner in getattr(command, "commands", {}).values():
         show_flags(inner)
     return command
-
-
-def nearest(name: str, known: Any, most: int = 3) -> str:
-    """The names that a mistyped one may have meant, at most `most`, as ', or ...'; all of them where they are few."""
-    names = [str(n) for n in known]
-    close = get_close_matches(name, names, most, 0.3) or names[:most]
-    more = f", ... ({len(names)} in all)" if len(names) > len(close) else ""
-    return ", ".join(close) + more

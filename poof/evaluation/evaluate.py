@@ -36,7 +36,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError, PoofWarning
+from poof.errors import PoofError, PoofWarning, names_near
 from poof.evaluation import matching
 from poof.evaluation.judge import Judged, Rules, judge_video
 from poof.evaluation.report import Report
@@ -171,7 +171,7 @@ def _checked(thresholds: Sequence[float] | None, rules: Rules) -> tuple[float, .
         ("match", rules.match, ("auto", "id", "nearest")),
     ):
         if choice not in valid:
-            raise PoofError(f"{name}: '{choice}' is not one of {', '.join(valid)}")
+            raise PoofError(f"{name}: '{choice}' is not one of {names_near(choice, valid)}")
     if (rules.metric == "pck-reference") != (rules.reference is not None):
         raise PoofError("the metric pck-reference and a reference (two keypoints) go together; give both or neither")
     relative = rules.metric.startswith("pck")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.evaluation.calibration import auroc, expected_calibration_error, reliability
 from poof.evaluation.compare import Comparison, Resample, accuracy_column, compare_points
 from poof.evaluation.metrics import accuracy_curve, coverage, delta_avg, error_statistics, pck
@@ -78,7 +78,7 @@ class Report:
         if prediction is None:
             return self.names[0]
         if prediction not in self.points:
-            raise PoofError(f"no prediction '{prediction}'; there are {', '.join(self.names)}")
+            raise PoofError(f"no prediction '{prediction}'; there are {names_near(prediction, self.names)}")
         return prediction
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, first_names, names_near
 from poof.exchange.choosing import only
 from poof.exchange.export import Export, Order, check_file
 from poof.exchange.frames import image_names, write_frames
@@ -102,7 +102,8 @@ def fitted(labels: LabelSet, project: Project) -> LabelSet:
     unknown = [name for name in labels.skeleton.keypoints if name not in project.bodyparts]
     if unknown:
         raise PoofError(
-            f"{project.config}: has no bodypart {', '.join(unknown[:5])}; it has {', '.join(project.bodyparts)[:150]}"
+            f"{project.config}: has no bodypart {first_names(unknown)}; it has"
+            f" {names_near(unknown[0], project.bodyparts)}"
         )
     missing = [name for name in project.bodyparts if name not in labels.skeleton.keypoints]
     if missing:

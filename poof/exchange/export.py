@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.exchange.choosing import chosen, confident, hardness, only
 from poof.files import check_output
 from poof.labels.check import check_fit
@@ -129,7 +129,7 @@ def export(
     """
     peers = _peers()
     if to not in peers:
-        raise PoofError(f"no tool '{to[:40]}' to export to; there are {', '.join(peers)}")
+        raise PoofError(f"no tool '{to[:40]}' to export to; there are {names_near(to, peers)}")
     if as_labels and to != "dlc":
         raise PoofError("--as-labels is for --to dlc; the others have no place for machine labels")
     footage = video if isinstance(video, Video) else open_video(video)

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.flow.base import FlowEstimator
 
 PRESETS = {
@@ -58,7 +58,7 @@ class DisFlow(FlowEstimator):
         self, preset: str = "medium", workers: int | None = None, finest_scale: int | None = None, stride: int = 1
     ) -> None:
         if preset not in PRESETS:
-            raise PoofError(f"unknown DIS preset '{preset}'; valid: {', '.join(PRESETS)}")
+            raise PoofError(f"unknown DIS preset '{preset}'; valid: {names_near(preset, PRESETS)}")
         self.preset = preset
         self.finest_scale = finest_scale
         self.stride = stride

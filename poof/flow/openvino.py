@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.flow.raft import RaftFlow
 from poof.flow.raft_network import SequenceRaft
 
@@ -112,7 +112,7 @@ class _Engine:
         except ImportError as error:
             raise PoofError(f"{name}: needs OpenVINO; pip install 'poof-pose[openvino]', or use --flow dis") from error
         if precision not in HINTS:
-            raise PoofError(f"{name}: unknown precision '{precision}'; valid: {', '.join(HINTS)}")
+            raise PoofError(f"{name}: unknown precision '{precision}'; valid: {names_near(precision, HINTS)}")
         self._core = openvino.Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise PoofError(f"{name}: this CPU has no bf16 instructions; use fp32")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
 from poof.flow.raft_network import SequenceRaft, transpose
@@ -79,9 +79,9 @@ class RaftFlow(FlowEstimator):
         compile: bool = False,
     ) -> None:
         if name not in KINDS:
-            raise PoofError(f"unknown RAFT '{name}'; valid: {', '.join(KINDS)}")
+            raise PoofError(f"unknown RAFT '{name}'; valid: {names_near(name, KINDS)}")
         if precision not in PRECISIONS:
-            raise PoofError(f"unknown precision '{precision}'; valid: {', '.join(PRECISIONS)}")
+            raise PoofError(f"unknown precision '{precision}'; valid: {names_near(precision, PRECISIONS)}")
         if iterations < 1:
             raise PoofError(f"{name}: {iterations} iterations; at least 1 is needed, 12 is usual")
         self.name = name

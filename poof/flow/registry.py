@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.flow.base import FlowEstimator
 
 
@@ -121,7 +121,7 @@ def create_flow(
         If a name or option is unknown, the device is not there, or weights are missing or wrong.
     """
     if name != "auto" and name not in ESTIMATORS:
-        raise PoofError(f"unknown flow '{name}'; valid: {', '.join(available())}")
+        raise PoofError(f"unknown flow '{name}'; valid: {names_near(name, available())}")
     if weights is not None and not Path(weights).is_file():
         raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
     on_cpu = name.startswith("dis") or name.endswith("-openvino")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labelling.document import FOREVER, Change, Document, Said, with_span, without
 from poof.labels import Points, Visible
 from poof.labels.check import MARGIN
@@ -55,7 +55,7 @@ def changes_of(context: Context, edit: Edit) -> tuple[list[Change], str]:
     """
     if not isinstance(edit, Mapping) or edit.get("op") not in OPERATIONS:
         name = edit.get("op") if isinstance(edit, Mapping) else edit
-        raise PoofError(f"no edit {name!r}; there are {', '.join(OPERATIONS)}")
+        raise PoofError(f"no edit {name!r}; there are {names_near(name, OPERATIONS)}")
     changes, what = OPERATIONS[edit["op"]](context, edit)
     return [c for c in changes if c.was != c.now], what
 

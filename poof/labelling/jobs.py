@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labelling.session import Session
 from poof.labels import FORMATS, LabelSet, load_labels, save_labels
 from poof.labels.io import format_for
@@ -108,7 +108,7 @@ class Jobs:
             If its file is there already and "force" is not given.
         """
         if kind not in KINDS:
-            raise PoofError(f"there is no job {kind}; there are {', '.join(KINDS)}")
+            raise PoofError(f"there is no job {kind}; there are {names_near(kind, KINDS)}")
         if kind in ("refine", "train") and any(
             j.state == "running" and j.kind in ("refine", "train") for j in self.all
         ):
@@ -181,7 +181,7 @@ class Jobs:
     def _export(self, job: Job, session: Session, options: dict[str, Any]) -> None:
         name = str(options.get("format", "coco"))
         if name not in FORMATS:
-            raise PoofError(f"there is no format {name}; there are {', '.join(FORMATS)}")
+            raise PoofError(f"there is no format {name}; there are {names_near(name, FORMATS)}")
         ending = FORMATS[name].ENDINGS[0]
         stem = Path(str(getattr(session.video, "path", session.video.name))).stem
         path = _output(session, options, f"{stem}.export{ending}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, first_names
 from poof.labels.model import MAX_COORDINATE, LabelSet, Points, Skeleton, same_skeleton
 
 MARGIN = 1.0
@@ -148,8 +148,8 @@ def aligned(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
     unknown = [k for k in own if k not in skeleton.keypoints]
     missing = [k for k in skeleton.keypoints if k not in own]
     if unknown or missing:
-        differences = [f"it alone has {', '.join(unknown)}"] if unknown else []
-        differences += [f"it lacks {', '.join(missing)}"] if missing else []
+        differences = [f"it alone has {first_names(unknown)}"] if unknown else []
+        differences += [f"it lacks {first_names(missing)}"] if missing else []
         raise PoofError(f"{name}: is labelled with another skeleton: {'; '.join(differences)}; rename its keypoints")
     if same_skeleton(labels.skeleton, skeleton):
         return labels.replace(skeleton=skeleton)

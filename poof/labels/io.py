@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, get_args
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.formats import (
     coco,
     cvat,
@@ -218,5 +218,5 @@ def format_for(path: Path, format: str | None = None) -> str:
 
 def _checked(format: str) -> str:
     if format not in FORMATS:
-        raise PoofError(f"no label format '{format}'; there are {', '.join(FORMATS)}")
+        raise PoofError(f"no label format '{format}'; there are {names_near(format, FORMATS)}")
     return format

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.changes import Place
 from poof.labels.check import aligned
 from poof.labels.model import LabelSet, Points, Skeleton
@@ -107,7 +107,8 @@ def _preferred(prefer: str | None, names: Sequence[str]) -> int | None:
         return 0 if prefer == "first" else len(names) - 1
     found = [i for i, name in enumerate(names) if prefer in (name, Path(name).name) or Path(prefer) == Path(name)]
     if len(found) != 1:
-        raise PoofError(f"--prefer {prefer}: is none of the label files ({', '.join(names)}); name one, first or last")
+        near = names_near(prefer, names)
+        raise PoofError(f"--prefer {prefer}: is none of the label files ({near}); name one, first or last")
     return found[0]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.changes import Changes
 
 Array = np.ndarray
@@ -96,9 +95,8 @@ class Skeleton:
         try:
             return self.keypoints.index(keypoint)
         except ValueError:
-            near = get_close_matches(keypoint, self.keypoints, 3, 0.0) if len(self) > 5 else self.keypoints
-            more = f" ({len(self)} in all)" if len(near) < len(self) else ""
-            raise PoofError(f"no keypoint '{keypoint}'; the skeleton has {', '.join(near)}{more}") from None
+            near = names_near(keypoint, self.keypoints)
+            raise PoofError(f"no keypoint '{keypoint}'; the skeleton has {near}") from None
 
 
 @dataclass(eq=False)

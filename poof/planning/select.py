@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet
 from poof.planning.doubt import disputes, doubts, next_frames
@@ -111,7 +111,7 @@ def select_frames(
     """
     _check(count, radius)
     if strategy not in STRATEGIES:
-        raise PoofError(f"--strategy {strategy}: valid are {', '.join(STRATEGIES)}")
+        raise PoofError(f"--strategy {strategy}: valid are {names_near(strategy, STRATEGIES)}")
     seen = seen or survey(video, track)
     usable, notes = _usable(seen, candidates, count, np.zeros(0, int))
     place = place_evenly if strategy == "even" else place_diversely

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import torch
 
 from poof import torchvision_ops
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.pose.model import (
     FORMAT,
     architecture_in,
@@ -95,7 +95,7 @@ def initial_network(
     else:
         path = Path(init)
         if not path.exists() and path.suffix == "":
-            raise PoofError(f"--init {init}: is neither a file nor one of {', '.join(NAMED)}")
+            raise PoofError(f"--init {init}: is neither a file nor one of {names_near(init, NAMED)}")
         content, source = read_checkpoint(path), str(path)
     return _from_content(content, source, keypoints, stages, body)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 
 STRIDE = 4  # input pixels per heat-map cell
 UNITS = 4  # up units, and heat maps, per stage
@@ -223,7 +223,7 @@ class MSPN(nn.Module):
     def __init__(self, num_keypoints: int = 17, stages: int = 2, conv_bias: bool = True, body: str = "resnet50"):
         super().__init__()
         if body not in BODIES:
-            raise PoofError(f"no network body '{body}'; there are {', '.join(BODIES)}")
+            raise PoofError(f"no network body '{body}'; there are {names_near(body, BODIES)}")
         if stages not in (1, 2, 3, 4):
             raise PoofError(f"MSPN has 1 to 4 stages, not {stages}")
         if num_keypoints < 1:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.pose.naming import Network
 
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -21,7 +21,7 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16", "float32")
 def check_precision(precision: str) -> None:
     """Refuse an unknown precision with a `PoofError` that lists the valid ones."""
     if precision not in PRECISIONS:
-        raise PoofError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
+        raise PoofError(f"no precision '{precision}'; there are {names_near(precision, PRECISIONS)}")
 
 
 def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:

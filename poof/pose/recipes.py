@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.pose.augmentation import OFFICIAL, STRONG, Strength
 from poof.pose.losses import LossSettings
 from poof.pose.targets import Kind
@@ -141,7 +141,7 @@ def recipe_named(name: str, epochs: int | None = None, rate: float | None = None
         On an unknown name (it lists the valid ones), no epoch, or a rate that is not positive.
     """
     if name not in RECIPES:
-        raise PoofError(f"no recipe '{name}'; there are {', '.join(RECIPES)}")
+        raise PoofError(f"no recipe '{name}'; there are {names_near(name, RECIPES)}")
     recipe = RECIPES[name]
     if epochs is not None:
         if epochs < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.propagation.regions import AREA
 
 METHODS = ("blend", "chain", "thesis")
@@ -71,7 +71,7 @@ class Settings:
             ("interpolation", INTERPOLATIONS),
         ):
             if getattr(self, name) not in valid:
-                raise PoofError(f"--{name} {getattr(self, name)}: valid are {', '.join(valid)}")
+                raise PoofError(f"--{name} {getattr(self, name)}: valid are {names_near(getattr(self, name), valid)}")
         if not 1 <= self.radius <= MAX_RADIUS:
             raise PoofError(f"--radius {self.radius}: must lie between 1 and {MAX_RADIUS} (10 is usual)")
         if self.max_size is not None and self.max_size < 32:

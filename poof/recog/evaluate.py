@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from poof.errors import PoofError, PoofWarning
+from poof.errors import PoofError, PoofWarning, names_near
 from poof.files import write_text
 from poof.progress import Track, silent
 from poof.recog.data.dataset import Batch, ClipDataset, View, loader
@@ -174,7 +174,7 @@ def evaluate(
         cannot be read.
     """
     if average not in AVERAGES:
-        raise PoofError(f"average={average}: choose one of {', '.join(AVERAGES)}")
+        raise PoofError(f"average={average}: choose one of {names_near(average, AVERAGES)}")
     clips = clips.with_labels(class_names(model))
     batches = batches or judging_loader(clips, view, counts, workers, batch)
     device = next(model.parameters()).device

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.model import Recognizer
 
 GROUPS = ("one", "tsm", "rnl", "huang", "mfnet")
@@ -38,7 +38,7 @@ def parameter_groups(model: Recognizer, groups: str, lr: float, weight_decay: fl
         For another word.
     """
     if groups not in GROUPS:
-        raise PoofError(f"groups={groups}: choose one of {', '.join(GROUPS)}")
+        raise PoofError(f"groups={groups}: choose one of {names_near(groups, GROUPS)}")
     if groups == "one":
         return [{"params": list(model.parameters()), "lr": lr, "scale": 1.0, "weight_decay": weight_decay}]
     kinds: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.data.dataset import View
 from poof.recog.data.lists.base import ClipList, Record
 from poof.recog.data.sampling import RULES, Rule, span
@@ -68,7 +68,7 @@ def judging_view(
     if rate is not None and (window is not None or rule == "uniform"):
         raise PoofError(f"rate={rate} takes frames in a row: leave out window and sampling uniform")
     if rule is not None and rule not in RULES:
-        raise PoofError(f"sampling={rule}: choose one of {', '.join(RULES)}")
+        raise PoofError(f"sampling={rule}: choose one of {names_near(rule, RULES)}")
     if window is not None and rule == "uniform":
         raise PoofError(f"window={window}: sampling uniform has none")
     view = replace(trained, clips=clips, crops=crops, short=trained.short if short is None else short)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError
+from poof.errors import FEW, PoofError, names_near
 from poof.recog.backbones.base import Factory, Host
 from poof.recog.counting import Counting, parameters
 from poof.recog.data.lists.base import shown
@@ -54,7 +54,7 @@ def parse_request(request: Request) -> tuple[str, dict[str, Any]]:
 def check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> dict[str, Any]:
     for knob, value in knobs.items():
         if knob not in valid:
-            raise PoofError(f"{name} has no knob '{knob}'; it has {', '.join(valid) or 'none'}")
+            raise PoofError(f"{name} has no knob '{knob}'; it has {names_near(knob, valid)}")
         if type(value) is not type(valid[knob]):
             kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(valid[knob]), "a word")
             usual = str(valid[knob]).lower() if isinstance(valid[knob], bool) else valid[knob]
@@ -63,12 +63,11 @@ def check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> d
 
 
 def unknown(kind: str, name: str, valid: Sequence[str]) -> PoofError:
-    """The error for a name that is not there; lists those that are, if they are few, and the one probably meant."""
+    """The error for a name that is not there: the names that were probably meant, and where all are told."""
     close = get_close_matches(name, valid, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    names = ", ".join(valid)
-    there = f"there are {names}" if len(names) < 200 else f"`poof recog list` has all {len(valid)}"
-    return PoofError(f"unknown {kind} '{shown(name, 60)}'{hint}; {there}")
+    there = "" if len(valid) <= FEW else "; `poof recog list` shows them"
+    return PoofError(f"unknown {kind} '{shown(name, 60)}'{hint}; there are {names_near(name, valid)}{there}")
 
 
 def make_plan(

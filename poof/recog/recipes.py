@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.schedule import Recipe
 
 __all__ = ["RECIPES", "Recipe", "recipe"]
@@ -318,5 +318,5 @@ RECIPES: dict[str, Recipe] = {
 def recipe(name: str, **changes: Any) -> Recipe:
     """A preset with some options changed; None changes nothing."""
     if name not in RECIPES:
-        raise PoofError(f"unknown recipe '{name}'; there are {', '.join(RECIPES)}")
+        raise PoofError(f"unknown recipe '{name}'; there are {names_near(name, RECIPES)}")
     return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from poof import interrupts
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.files import atomic, made_folder, make_folder, write_text
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
@@ -326,7 +326,7 @@ def _trained(
 
 def _check_networks(network: str, nets: int, init: str) -> None:
     if network not in NETWORKS:
-        raise PoofError(f"--network {network}: valid are {', '.join(NETWORKS)}")
+        raise PoofError(f"--network {network}: valid are {names_near(network, NETWORKS)}")
     if network == "small" and init in NAMED and init != "random":
         raise PoofError(f"--init {init}: there are no such weights for the small network; take --network mspn")
     if nets < 1:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.synthetic import skeleton as sk
 from poof.synthetic.cloth import Cloth, Style
 from poof.synthetic.kits import KITS
@@ -68,7 +68,7 @@ class Costume:
 
     def __post_init__(self) -> None:
         if self.kit not in KITS:
-            raise PoofError(f"no kit '{self.kit}'; there are {', '.join(KITS)}")
+            raise PoofError(f"no kit '{self.kit}'; there are {names_near(self.kit, KITS)}")
 
     @cached_property
     def _parts(self) -> dict[str, tuple[Shape, Array]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.synthetic.backgrounds import hall, pattern
 from poof.synthetic.camera import Camera, SteadyMap
 from poof.synthetic.clip import Clip, Spliced
@@ -198,5 +198,5 @@ def sample(name: str, **options: Any) -> Any:
         For another name; it lists the valid ones.
     """
     if name not in SAMPLES:
-        raise PoofError(f"no sample '{name}'; there are {', '.join(SAMPLES)}")
+        raise PoofError(f"no sample '{name}'; there are {names_near(name, SAMPLES)}")
     return SAMPLES[name](**options)

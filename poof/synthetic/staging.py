@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.synthetic.backgrounds import hall
 from poof.synthetic.camera import Camera
 from poof.synthetic.costume import Costume
@@ -88,7 +88,7 @@ def stage(
         For a domain that does not exist, or no frames.
     """
     if domain not in DOMAINS:
-        raise PoofError(f"no domain '{domain}'; there are {', '.join(DOMAINS)}")
+        raise PoofError(f"no domain '{domain}'; there are {names_near(domain, DOMAINS)}")
     if frames is not None and frames < 1:
         raise PoofError(f"a scene of {frames} frames cannot be staged; ask for at least one")
     look = DOMAINS[domain]

@@ -93,10 +93,9 @@ def test_an_explicit_cpu_keeps_auto_off_cuda(cuda: Path) -> None:
     assert create_flow("auto", device="cpu").name == "dis"
 
 
-def test_an_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(PoofError) as caught:
+def test_an_unknown_name_tells_those_that_are_near() -> None:
+    with pytest.raises(PoofError, match=r"^unknown flow 'raft'; valid: .*raft-small.* \(\d+ in all\)$"):
         create_flow("raft")
-    assert str(caught.value) == f"unknown flow 'raft'; valid: {', '.join(available())}"
     assert {"auto", "dis", "raft-small", "raft-large", "raft-small>dis"} <= set(available())
 
 

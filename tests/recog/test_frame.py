@@ -164,8 +164,11 @@ def test_copies_are_independent() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("resnet19",), r"unknown backbone or network .resnet19. .did you mean resnet\d+.*`poof recog list` has all"),
-        (("resnet18", ["m2b"]), r"unknown module 'm2b' \(did you mean m2a\?\); there are m2a, tsm"),
+        (
+            ("resnet19",),
+            r"unknown backbone or network .resnet19. .did you mean resnet\d+.* in all\); `poof recog list` shows them",
+        ),
+        (("resnet18", ["m2b"]), r"unknown module 'm2b' \(did you mean m2a\?\); there are m2a, "),
         (("resnet18", ["m2a:shape=1"]), r"m2a has no knob 'shape'; it has placement, reduction"),
         (
             ("resnet18", ["m2a:shift=left"]),

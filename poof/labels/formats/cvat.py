@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.formats.cvat_writing import ABSENT, ATTRIBUTE, save
 from poof.labels.formats.reading import Choice, frame_number, frames_of, settle_missing
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
@@ -70,7 +70,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     skeletons = list(dict.fromkeys(mark.label[0] for mark in marks))
     if choice.category is not None:
         if choice.category not in skeletons:
-            raise PoofError(f"{path}: no skeleton '{choice.category}'; it has {', '.join(skeletons) or 'none'}")
+            raise PoofError(f"{path}: no skeleton '{choice.category}'; it has {names_near(choice.category, skeletons)}")
         skeletons = [choice.category]
     sets = {name: tuple(order.get(name) or _used(marks, name)) for name in skeletons}
     if len(set(sets.values())) > 1:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.labels.formats.kinds import hdf5_kind, must_be_hdf5
 from poof.labels.formats.provenance import GROUP, restored_from
 from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of, settle_missing
@@ -224,7 +224,7 @@ def _skeleton(
         if wanted is not None:
             used = [i for i in range(len(skeletons)) if names[i] == wanted]
             if not used:
-                raise PoofError(f"{path}: no skeleton '{wanted}'; it has {', '.join(names)}")
+                raise PoofError(f"{path}: no skeleton '{wanted}'; it has {names_near(wanted, names)}")
         if len(used) > 1:
             raise PoofError(
                 f"{path}: several skeletons are in use ({', '.join(names[i] for i in used)}); choose one (--category)"

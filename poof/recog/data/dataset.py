@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from poof.errors import PoofError, PoofWarning
+from poof.errors import PoofError, PoofWarning, names_near
 from poof.recog.data.augment import PIPELINES
 from poof.recog.data.flips import mirror_labels
 from poof.recog.data.frames import FrameCounts, read_frames
@@ -124,9 +124,9 @@ class ClipDataset(Dataset[Sample]):
         if view.flip not in ("none", "swap", "plain"):
             raise PoofError(f"flip={view.flip}: choose one of none, swap, plain")
         if view.rule not in RULES:
-            raise PoofError(f"sampling={view.rule}: choose one of {', '.join(RULES)}")
+            raise PoofError(f"sampling={view.rule}: choose one of {names_near(view.rule, RULES)}")
         if view.augment not in PIPELINES:
-            raise PoofError(f"augment={view.augment}: choose one of {', '.join(PIPELINES)}")
+            raise PoofError(f"augment={view.augment}: choose one of {names_near(view.augment, PIPELINES)}")
         same = np.arange(len(clips.labels))
         self.mirrored = mirror_labels(clips.labels) if view.flip == "swap" else same
         if training and view.flip == "swap" and not clips.named:

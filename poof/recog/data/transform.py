@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 
 Array = np.ndarray
 Crops = Literal["center", "three", "five", "ten"]
@@ -56,7 +56,7 @@ def fixed_crops(frames: Array, size: int, crops: Crops = "center", short: int | 
     elif crops in ("five", "ten"):
         places = [(0, 0), (0, right), (down, 0), (down, right), centre]
     else:
-        raise PoofError(f"crops={crops}: choose one of {', '.join(CROPS)}")
+        raise PoofError(f"crops={crops}: choose one of {names_near(crops, CROPS)}")
     cut = [frames[:, y : y + size, x : x + size] for y, x in places]
     return cut + [mirror(clip) for clip in cut] if crops == "ten" else cut
 

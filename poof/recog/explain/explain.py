@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.files import make_folder
 from poof.progress import Track, silent
 from poof.recog.data.dataset import View
@@ -79,7 +79,7 @@ def explain(
     names = class_names(model)
     for name in classes:
         if name not in names:
-            raise PoofError(f"unknown class '{name}'; the network knows {', '.join(names)}")
+            raise PoofError(f"unknown class '{name}'; the network knows {names_near(name, names)}")
     record = Record(source, 0, line=str(source))
     count = FrameCounts().of(record)
     view = view or trained_view(model)

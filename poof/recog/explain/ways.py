@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.explain.gradcam import Heat, grad_cam
 from poof.recog.explain.pyramids import THETA, Mode, Pyramid, class_feature_pyramid
 from poof.recog.explain.tubes import Order, saliency_tube
@@ -41,7 +41,7 @@ class Way:
 
     def __post_init__(self) -> None:
         if self.name not in SUFFIXES:
-            raise PoofError(f"unknown way to explain '{self.name}'; there are {', '.join(SUFFIXES)}")
+            raise PoofError(f"unknown way to explain '{self.name}'; there are {names_near(self.name, SUFFIXES)}")
 
     def look(self, model: Recognizer, clip: Tensor, label: int | None) -> tuple[list[Heat], Pyramid | None]:
         """Heat maps of one normalised clip (T, 3, H, W), one or, of pyramids, one a level."""

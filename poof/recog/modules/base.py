@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp.autocast_mode import is_autocast_available
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 
 if TYPE_CHECKING:
     from poof.recog.backbones.base import Block, Host
@@ -232,5 +232,5 @@ def per_frame(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def choose(knob: str, value: str, options: Sequence[str]) -> str:
     """`value`, or a `PoofError` that lists what the knob may be."""
     if value not in options:
-        raise PoofError(f"{knob}={value}: choose one of {', '.join(options)}")
+        raise PoofError(f"{knob}={value}: choose one of {names_near(value, options)}")
     return value

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.backbones import BACKBONES
 from poof.recog.backbones.base import Block
 from poof.recog.counting import count_forward, parameters
@@ -77,7 +77,7 @@ def busy_quiet(
     choose("at", at, ("all", "stages"))
     choose("quiet", quiet, QUIET)
     if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     if quiet == "complement" and scale == "sum":
         raise PoofError("quiet=complement subtracts the busy frame, which scale=sum makes hundreds of times too large")
     if not 0 < ratio <= 1 or round(size * ratio) < 16:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.backbones import BACKBONES
 from poof.recog.model import HostedRecognizer, Recognizer
 from poof.recog.networks.steps import Steps
@@ -44,7 +44,7 @@ def temporal_difference(
         0.75 for others.
     """
     if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     if not 0 <= alpha <= 1:
         raise PoofError(f"alpha={alpha}: a share, 0 to 1")
     config: dict[str, Any] = {

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.flow import FlowEstimator, create_flow
 from poof.recog.backbones import BACKBONES
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
@@ -115,7 +115,7 @@ def rgb_and_busy(
     """
     config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
     if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     with torch.device("meta"):
         shift: list[tuple[str, dict[str, Any]]] = [("tsm", {})] if BACKBONES[backbone](2).dims == 2 else []
     streams = {
@@ -129,7 +129,7 @@ def _stream(
     backbone: str, modules: Sequence[tuple[str, Mapping[str, Any]]], config: dict[str, Any], weights: str | Path | None
 ) -> HostedRecognizer:
     if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {', '.join(BACKBONES)}")
+        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     factory = BACKBONES[backbone]
     host = factory(config["num_classes"])
     plan = make_plan(factory, backbone, modules, config["frames"], config["num_classes"], config["size"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.data.lists.base import ClipList, Options, Record, check_class_names, read_lines, resolve, shown
 from poof.recog.data.lists.benchmarks import hmdb51, something_v1, something_v2, ucf101
 from poof.recog.data.lists.folders import VIDEOS, class_folders
@@ -77,7 +77,7 @@ def read_list(
     if part not in ("train", "test"):
         raise PoofError(f"part={part}: choose train or test")
     if format != "auto" and format not in FORMATS:
-        raise PoofError(f"unknown list format '{format}'; there are {', '.join(FORMATS)}")
+        raise PoofError(f"unknown list format '{format}'; there are {names_near(format, FORMATS)}")
     options = Options(None if root is None else Path(root), None if labels is None else tuple(labels), part, split)
     if options.labels is None and path.is_file() and (path.parent / "labels.txt").is_file():
         options = replace(options, labels=tuple(read_labels(path.parent / "labels.txt")))
