@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from poof.cli import common, inputs
-from poof.cli.common import Category, Crop, Debug, Device, Flow, Force, JsonFile, MaxSize, Quiet, Weights
+from poof.cli.common import Category, Crop, Debug, Device, Force, JsonFile, MaxSize, Quiet, Weights
 from poof.cli.terminal import console, say
 
 GAPS = 5
@@ -35,7 +35,13 @@ def propagate(
     method: Annotated[
         str, typer.Option("--method", help="blend: both neighbouring labels. chain: the nearest. thesis: as published.")
     ] = "blend",
-    flow: Flow = "auto",
+    flow: Annotated[
+        str,
+        typer.Option(
+            "--flow",
+            help="auto, dis, raft-small, raft-large, several with + (raft-small+dis), or auto+: what your labels tell.",
+        ),
+    ] = "auto",
     weights: Weights = None,
     device: Device = "auto",
     max_size: MaxSize = None,
@@ -81,8 +87,10 @@ def propagate(
     from poof.cli.common import settle_for_flow, track, write_json
 
     settle_for_flow()
-    from poof.flow.registry import create_flows
+    from poof.errors import PoofError
+    from poof.flow.registry import AUTO_PLUS, at_hand, create_flows
     from poof.labels import save_labels
+    from poof.planning.estimators import compare_flows
     from poof.propagation import Settings, summarise
     from poof.propagation import propagate as run
     from poof.propagation.coverage import coverage
@@ -108,16 +116,30 @@ def propagate(
     named = bool(output) and not output[0].is_dir()  # type: ignore[index]
     inputs.check_outputs(videos, written, given, "propagate", named=named, others=others, inputs=weighed, force=force)
     kept = cache_folder() / "flows" if cache else None
-    estimators = create_flows(flow, weights, device, method == "blend", kept)
-    if not quiet:
+    candidates: dict[str, Any] = {}
+    if flow == AUTO_PLUS:
+        if method != "blend":
+            raise PoofError(f"--flow {AUTO_PLUS} compares blends; with --method {method} name one")
+        candidates = at_hand(weights, device, kept)
+    estimators = (
+        next(iter(candidates.values())) if candidates else create_flows(flow, weights, device, method == "blend", kept)
+    )
+    if not quiet and not candidates:
         for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
     memo = Memo(cache_folder() / "segments") if cache else None
     summaries: dict[str, Any] = {}
     for video, path, one, files, drawn in zip(footage, videos, given, written, pictures):
         chosen = settings
+        compared, named_flow = None, flow
+        if candidates:
+            compared = compare_flows(video, one.labels, candidates, settings, track(quiet))
+            named_flow, estimators = compared.choice, candidates[compared.choice]
+            if not quiet:
+                show_flows(compared)
         if radius == "auto":
-            chosen = measured(video, one.labels, flow, weights, device, kept, settings, quiet)
+            takes = weights if "raft" in named_flow or not candidates else None
+            chosen = measured(video, one.labels, named_flow, takes, device, kept, settings, quiet)
         try:
             result = run(video, one.labels, estimators, chosen, track(quiet), memo)
         except KeyboardInterrupt:
@@ -138,6 +160,8 @@ def propagate(
             "gaps": [gap.as_dict() for gap in covered.gaps],
             "changes": one.labels.changes.counts(),
         }
+        if compared is not None:
+            summary["flows"] = compared.as_dict()
         summaries[str(path)] = summary
         if not quiet:
             if len(videos) > 1:
@@ -148,6 +172,20 @@ def propagate(
         write_json(json_file, next(iter(summaries.values())) if len(videos) == 1 else {"videos": summaries})
     if not quiet:
         suggest(videos, written, pictures)
+
+
+def show_flows(compared: Any) -> None:
+    """Print what each blend was worth where labels were left out."""
+    from rich.table import Table
+
+    if compared.rows:
+        table = Table(box=None, pad_edge=False)
+        for title in ("--flow", "error, px", "median, px", "seconds for 100 frames"):
+            table.add_column(title, justify="left" if title == "--flow" else "right")
+        for row in compared.rows:
+            table.add_row(row.flow, f"{row.error:.1f}", f"{row.median:.1f}", f"{row.seconds:.1f}")
+        console(soft_wrap=True).print(table)
+    say(f"flow: {compared.message}")
 
 
 def measured(

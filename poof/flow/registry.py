@@ -83,6 +83,10 @@ def available() -> list[str]:
     return ["auto", *ESTIMATORS]
 
 
+AUTO_PLUS = "auto+"
+"""In place of a name: the blend that lands nearest to labels left out, see `planning.estimators`."""
+
+
 def create_flow(
     name: str = "auto",
     weights: Path | None = None,
@@ -165,6 +169,36 @@ def _choose(options: Options) -> tuple[str, str]:
     return "dis", f"dis: RAFT-large's weights are not at hand; --flow raft-large downloads them from {address}"
 
 
+def at_hand(
+    weights: Path | None = None, device: str = "auto", keep: Path | None = None
+) -> dict[str, list[FlowEstimator]]:
+    """The blends that can be had here without a download, by name, the default first: what 'auto+' compares.
+
+    DIS; and with RAFT's weights, those given or in torch's cache, RAFT alone, and both in one blend.
+
+    Parameters
+    ----------
+    weights, device, keep
+        See `create_flows`.
+    """
+    found = {"dis": create_flows("dis", device="cpu")}
+    if weights is not None:
+        from poof.flow.raft_weights import kind_of, read_state
+
+        kind = kind_of(read_state(weights)) if Path(weights).is_file() else ""
+        if kind is None:
+            raise PoofError(f"{weights}: holds no RAFT network; give RAFT weights or leave --weights out")
+        kinds = [kind or "raft-small"]  # a file that is not there is refused below
+    else:
+        from poof.flow.raft_weights import published
+
+        kinds = [kind for kind in ("raft-small", "raft-large") if published(kind)[1].is_file()]
+    for kind in kinds:
+        for name in (kind, f"{kind}+dis"):
+            found[name] = create_flows(name, weights, device, keep=keep)
+    return found
+
+
 def create_flows(
     names: str,
     weights: Path | None = None,
@@ -189,6 +223,10 @@ def create_flows(
         Folder for the flows of networks, so that other labels, another radius or another run find them again; see
         `CachedFlow`. DIS is hardly slower than reading a file and keeps nothing.
     """
+    if names == AUTO_PLUS:
+        raise PoofError(
+            f"--flow {names}: only poof propagate measures which flow suits the footage; elsewhere name one"
+        )
     twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
     if twice:
         raise PoofError(f"--flow {names}: names {twice[0]} twice")

@@ -78,6 +78,22 @@ def test_the_main_job(clip: Path, tmp_path: Path) -> None:
     assert "labelled frames (now)" in result.stdout
 
 
+def test_flow_auto_plus_measures_on_the_labels(clip: Path, tmp_path: Path) -> None:
+    exact = load_labels(clip / "truth.json")
+    save_labels(
+        exact.replace(instances={k: p for k, p in exact.instances.items() if k[0] in (2, 12, 22)}), tmp_path / "l.json"
+    )
+    line = "propagate", clip / "video.mp4", "-l", "l.json", "-r", 5, "--flow", "auto+", "--json", "s.json"
+    result = poof(*line, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    told = json.loads((tmp_path / "s.json").read_text())["flows"]
+    assert (told["choice"], told["frames"], told["points"]) == ("dis", [12], 8)
+    assert told["rows"][0]["error"] < 1.0 and told["rows"][0]["seconds"] > 0
+    assert "seconds for 100 frames" in result.stdout and "8 points of 1 labels" in result.stdout
+    refused(poof(*line, "--method", "chain", "--force", cwd=tmp_path), "--flow auto+", "--method chain")
+    refused(poof("radius", clip / "video.mp4", "-l", "l.json", "--flow", "auto+", cwd=tmp_path), "poof propagate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
