@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 # What is kept between runs must not be what the user of this machine keeps.
 os.environ.setdefault("POOF_CACHE", tempfile.mkdtemp(prefix="poof-tests-"))
+
+# Started in the background of a script, Ctrl-C is ignored here and in every command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a busy machine any example may take longer than hypothesis' 200 ms.
 settings.register_profile("patient", deadline=None)

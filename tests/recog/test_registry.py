@@ -24,6 +24,8 @@ VARIANTS = [
 ]
 FIXED_CLIPS = ("select", "tsp", "pwtp")
 """Exported for the number of clips they are shown."""
+SLOW_TO_EXPORT = ("kpsem", "srtg", "m2a:attention=patch4")
+"""Long programs; `sr` shows recurrence, `m2a` the rest of M2A."""
 
 
 def small(name: str, modules: list[str], frames: int = 4, size: int = 64) -> tuple[Recognizer, torch.Tensor]:
@@ -44,7 +46,8 @@ def forward_and_backward(model: Recognizer, clips: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_module_trains(variant: str) -> None:
-    model, clips = small("resnet18", [variant])
+    # Squeezed to a sixteenth, the narrow host's first blocks leave one channel, whose ReLU may be closed.
+    model, clips = small("resnet18" if variant == "se" else "resnet18_quarter", [variant])
     forward_and_backward(model, clips)
     if variant == "srtg":
         return  # its gates are closed on random weights, and closed gates teach nothing
@@ -94,9 +97,9 @@ def test_every_backbone_has_a_true_map(backbone: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
-    model, clips = small("resnet18", [name])
+    model, clips = small("resnet18_quarter", [name])
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    other, _ = small("resnet18", [name])
+    other, _ = small("resnet18_quarter", [name])
     for parameter in other.parameters():
         nn.init.normal_(parameter, std=0.02)
     other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True), strict=True)
@@ -104,10 +107,16 @@ def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
         assert torch.equal(model.eval()(clips), other.eval()(clips))
 
 
-@pytest.mark.parametrize("variant", ["none", *MODULES, "m2a:attention=patch4"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(variant, marks=pytest.mark.slow if variant in SLOW_TO_EXPORT else ())
+        for variant in ("none", *MODULES, "m2a:attention=patch4")
+    ],
+)
 def test_exported_programs_give_the_same_numbers(variant: str) -> None:
     # What ONNX, OpenVINO, ExecuTorch and compilers start from; hooks are part of it, any number of clips is taken.
-    model, clips = small("resnet18", [] if variant == "none" else [variant])
+    model, clips = small("resnet18_quarter", [] if variant == "none" else [variant])
     free = variant not in FIXED_CLIPS
     shapes = ({0: torch.export.Dim("clips", max=64)},) if free else None
     program = torch.export.export(model.eval(), (clips,), dynamic_shapes=shapes)
@@ -118,7 +127,7 @@ def test_exported_programs_give_the_same_numbers(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", ["none", *MODULES])
 def test_mixed_precision_stays_close(variant: str) -> None:
-    model, clips = small("resnet18", [] if variant == "none" else [variant])
+    model, clips = small("resnet18_quarter", [] if variant == "none" else [variant])
     model.train()
     with torch.autocast("cpu", torch.bfloat16):
         half = model(clips)
@@ -127,7 +136,7 @@ def test_mixed_precision_stays_close(variant: str) -> None:
     assert half.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     torch.manual_seed(0)
-    whole = small("resnet18", [] if variant == "none" else [variant])[0].train()(clips)
+    whole = small("resnet18_quarter", [] if variant == "none" else [variant])[0].train()(clips)
     assert (half.float() - whole).abs().max() < 0.25 * whole.detach().abs().max() + 0.05
 
 
