@@ -41,6 +41,9 @@ class Evidence:
         Whether a person marked the keypoint occluded at the chain's anchor.
     scale : float
         How the squared errors of the chain's estimator compare with those of the others; see `compared`.
+    own : or None
+        Expected squared error, px^2, by the error model of what made the chain; None: `merge.variance` has it from the
+        cycle and closure errors, as for chains of flow.
     """
 
     direction: int
@@ -52,6 +55,7 @@ class Evidence:
     side: np.ndarray
     hidden: np.ndarray
     scale: float = 1.0
+    own: np.ndarray | None = None
 
 
 def compared(estimators: Sequence[Sequence[Evidence]]) -> list[Evidence]:

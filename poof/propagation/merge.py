@@ -50,8 +50,10 @@ def variance(chain: Evidence) -> np.ndarray:
     E is the accumulated cycle error, C the closure error at the far anchor b, shared out over the chain as the cycle
     error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is missing where the
     chain reaches no other label. `scale` compares the estimators (`evidence.compared`). Without cycle errors (equation
-    (3.2), forward flow only) E counts as 0.01 side a step.
+    (3.2), forward flow only) E counts as 0.01 side a step. A tracker's chains bring their own error.
     """
+    if chain.own is not None:
+        return chain.scale * chain.own
     side = chain.side
     cycle = np.where(np.isfinite(chain.cycle), chain.cycle, 0.01 * side * chain.steps)
     end = np.where(np.isfinite(chain.cycle_end), chain.cycle_end, np.nan)

@@ -23,6 +23,11 @@ from poof.propagation.presence import estimate, states
 from poof.propagation.segments import reach
 from poof.propagation.settings import Settings
 from poof.propagation.subject import subject_sides
+from poof.propagation.trackers.base import PointTracker
+from poof.propagation.trackers.files import TracksFile
+from poof.propagation.trackers.follow import Follower
+from poof.propagation.trackers.opinions import opinions
+from poof.propagation.trackers.trajectories import Trajectory
 from poof.propagation.visibility import visibility
 from poof.video.base import Video
 
@@ -35,6 +40,7 @@ def propagate(
     track: Track = silent,
     memo: Memo | None = None,
     only: range | None = None,
+    trackers: Sequence[PointTracker | TracksFile] = (),
 ) -> LabelSet:
     """Labels for the frames up to R before and after each human label (Gebotys 2022, section 3.2).
 
@@ -57,6 +63,9 @@ def propagate(
     only
         Propagate to these frames alone, for a part that is wanted at once. Several estimators are then compared on what
         lies near them; otherwise their points are those of the whole.
+    trackers
+        Point trackers, or files of tracks, whose opinions enter the blend beside flow's; see
+        `poof.propagation.trackers`.
 
     Returns
     -------
@@ -70,21 +79,28 @@ def propagate(
     ------
     PoofError
         If there are no human labels, or labels that cannot belong to the video: another size, frames beyond its end,
-        points outside the image.
+        points outside the image; or tracks that cannot belong to them.
     """
     settings = settings or Settings()
+    if trackers and settings.method != "blend":
+        raise PoofError(f"--method {settings.method}: takes no tracks beside flow; use blend, or leave the tracker out")
     estimators = estimators_of(flow, settings.method == "blend")
     anchors = _with_points(link_identities(video, labels.human(), settings.radius, track))
     if not anchors.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
     known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
     check_fit(anchors, video.size, known, video.name)
+    from_files = {n: t.trajectories(video, anchors) for n, t in enumerate(trackers) if isinstance(t, TracksFile)}
     engine = Engine(video, anchors, estimators, settings, memo, only)
     for _ in track(engine.run(), "propagating", engine.total):
         pass
     passages = engine.result()
     if passages.end is not None:
         anchors = _before_end(anchors, video, passages.end)
+    followed = [
+        from_files[n] if isinstance(t, TracksFile) else follow(video, anchors, t, settings, passages, track, memo, only)
+        for n, t in enumerate(trackers)
+    ]
     result = anchors.replace(
         instances={key: points.copy() for key, points in anchors.instances.items()},
         image_size=video.size,
@@ -94,6 +110,9 @@ def propagate(
     tracks = {}
     for instance in anchors.instance_ids:
         frames, chains = passages.frames_of(instance), chains_of(anchors, instance, passages)[0]
+        for opinion in followed:
+            sides = subject_sides(anchors, instance)
+            chains += opinions(opinion, anchors, instance, frames, sides, reach(settings.radius), passages.cuts)
         tracks[instance] = frames, merged(chains, frames, settings), chains
     near = None if only is None else range(only.start - reach(settings.radius), only.stop + reach(settings.radius))
     present = estimate(video, anchors, tracks, near)
@@ -111,6 +130,8 @@ def propagate(
         "holes": [{"start": h.start, "stop": h.stop, "reason": h.reason} for h in video.holes],
         "video_end": passages.end,
     }
+    if trackers:
+        result.info["propagation"]["trackers"] = [t.describe() for t in trackers]
     return result
 
 
@@ -133,6 +154,23 @@ def _before_end(anchors: LabelSet, video: Video, end: int) -> LabelSet:
             stacklevel=3,
         )
     return anchors.replace(instances={key: p for key, p in anchors.instances.items() if key[0] < end})
+
+
+def follow(
+    video: Video,
+    anchors: LabelSet,
+    tracker: PointTracker,
+    settings: Settings,
+    passages: Passages,
+    track: Track = silent,
+    memo: Memo | None = None,
+    only: range | None = None,
+) -> list[Trajectory]:
+    """The trajectories of a tracker from every label, within the scenes that the pass over the video found."""
+    follower = Follower(video, anchors, tracker, reach(settings.radius), passages.cuts, passages.end, memo, only)
+    for _ in track(follower.run(), f"tracking, {tracker.name}", follower.total):
+        pass
+    return follower.result()
 
 
 def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray]:

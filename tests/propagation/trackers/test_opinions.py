@@ -1,0 +1,109 @@
+"""A tracker's error model, by hand, and its place among the evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from doubles import labels_at, where
+
+from poof.propagation.evidence import Evidence
+from poof.propagation.merge import variance
+from poof.propagation.trackers import Trajectory
+from poof.propagation.trackers.gaps import gaps_of
+from poof.propagation.trackers.opinions import CLOSED, MISS, OPEN, REST, SILENT, UNSURE, opinions
+
+SIDES = {0: 50.0, 10: 50.0, 20: 50.0}
+FRAMES = np.arange(0, 31)
+
+
+def straight(
+    keypoint: int, first: int, last: int, query: int | None = None, off: float = 0.0, sure: float = 1.0, **more: int
+) -> Trajectory:
+    """The true way of a keypoint, shifted by `off` pixels in x."""
+    frames = np.arange(first, last + 1)
+    xy = np.array([where(f)[keypoint] for f in frames]) + np.array([off, 0])
+    return Trajectory(0, keypoint, frames, xy, np.full(len(frames), sure), query, **more)
+
+
+def told(*trajectories: Trajectory, labels: tuple[int, ...] = (0, 10, 20), **more: object) -> tuple[Evidence, Evidence]:
+    ahead, back = opinions(trajectories, labels_at(*labels), 0, FRAMES, SIDES, 21, **more)  # type: ignore[arg-type]
+    assert (ahead.direction, back.direction) == (1, -1)
+    return ahead, back
+
+
+def test_gaps_by_hand() -> None:
+    gaps = list(gaps_of(np.array([10, 30]), np.array([40]), 15, np.array([25])))
+    assert [(g.before, g.after, g.first, g.last) for g in gaps] == [
+        (None, 10, 0, -(10**12)),
+        (10, 30, 25, 24),
+        (30, None, 10**12, 40),
+    ]
+    (whole,) = [g for g in gaps_of(np.array([3, 9]), np.array([], int), 15) if g.before == 3]
+    assert whole.closed
+    assert not gaps[1].closed
+
+
+def test_the_error_by_hand() -> None:
+    ahead, back = told(straight(0, 0, 10, query=0, off=4.0, sure=0.8))
+    assert ahead.steps[3, 0] == 3
+    assert ahead.closure[5, 0] == pytest.approx(4.0)
+    share = 3 / 10
+    value = 50**2 * (REST**2 + CLOSED**2 * 3 + (UNSURE * 0.2) ** 2) + MISS**2 * 16.0 * share
+    assert variance(ahead)[3, 0] == pytest.approx(value)
+    assert np.isfinite(ahead.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == list(range(1, 11)), "arrives at the label"
+    assert np.isnan(back.xy).all()
+    assert np.isnan(ahead.cycle).all()
+
+
+def test_where_no_label_vouches_the_error_grows_faster() -> None:
+    ahead, _ = told(straight(0, 20, 30, query=20))
+    assert np.isnan(ahead.closure).all()
+    assert variance(ahead)[24, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+
+
+def test_a_track_that_says_nothing_of_itself_counts_as_fairly_sure() -> None:
+    ahead, _ = told(straight(0, 0, 10, query=0, sure=np.nan))
+    assert variance(ahead)[1, 0] == pytest.approx(50**2 * (REST**2 + CLOSED**2 + (UNSURE * (1 - SILENT)) ** 2))
+
+
+def test_of_several_tracks_the_one_from_the_nearest_label_speaks() -> None:
+    ahead, back = told(straight(0, 0, 20, query=0, off=9), straight(0, 10, 20, query=10, off=2), straight(0, 5, 20, 20))
+    assert ahead.closure[15, 0] == pytest.approx(2)
+    assert ahead.closure[5, 0] == pytest.approx(9)
+    assert back.closure[15, 0] == pytest.approx(0)
+    assert np.isfinite(back.xy[5:10, 0]).all(), "from 20 it goes on beyond the label in 10"
+    assert np.isnan(back.xy[:5, 0]).all()
+
+
+def test_beyond_a_label_it_misses_both_ends_count() -> None:
+    ahead, _ = told(straight(0, 0, 20, query=0, off=6))
+    share = 2 / 10
+    assert variance(ahead)[12, 0] == pytest.approx(
+        50**2 * (REST**2 + CLOSED**2 * 2) + MISS**2 * 36 * (1 - share + share)
+    )
+
+
+def test_without_a_query_a_track_speaks_from_the_label_it_passes_nearer() -> None:
+    near_start = straight(0, 0, 10)
+    near_start.xy[5:] += 8
+    near_end = straight(1, 0, 10)
+    near_end.xy[:5] += 8
+    ahead, back = told(near_start, near_end)
+    assert np.isfinite(ahead.xy[5, 0]).all() and np.isnan(back.xy[5, 0]).all()
+    assert np.isfinite(back.xy[5, 1]).all() and np.isnan(ahead.xy[5, 1]).all()
+    assert back.steps[3, 1] == 7
+    one_way, _ = told(straight(2, 0, 10, direction=1))
+    assert np.isfinite(one_way.xy[5, 2]).all()
+
+
+def test_a_track_made_with_both_labels_has_no_closure() -> None:
+    ahead, _ = told(straight(0, 0, 20))
+    assert np.isnan(ahead.closure).all(), "it passes every label exactly, whatever lies between"
+    assert variance(ahead)[4, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+
+
+def test_nothing_is_said_across_a_cut() -> None:
+    ahead, back = told(straight(0, 0, 10, query=0), straight(0, 0, 10, query=10), cuts=[6])
+    assert np.isfinite(ahead.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == [1, 2, 3, 4, 5]
+    assert np.isfinite(back.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == [6, 7, 8, 9]
+    assert np.isnan(ahead.closure).all()
