@@ -61,6 +61,10 @@ MissingRule = Annotated[
 Flow = Annotated[
     str, typer.Option("--flow", help="auto, dis, raft-small, raft-large, or several with + (raft-small+dis).")
 ]
+Iterations = Annotated[
+    int | None,
+    typer.Option("--iterations", help="Updates of RAFT's flow. [default: 12]", min=1, max=1000, show_default=False),
+]
 Weights = Annotated[Path | None, typer.Option("--weights", help="RAFT checkpoint; default: torchvision's.")]
 MaxSize = Annotated[int | None, typer.Option("--max-size", help="Longest side that the flow sees, pixels.")]
 Crop = Annotated[bool, typer.Option("--crop/--no-crop", help="Compute flow around the subjects only.")]

@@ -43,6 +43,26 @@ def propagate(
         ),
     ] = "auto",
     weights: Weights = None,
+    iterations: common.Iterations = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tracker",
+            metavar="NAME",
+            help="A point tracker beside the flow: cotracker3, cotracker3-online, alltracker, tapnext; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    tracks_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tracks-from",
+            metavar="FILE",
+            help="Tracks that any point tracker made, a table: frame, keypoint, x, y, or track_id, t, y, x. Of several"
+            " videos one for each, in their order.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     max_size: MaxSize = None,
     crop: Crop = True,
@@ -82,6 +102,12 @@ def propagate(
 ) -> None:
     """Carry your labels to the frames around them with optical flow.
 
+    Which flow, which tracker? auto is right for most: DIS on a CPU, seconds a clip. auto+ measures on your labels.
+    raft-large pays on a GPU, for large and fast motion; ptlflow:MODEL@WEIGHTS has fifty newer networks.
+    Where flow loses points behind others, add a tracker that finds them again: --tracker alltracker or tapnext (free),
+    cotracker3 (not for commerce), all for a GPU. Tracked in napari or elsewhere already? --tracks-from FILE.
+    Each enters the same blend, weighed by how near it comes to your labels: none can win by being there.
+
     Correct the result in a spreadsheet or any tool and hand it back with -l: what you changed is a label of yours then.
     """
     from poof.cli.common import settle_for_flow, track, write_json
@@ -95,6 +121,8 @@ def propagate(
     from poof.propagation import propagate as run
     from poof.propagation.coverage import coverage
     from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.trackers import TracksFile
+    from poof.propagation.trackers.registry import create_tracker
 
     settings = Settings(
         radius=10 if radius == "auto" else whole_number(radius),
@@ -113,6 +141,11 @@ def propagate(
     others = [(path, "--render") for paths in pictures for path in paths]
     others += [(json_file, "--json")] if json_file else []
     weighed = [(weights, "--weights")] if weights else []
+    weighed += [(path, "--tracks-from") for path in tracks_from or []]
+    if tracks_from and len(tracks_from) != len(videos):
+        raise PoofError(
+            f"{len(tracks_from)} --tracks-from for {inputs.plural(len(videos), 'video')}; give one for each"
+        )
     named = bool(output) and not output[0].is_dir()  # type: ignore[index]
     inputs.check_outputs(videos, written, given, "propagate", named=named, others=others, inputs=weighed, force=force)
     kept = cache_folder() / "flows" if cache else None
@@ -120,16 +153,24 @@ def propagate(
     if flow == AUTO_PLUS:
         if method != "blend":
             raise PoofError(f"--flow {AUTO_PLUS} compares blends; with --method {method} name one")
-        candidates = at_hand(weights, device, kept)
+        candidates = at_hand(weights, device, kept, iterations)
+    both = method == "blend"
     estimators = (
-        next(iter(candidates.values())) if candidates else create_flows(flow, weights, device, method == "blend", kept)
+        next(iter(candidates.values())) if candidates else create_flows(flow, weights, device, both, kept, iterations)
     )
+    trackers = [create_tracker(name, device) for name in tracker or []]
+    tracks = [TracksFile(path) for path in tracks_from or []]
     if not quiet and not candidates:
         for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
+    for one_tracker in trackers:
+        if one_tracker.licence:
+            say_licence(one_tracker)
+        if not quiet:
+            say(f"tracker: {one_tracker.reason}")
     memo = Memo(cache_folder() / "segments") if cache else None
     summaries: dict[str, Any] = {}
-    for video, path, one, files, drawn in zip(footage, videos, given, written, pictures):
+    for number, (video, path, one, files, drawn) in enumerate(zip(footage, videos, given, written, pictures)):
         chosen = settings
         compared, named_flow = None, flow
         if candidates:
@@ -139,9 +180,12 @@ def propagate(
                 show_flows(compared)
         if radius == "auto":
             takes = weights if "raft" in named_flow or not candidates else None
-            chosen = measured(video, one.labels, named_flow, takes, device, kept, settings, quiet)
+            updates = iterations if "raft" in named_flow else None
+            lone = create_flows(named_flow, takes, device, False, kept, updates)
+            chosen = measured(video, one.labels, lone, settings, quiet)
         try:
-            result = run(video, one.labels, estimators, chosen, track(quiet), memo)
+            beside: list[Any] = [*trackers, *tracks[number : number + 1]]
+            result = run(video, one.labels, estimators, chosen, track(quiet), memo, trackers=beside)
         except KeyboardInterrupt:
             if memo is not None:
                 say("poof: finished parts are kept; the same command goes on from there", err=True)
@@ -174,6 +218,18 @@ def propagate(
         suggest(videos, written, pictures)
 
 
+def say_licence(tracker: Any) -> None:
+    """Show a licence that binds the user, once on this machine."""
+    from poof.origin import cache_folder
+
+    shown = cache_folder() / "licences" / tracker.name.replace(":", "-")
+    if shown.is_file() and shown.read_text() == tracker.licence:
+        return
+    say(f"licence of {tracker.name}: {tracker.licence}", err=True)
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    shown.write_text(tracker.licence)
+
+
 def show_flows(compared: Any) -> None:
     """Print what each blend was worth where labels were left out."""
     from rich.table import Table
@@ -188,17 +244,13 @@ def show_flows(compared: Any) -> None:
     say(f"flow: {compared.message}")
 
 
-def measured(
-    video: Any, labels: Any, flow: str, weights: Path | None, device: str, kept: Path | None, settings: Any, quiet: bool
-) -> Any:
+def measured(video: Any, labels: Any, estimators: Any, settings: Any, quiet: bool) -> Any:
     """The settings with the radius that `poof radius` would measure, and what that leaves out said."""
     from dataclasses import replace
 
     from poof.cli.common import track
-    from poof.flow.registry import create_flows
     from poof.planning.radius import measure_radius, uncovered
 
-    estimators = create_flows(flow, weights, device, False, kept)
     report = measure_radius(video, labels, estimators, settings=settings, track=track(quiet))
     if not quiet:
         say(f"radius {report.choice}: {report.message}")

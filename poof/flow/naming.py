@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 
 
 @dataclass(frozen=True)
@@ -57,22 +56,21 @@ def parse(text: str, option: str = "--flow") -> Named:
     return Named(name.strip(), variant, options, text)
 
 
-def unknown(text: str, name: str, valid: Sequence[str], option: str) -> PoofError:
-    """The error for a name that is not there: the nearest three, and all."""
-    near = get_close_matches(name, valid, 3, 0.5)
-    told = f"near are {', '.join(near)}; " if near and len(valid) > 4 else ""
-    return PoofError(f"{option} {text}: unknown name '{name}'; {told}valid: {', '.join(valid)}")
+def unknown(named: Named, valid: Sequence[str], option: str) -> PoofError:
+    """The error for a name that is not there, with the nearest ones."""
+    what = "flow" if option == "--flow" else "tracker"
+    return PoofError(f"unknown {what} '{named.name}'; valid: {names_near(named.name, valid)}")
 
 
 def check_options(named: Named, valid: Sequence[str], option: str = "--flow") -> None:
-    """Refuse options that an estimator does not have, and a variant where there is none."""
-    takes = f"takes {', '.join(f'{key}=VALUE' for key in valid)}" if valid else "takes no options"
+    """Refuse options that an estimator does not have, and a variant unless '' is among the `valid`."""
+    keys = [key for key in valid if key]
+    takes = f"takes {', '.join(f'{key}=VALUE' for key in keys)}" if keys else "takes no options"
     if named.variant and "" not in valid:
         raise PoofError(f"{option} {named.text}: {named.name} has no variant '{named.variant}'; it {takes}")
     for key in named.options:
         if key not in valid:
-            near = get_close_matches(key, valid, 1, 0.5)
-            raise PoofError(f"{option} {named.text}: no option '{key}'{f', {near[0]} perhaps' if near else ''}; {takes}")
+            raise PoofError(f"{option} {named.text}: no option '{key}'; {named.name} {takes}")
 
 
 def whole(named: Named, key: str, default: int, option: str = "--flow", least: int = 1) -> int:

@@ -25,6 +25,11 @@ def found(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
+def package(point: EntryPoint) -> str:
+    """The package that an entry point is of."""
+    return point.dist.name if point.dist is not None else point.value.partition(":")[0]
+
+
 def create(point: EntryPoint, named: Named, device: str, weights: Path | None, kind: type, option: str) -> Any:
     """What an entry point makes.
 
@@ -33,8 +38,9 @@ def create(point: EntryPoint, named: Named, device: str, weights: Path | None, k
     PoofError
         If its package cannot be imported, does not take the options, or makes something else than a `kind`.
     """
-    package = point.dist.name if point.dist is not None else point.value.partition(":")[0]
     options: dict[str, str] = dict(named.options) | ({"variant": named.variant} if named.variant else {})
+    if "weights" in options:
+        weights = Path(options.pop("weights"))
     try:
         made = point.load()(device, weights, **options)
     except PoofError:
@@ -42,14 +48,14 @@ def create(point: EntryPoint, named: Named, device: str, weights: Path | None, k
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise PoofError(
-            f"{option} {named.text}: '{named.name}' of the package {package} could not be made ({what}); mend or"
+            f"{option} {named.text}: '{named.name}' of the package {package(point)} could not be made ({what}); mend or"
             " uninstall the package, or choose another"
         ) from error
     if not isinstance(made, kind):
         raise PoofError(
-            f"{option} {named.text}: '{named.name}' of the package {package} is a {type(made).__name__}, no"
+            f"{option} {named.text}: '{named.name}' of the package {package(point)} is a {type(made).__name__}, no"
             f" {kind.__name__}; the package is at fault"
         )
     if not getattr(made, "name", ""):
-        made.name = named.name
+        made.name = named.name  # type: ignore[attr-defined]
     return made

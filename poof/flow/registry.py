@@ -1,16 +1,25 @@
 """The flow estimators by name, and the choice between them.
 
-To add one: a file with a subclass of `FlowEstimator`, a function here that builds it, a line in `ESTIMATORS`.
+To add one: a file with a subclass of `FlowEstimator`, a function here that builds it, a line in `ESTIMATORS`; or, in a
+package of your own, an entry point `poof.flow` (see `plugins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poof.errors import PoofError, names_near
+from poof.errors import PoofError
+from poof.flow import plugins
 from poof.flow.base import FlowEstimator
+from poof.flow.naming import Named, check_options, parse, unknown, whole
+
+GROUP = "poof.flow"
+"""Entry points of other packages' estimators."""
+PTLFLOW = "ptlflow"
+ITERATIONS = 12
+"""RAFT's updates: those it was trained with."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Options:
     precision: str
     compile: bool
     preset: str
+    variant: str = ""
 
 
 def _dis(preset: str, coarse: bool = False, stride: int = 1) -> FlowEstimator:
@@ -79,8 +89,16 @@ ESTIMATORS: dict[str, Callable[[Options], FlowEstimator]] = {
 
 
 def available() -> list[str]:
-    """The names that `create_flow` knows."""
-    return ["auto", *ESTIMATORS]
+    """The names that `create_flow` knows; those of other packages last."""
+    return ["auto", *ESTIMATORS, f"{PTLFLOW}:MODEL@WEIGHTS", *plugins.found(GROUP)]
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that may stand behind a colon after an estimator's name."""
+    if name.startswith("dis"):
+        return ("preset",) if name == "dis" else ()
+    raft = ("iterations", "precision", "weights")
+    return (*raft, "preset") if name.endswith(">dis") else raft
 
 
 AUTO_PLUS = "auto+"
@@ -91,7 +109,7 @@ def create_flow(
     name: str = "auto",
     weights: Path | None = None,
     device: str = "auto",
-    iterations: int = 12,
+    iterations: int = ITERATIONS,
     precision: str = "fp32",
     compile: bool = False,
     preset: str = "medium",
@@ -101,10 +119,13 @@ def create_flow(
     Parameters
     ----------
     name
-        One of `available()`: 'dis' (OpenCV, no weights, CPU) and 'dis-coarse' (its flow of a coarser scale),
-        'raft-small' and 'raft-large', the same with '-openvino' (a faster CPU engine, an extra: pip install
-        'poof-pose[openvino]') or with '>dis' (DIS begun from RAFT's flow), or 'auto': RAFT-large on CUDA when its
-        weights are at hand, DIS otherwise. The estimator's `reason` says in one line what was taken and why.
+        One of `available()`, with options of its own behind a colon where it has some ('raft-large:iterations=20',
+        'raft-small:weights=FILE', 'dis:preset=fast'), which go before the arguments below: 'dis' (OpenCV, no weights,
+        CPU) and 'dis-coarse' (its flow of a coarser scale), 'raft-small' and 'raft-large', the same with '-openvino' (a
+        faster CPU engine, an extra: pip install 'poof-pose[openvino]') or with '>dis' (DIS begun from RAFT's flow), or
+        'auto': RAFT-large on CUDA when its weights are at hand, DIS otherwise. 'ptlflow:sea_raft_m@things' is a network
+        of the package ptlflow with weights that it downloads, or with those of a file. The estimator's `reason` says in
+        one line what was taken and why.
     weights
         RAFT's checkpoint, in torchvision's or princeton-vl's naming; None takes torchvision's published file, which is
         downloaded unless it is in torch's cache ('auto' never downloads).
@@ -124,20 +145,59 @@ def create_flow(
     PoofError
         If a name or option is unknown, the device is not there, or weights are missing or wrong.
     """
-    if name != "auto" and name not in ESTIMATORS:
-        raise PoofError(f"unknown flow '{name}'; valid: {names_near(name, available())}")
+    named = parse(name)
+    name = named.name
     if weights is not None and not Path(weights).is_file():
         raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
+    weights = None if weights is None else Path(weights)
+    if name not in ("auto", PTLFLOW, *ESTIMATORS):
+        return _plugin(named, weights, device)
+    if name == PTLFLOW:
+        from poof.flow.ptlflow import create
+
+        network = create(named, weights, _device(device))
+        network.reason = f"{named.text}, as asked for, on {_device(device)}"
+        return network
     on_cpu = name.startswith("dis") or name.endswith("-openvino")
     device = "cpu" if on_cpu and device == "auto" else _device(device)
-    options = Options(None if weights is None else Path(weights), device, iterations, precision, compile, preset)
+    options = Options(weights, device, iterations, precision, compile, preset)
     if name == "auto":
+        check_options(named, ())
         name, reason = _choose(options)
     else:
-        reason = f"{name}, as asked for"
+        options = _with_own(named, options)
+        reason = f"{named.text}, as asked for"
     estimator = ESTIMATORS[name](options)
     estimator.reason = reason if name.startswith("dis") else f"{reason}, on {device}"
     return estimator
+
+
+def _plugin(named: Named, weights: Path | None, device: str) -> FlowEstimator:
+    """An estimator of another package."""
+    point = plugins.found(GROUP).get(named.name)
+    if point is None:
+        raise unknown(named, available(), "--flow")
+    estimator: FlowEstimator = plugins.create(point, named, device, weights, FlowEstimator, "--flow")
+    estimator.reason = estimator.reason or f"{named.text}, as asked for, of the package {plugins.package(point)}"
+    return estimator
+
+
+def _with_own(named: Named, options: Options) -> Options:
+    """The options with those that stand in the name."""
+    check_options(named, options_of(named.name))
+    own = dict(named.options)
+    weights = options.weights
+    if "weights" in own:
+        weights = Path(own["weights"])
+        if not weights.is_file():
+            raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
+    return replace(
+        options,
+        weights=weights,
+        iterations=whole(named, "iterations", options.iterations),
+        precision=own.get("precision", options.precision),
+        preset=own.get("preset", options.preset),
+    )
 
 
 def _device(name: str) -> str:
@@ -170,7 +230,7 @@ def _choose(options: Options) -> tuple[str, str]:
 
 
 def at_hand(
-    weights: Path | None = None, device: str = "auto", keep: Path | None = None
+    weights: Path | None = None, device: str = "auto", keep: Path | None = None, iterations: int | None = None
 ) -> dict[str, list[FlowEstimator]]:
     """The blends that can be had here without a download, by name, the default first: what 'auto+' compares.
 
@@ -178,7 +238,7 @@ def at_hand(
 
     Parameters
     ----------
-    weights, device, keep
+    weights, device, keep, iterations
         See `create_flows`.
     """
     found = {"dis": create_flows("dis", device="cpu")}
@@ -195,7 +255,7 @@ def at_hand(
         kinds = [kind for kind in ("raft-small", "raft-large") if published(kind)[1].is_file()]
     for kind in kinds:
         for name in (kind, f"{kind}+dis"):
-            found[name] = create_flows(name, weights, device, keep=keep)
+            found[name] = create_flows(name, weights, device, keep=keep, iterations=iterations)
     return found
 
 
@@ -205,13 +265,14 @@ def create_flows(
     device: str = "auto",
     both_scales: bool = True,
     keep: Path | None = None,
+    iterations: int | None = None,
 ) -> list[FlowEstimator]:
     """The estimators whose chains enter one blend.
 
     Parameters
     ----------
     names
-        Names of `create_flow` joined by '+', 'raft-small+dis' say.
+        Names of `create_flow` joined by '+', 'raft-small+dis' or 'raft-large:iterations=20+dis' say.
     weights
         RAFT checkpoint, for the names that take one.
     device
@@ -222,22 +283,30 @@ def create_flows(
     keep
         Folder for the flows of networks, so that other labels, another radius or another run find them again; see
         `CachedFlow`. DIS is hardly slower than reading a file and keeps nothing.
+    iterations
+        RAFT's updates, of those whose name does not say; None: 12.
     """
     if names == AUTO_PLUS:
         raise PoofError(
             f"--flow {names}: only poof propagate measures which flow suits the footage; elsewhere name one"
         )
-    twice = [name for name in names.split("+") if names.split("+").count(name) > 1]
+    parts = names.split("+")
+    plain = [parse(part).name for part in parts]
+    twice = [part for part in parts if parts.count(part) > 1]
     if twice:
         raise PoofError(f"--flow {names}: names {twice[0]} twice")
     estimators: list[FlowEstimator] = []
-    for name in names.split("+"):
-        takes = name == "auto" or "raft" in name
-        estimators.append(create_flow(name, weights if takes else None, device))
-        if both_scales and estimators[-1].name == "dis":
+    for part, name in zip(parts, plain):
+        takes = name == "auto" or not name.startswith("dis")
+        estimators.append(create_flow(part, weights if takes else None, device, iterations or ITERATIONS))
+        if both_scales and name in ("auto", "dis") and estimators[-1].name == "dis":
             estimators += _beside_dis("raft" in names)
-    if weights is not None and "auto" not in names and not any("raft" in e.name for e in estimators):
+    if weights is not None and "auto" not in plain and all(name.startswith("dis") for name in plain):
         raise PoofError(f"{weights}: --flow {names} takes no weights; choose raft-small or raft-large, or omit them")
+    if iterations is not None and not any("raft" in e.name for e in estimators):
+        raise PoofError(
+            f"--iterations {iterations}: --flow {names} makes no updates; choose raft-small or raft-large, or omit it"
+        )
     if keep is not None:
         from poof.flow.cache import CachedFlow
 

@@ -39,7 +39,7 @@ class Faults:
         Probability that visibility is told wrongly, in a stretch of `memory` frames.
     """
 
-    noise: float = 0.8
+    noise: float = 0.85
     spread: float = 0.8
     memory: float = 6.0
     drift: float = 0.1
@@ -47,7 +47,7 @@ class Faults:
     loss_covered: float = 0.03
     jump: float = 16.0
     found: float = 0.06
-    wrong_flag: float = 0.08
+    wrong_flag: float = 0.07
 
 
 PUBLISHED = Faults()
@@ -97,7 +97,7 @@ def stand_in(
     keep = np.exp(-1 / faults.memory)
     noise, drift, offset = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros((count, 2))
     lost: Array = np.zeros(count, bool)
-    flipped = rng.random(count) < faults.wrong_flag
+    flipped: Array = np.asarray(rng.random(count) < faults.wrong_flag)
     xy, visible, certainty = np.empty(truth.shape), np.empty((steps, count)), np.empty((steps, count))
     xy[0], visible[0], certainty[0] = truth[0], 1.0, 1.0
     for t in range(1, steps):

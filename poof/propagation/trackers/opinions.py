@@ -10,7 +10,8 @@ find it again. So its expected error is not a sum over steps:
 t runs from 0 at the label before (a) to 1 at the one behind (b), n(t) are the frames to the label it was followed from,
 C_a and C_b how far it passes from the labels (0 at the one it was started from): a track that closes was probably right
 all along, one that misses jumped at some time between, the later the more probably. `sure` is the tracker's certainty
-times its visibility. Where it reaches no other label, nothing vouches for it: d is larger.
+times its visibility. Where a track reaches no other label, nothing vouches for it, and d^2 is what the footage shows of
+this tracker: the squared misses of the tracks that do, per frame that they ran, with a prior of `PRIOR` frames.
 
 The constants are fitted by `benchmarks/trackers.py --fit`, leaving one clip out at a time.
 """
@@ -18,6 +19,7 @@ The constants are fitted by `benchmarks/trackers.py --fit`, leaving one clip out
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +31,9 @@ from poof.propagation.trackers.trajectories import Trajectory
 REST = 0.012
 """r: error on the point, longer sides of the subject."""
 CLOSED, OPEN = 0.002, 0.01
-"""d: growth per square root of frames, between two labels and where there is no other one."""
+"""d: growth per square root of frames, between two labels, and where there is no other one before the footage tells."""
+PRIOR, MOST_MISS = 100, 0.5
+"""Frames that `OPEN` counts as, and the longer sides that a miss counts up to, in what the footage tells."""
 MISS = 0.5
 """Share of the distance to a label that counts."""
 UNSURE = 0.15
@@ -71,6 +75,7 @@ def opinions(
     """
     labelled, human, _, absent = frames_set(labels, instance)
     count = human.shape[1]
+    parts: list[_Part] = []
     both = {1: _empty(1, len(frames), count), -1: _empty(-1, len(frames), count)}
     of_keypoint: dict[int, list[Trajectory]] = {}
     for one in trajectories:
@@ -81,12 +86,35 @@ def opinions(
         place = dict(zip(labelled[set_].tolist(), human[set_, k]))
         for gap in gaps_of(labelled[set_], labelled[absent[:, k]], reach, np.asarray(cuts, int)):
             for direction, chosen in _of_gap(own, gap, place).items():
-                _enter(both[direction], chosen, gap, place, frames, k, sides)
+                part = _part(both[direction], chosen, gap, place, frames, k, sides)
+                if part is not None:
+                    parts.append(part)
+    growth = footage_growth([p.miss / p.side for p in parts], [p.length for p in parts])
+    for part in parts:
+        part.enter(growth)
     return list(both.values())
 
 
+def footage_growth(misses: Sequence[float], lengths: Sequence[int]) -> float:
+    """d of tracks that reach no other label: what those that do missed by, per square root of frames.
+
+        d^2 = (PRIOR OPEN^2 + sum min(C_i, 0.5)^2) / (PRIOR + sum n_i)
+
+    Parameters
+    ----------
+    misses
+        C_i: distance at the other label, longer sides; NaN for tracks that reach none.
+    lengths
+        n_i: frames that each ran.
+    """
+    known = np.isfinite(misses)
+    squared = np.minimum(np.asarray(misses, float)[known], MOST_MISS) ** 2
+    frames = np.asarray(lengths, float)[known]
+    return float(np.sqrt((PRIOR * OPEN**2 + squared.sum()) / (PRIOR + frames.sum())))
+
+
 def expected(
-    steps: np.ndarray, share: np.ndarray, start: float, end: float, closed: bool, sure: np.ndarray, side: float
+    steps: np.ndarray, share: np.ndarray, start: float, end: float, drift: float, sure: np.ndarray, side: float
 ) -> np.ndarray:
     """v(t) of the module's head, px^2.
 
@@ -98,8 +126,8 @@ def expected(
         t: way from that label to the other one, 0 to 1.
     start, end : float
         How far it passes from the two labels, pixels; NaN: not known.
-    closed : bool
-        Whether it reaches the other label.
+    drift : float
+        d.
     sure : (N,)
         Certainty times visibility; NaN where the tracker says nothing.
     side : float
@@ -107,8 +135,7 @@ def expected(
     """
     miss = np.nan_to_num(start) ** 2 * (1 - share) + np.nan_to_num(end) ** 2 * share
     doubt = 1 - np.where(np.isfinite(sure), sure, SILENT)
-    drift = (CLOSED if closed else OPEN) ** 2 * steps
-    return side**2 * (REST**2 + drift + (UNSURE * doubt) ** 2) + MISS**2 * miss
+    return side**2 * (REST**2 + drift**2 * steps + (UNSURE * doubt) ** 2) + MISS**2 * miss
 
 
 def _empty(direction: int, frames: int, count: int) -> Evidence:
@@ -168,7 +195,45 @@ def _miss(one: Trajectory, frame: int | None, place: Mapping[int, np.ndarray]) -
     return np.nan if there is None else float(np.hypot(*(there - place[frame])))
 
 
-def _enter(
+@dataclass
+class _Part:
+    """What a trajectory says in one gap.
+
+    Attributes
+    ----------
+    rows, xy, steps, share, sure
+        Arrays over the covered frames that it has; see `expected`.
+    start, miss : float
+        How far it passes from the labels, pixels.
+    length : int
+        Frames of the gap.
+    """
+
+    chain: Evidence
+    keypoint: int
+    rows: np.ndarray
+    xy: np.ndarray
+    steps: np.ndarray
+    share: np.ndarray
+    sure: np.ndarray
+    start: float
+    miss: float
+    length: int
+    side: float
+
+    def enter(self, growth: float) -> None:
+        """Put it into the evidence of its direction."""
+        at = self.rows, self.keypoint
+        drift = CLOSED if np.isfinite(self.miss) else growth
+        self.chain.xy[at] = self.xy
+        self.chain.steps[at] = self.steps
+        self.chain.closure[at] = self.miss
+        self.chain.side[at] = self.side
+        assert self.chain.own is not None
+        self.chain.own[at] = expected(self.steps, self.share, self.start, self.miss, drift, self.sure, self.side)
+
+
+def _part(
     chain: Evidence,
     one: Trajectory,
     gap: Gap,
@@ -176,31 +241,35 @@ def _enter(
     frames: np.ndarray,
     k: int,
     sides: Mapping[int, float],
-) -> None:
-    """Put what a trajectory says in a gap into the evidence of its direction; at the other label where it arrived."""
+) -> _Part | None:
+    """What a trajectory says in a gap; at the other label where it arrived. None: nothing of the covered frames."""
     ahead = chain.direction > 0
     anchor, other = (gap.before, gap.after) if ahead else (gap.after, gap.before)
     assert anchor is not None
     end = gap.last if ahead else gap.first
     here = (one.frames - anchor) * chain.direction > 0
     here &= (one.frames <= end) if ahead else (one.frames >= end)
-    rows = np.searchsorted(frames, one.frames[here])
-    known = rows < len(frames)
-    known[known] = frames[rows[known]] == one.frames[here][known]
-    rows, numbers = rows[known], one.frames[here][known]
-    if not len(rows):
-        return
-    closed = other is not None and end == other
-    start, miss = _miss(one, anchor, place), _miss(one, other, place) if closed else np.nan
+    here &= np.isin(one.frames, frames)
+    if not here.any():
+        return None
+    numbers = one.frames[here]
+    start, miss = _miss(one, anchor, place), np.nan
+    if other is not None and end == other:
+        miss = _miss(one, other, place)
     if one.query is None and start < MADE_WITH and miss < MADE_WITH:
         miss = np.nan
-    closed = bool(np.isfinite(miss))
     steps = np.abs(numbers - anchor).astype(float)
-    share = steps / max(abs(end - anchor), 1)
-    side, sure = sides[anchor], one.sure[here][known]
-    chain.xy[rows, k] = one.xy[here][known]
-    chain.steps[rows, k] = steps
-    chain.closure[rows, k] = miss
-    chain.side[rows, k] = side
-    assert chain.own is not None
-    chain.own[rows, k] = expected(steps, share, start, miss, closed, sure, side)
+    length = max(abs(end - anchor), 1)
+    return _Part(
+        chain=chain,
+        keypoint=k,
+        rows=np.searchsorted(frames, numbers),
+        xy=one.xy[here],
+        steps=steps,
+        share=steps / length,
+        sure=one.sure[here],
+        start=start,
+        miss=miss,
+        length=length,
+        side=sides[anchor],
+    )

@@ -10,7 +10,17 @@ from poof.propagation.evidence import Evidence
 from poof.propagation.merge import variance
 from poof.propagation.trackers import Trajectory
 from poof.propagation.trackers.gaps import gaps_of
-from poof.propagation.trackers.opinions import CLOSED, MISS, OPEN, REST, SILENT, UNSURE, opinions
+from poof.propagation.trackers.opinions import (
+    CLOSED,
+    MISS,
+    OPEN,
+    PRIOR,
+    REST,
+    SILENT,
+    UNSURE,
+    footage_growth,
+    opinions,
+)
 
 SIDES = {0: 50.0, 10: 50.0, 20: 50.0}
 FRAMES = np.arange(0, 31)
@@ -59,6 +69,17 @@ def test_where_no_label_vouches_the_error_grows_faster() -> None:
     ahead, _ = told(straight(0, 20, 30, query=20))
     assert np.isnan(ahead.closure).all()
     assert variance(ahead)[24, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+
+
+def test_tracks_that_miss_labels_make_those_without_one_doubtful() -> None:
+    good, bad = straight(1, 0, 20, query=0), straight(1, 0, 20, query=0, off=20)
+    open_ended = straight(0, 20, 30, query=20)
+    trusted, doubted = told(good, open_ended)[0], told(bad, open_ended)[0]
+    assert variance(doubted)[25, 0] > 5 * variance(trusted)[25, 0]
+    assert footage_growth([], []) == pytest.approx(OPEN)
+    assert footage_growth([0.4, np.nan, 9.0], [10, 10, 30]) ** 2 == pytest.approx(
+        (PRIOR * OPEN**2 + 0.16 + 0.25) / (PRIOR + 40)
+    )
 
 
 def test_a_track_that_says_nothing_of_itself_counts_as_fairly_sure() -> None:
