@@ -32,7 +32,7 @@ Labels = str | Path | LabelSet | Sequence[str | Path]
 def propagate(
     video: Footage,
     labels: Labels,
-    flow: FlowEstimator | Sequence[FlowEstimator] | None = None,
+    flow: str | FlowEstimator | Sequence[FlowEstimator] | None = None,
     settings: Settings | None = None,
     track: Track | None = None,
     memo: Memo | None = None,
@@ -48,7 +48,9 @@ def propagate(
     ----------
     video, labels
         Paths or objects.
-    flow, settings, memo
+    flow
+        A name as after `--flow`, or estimators; None takes 'auto'.
+    settings, memo
         See `poof.propagation.propagate`.
     radius
         Frames before and after each label, in place of that of the settings.
@@ -59,11 +61,14 @@ def propagate(
     """
     from dataclasses import replace
 
+    from poof.flow.registry import create_flows
     from poof.propagation import Settings
     from poof.propagation import propagate as run
 
     footage, given = opened(video), labels_of(video, labels, missing, prefer)
     settings = settings or Settings()
+    if isinstance(flow, str):
+        flow = create_flows(flow)
     if radius is not None:
         settings = replace(settings, radius=radius)
     return run(footage, given, flow, settings, shown(track, progress), memo)

@@ -117,7 +117,7 @@ def evaluate(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Error of predictions in pixels, what they miss and invent, per joint and video, compared with each other.
+    """Error of predictions in pixels, misses and false positives, per joint and video, compared with each other.
 
     Every point that a person labelled is judged, except where the prediction's own file has it from a person; what was
     not predicted is wrong. A point where the labels say absent is a false positive. Several predictions are judged by

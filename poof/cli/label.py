@@ -55,7 +55,7 @@ def label(
     """Label a video in the browser: first labels, following, correcting.
 
     Opens a page that only this machine can reach. Labels are carried to the frames around them while you work, the
-    page shows where they are in doubt, and everything is on disk at every moment: labels in VIDEO.labels.json, every
+    page shows where they are uncertain, and everything is on disk at every moment: labels in VIDEO.labels.json, every
     step in the journal beside it. The same command goes on where you left.
     """
     from poof.cli.common import settle_for_flow

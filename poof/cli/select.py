@@ -54,7 +54,7 @@ def select(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Choose the frames to label: first, spread over the video; with --labels next, where flow is at a loss.
+    """Choose the frames to label: first, spread over the video; with --labels next, where flow is unsure.
 
     With labels that `poof refine` wrote, frames in which flow and appearance disagree come before all others.
 
@@ -130,7 +130,7 @@ def show(chosen: Selection, fps: float, written: list[Path]) -> None:
 
     out = console(soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    for head in ("frame", "time", *(("doubt there",) if chosen.worth else ())):
+    for head in ("frame", "time", *(("uncertainty",) if chosen.worth else ())):
         table.add_column(head, justify="right")
     disputed = any(frame in chosen.disputed for frame in chosen.order)
     if disputed:

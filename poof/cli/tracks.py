@@ -36,7 +36,7 @@ def tracks(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write tracks for analysis: a row a frame, individual and keypoint, in seconds, with speed; raw places beside.
+    """Write tracks for analysis: a row a frame, individual and keypoint, in seconds, with speed; raw positions beside.
 
     Every step is logged in the file. movement reads .nc with xarray.open_dataset, and --to dlc-tracks of poof convert.
     """

@@ -231,7 +231,7 @@ class _State:
             reason = "far from every label" if len(order) == len(self.tracks) else f"not followed: {some}"
         else:
             least = min(1 - self.doubt[frame, c] for c in order)
-            reason = f"in doubt ({100 * least:.0f} % sure): {some}"
+            reason = f"uncertain ({100 * least:.0f} % sure): {some}"
         asked = self.doubt[frame][~self.said[frame]]
         doubt = float(asked.mean()) if len(asked) else 0.0
         value = float(np.where(offered[frame], worth[frame], 0).sum())

@@ -186,7 +186,7 @@ class Studio:
         _, chosen, notes = propose(session, seen, 2, self.radius, skip)
         best = next((p for p in chosen if p.frame != frame), chosen[0] if chosen else None)
         if best is None:
-            return {"frame": None, "reason": notes[0] if notes else "nothing is left in doubt"}
+            return {"frame": None, "reason": notes[0] if notes else "no uncertain point is left"}
         subject, k = best.points[0] if best.points else (0, 0)
         return {"frame": best.frame, "reason": best.reason, "subject": subject, "keypoint": k}
 

@@ -89,7 +89,7 @@ def training_loss(
     kind: Kind = "exact",
     settings: LossSettings = DEFAULT,
 ) -> Tensor:
-    """The loss of a batch for the network that made the maps, a scalar.
+    """The loss of a batch for the network that made the maps, a scalar; minimised over the weights, (3.1) of Gebotys.
 
     Parameters
     ----------

@@ -363,5 +363,5 @@ def test_the_command(tmp_path: Path, clip: tuple[Path, LabelSet]) -> None:
         app, [str(folder), "-n", "2", "-l", str(tmp_path / "gt.json"), "--sheet", str(tmp_path / "next.png")]
     )
     assert done.exit_code == 0, done.output
-    assert "doubt there" in done.output and "not propagated" in done.output and "disagree" not in done.output
+    assert "uncertainty" in done.output and "not propagated" in done.output and "disagree" not in done.output
     assert (tmp_path / "next.png").is_file()

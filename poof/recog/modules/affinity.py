@@ -22,14 +22,14 @@ ROWS = 1024
 
 
 def softmax_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Values averaged with weights exp(q k) that sum to 1 in each row; the scores are not divided by anything."""
+    """Values averaged with weights exp(q k) that sum to 1 in each row, the scores not divided (Huang 2022, Eq. 4.5)."""
     with full_precision(queries):
         q, k, v = (single(x).unsqueeze(1) for x in (queries, keys, values))
         return scaled_dot_product_attention(q, k, v, scale=1.0).squeeze(1).to(values.dtype)
 
 
 def dot_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Values summed with weights q k / L. Being linear it needs no pairs: (Q K') V = Q (K' V)."""
+    """Values summed with weights q k / L (Eq. 4.6). Being linear it needs no pairs: (Q K') V = Q (K' V)."""
     with full_precision(queries):
         mixed = single(keys).transpose(1, 2) @ single(values) / keys.shape[1]
         return (single(queries) @ mixed).to(values.dtype)
