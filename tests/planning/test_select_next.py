@@ -338,7 +338,7 @@ def test_the_command_tells_what_is_disputed(tmp_path: Path, clip: tuple[Path, La
     assert done.exit_code == 0, done.output
     assert "flow and appearance disagree on" in done.output
     lines = [line.split() for line in done.output.splitlines()]
-    lines = lines[lines.index(["frame", "time", "doubt", "there", "flow", "and", "appearance", "disagree", "on"]) :]
+    lines = lines[lines.index(["frame", "time", "uncertainty", "flow", "and", "appearance", "disagree", "on"]) :]
     assert lines[1][:4] == ["5", "0.20", "s", "0.30"] and lines[1][4:] == ["[bold],", b]
     assert lines[2][0] == "12" and lines[2][4:] == [b] and len(lines[3]) == 4
     assert "note: 2 frames hold points where flow and appearance disagree; among the chosen: 2" in done.output
