@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -36,8 +37,10 @@ def main() -> int:
     for name, text in made.items():
         (BUILD / name).parent.mkdir(parents=True, exist_ok=True)
         (BUILD / name).write_text(text)
+    menu = [line for line in (ROOT / "zensical.toml").read_text().splitlines() if _there(line)]
+    (BUILD.parent / "zensical.toml").write_text("\n".join(menu) + "\n")
     zensical = Path(sys.executable).parent / "zensical"
-    built = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False)
+    built = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=BUILD.parent, check=False)
     if built.returncode:
         return 1
     broken, outside = checked.check(SITE)
@@ -48,6 +51,12 @@ def main() -> int:
     for link in outside:
         print(f"  {link}")
     return 1 if broken else 0
+
+
+def _there(line: str) -> bool:
+    """Whether the page that a line of the menu names is there; of all other lines True."""
+    page = re.match(r'\s*"([^"]+\.md)",$', line)
+    return page is None or (BUILD / page[1]).is_file()
 
 
 if __name__ == "__main__":

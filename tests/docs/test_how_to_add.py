@@ -32,6 +32,12 @@ picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (220, 220, 
 picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
 first, second = picture[8:200, 8:200], picture[8:200, 5:197]
 flow = create_flow("farneback").estimate(first[None], second[None])
+from poof.propagation.trackers.registry import create_tracker
+
+queries = np.array([[0, 90.0, 80.0], [1, 20, 30]])
+tracked = create_tracker("lucas-kanade", "cpu").track(np.stack([first, second]), queries)
+print("tracker", tracked.xy[1].round(1).tolist(), tracked.visible.tolist())
+
 print("flow", flow.shape, *(f"{abs(np.median(f)):.1f}" for f in flow[0]))
 
 labels = LabelSet(Skeleton(("nose", "tail")))
@@ -76,9 +82,9 @@ def _run(folder: Path, *words: str) -> str:
     return result.stdout
 
 
-def test_the_page_adds_an_estimator_a_format_a_module_and_a_command(grown: Path) -> None:
+def test_the_page_adds_an_estimator_a_tracker_a_format_a_module_and_a_command(grown: Path) -> None:
     names = [name for kind, name, _ in BLOCK.findall(PAGE.read_text()) if kind == "python"]
-    assert [name.split("/")[1] for name in names] == ["flow", "labels", "recog", "cli"]
+    assert [name.split("/")[1] for name in names] == ["flow", "propagation", "labels", "recog", "cli"]
     for name in names:
         subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", grown / name], check=True, cwd=ROOT)
         subprocess.run([sys.executable, "-m", "ruff", "format", "--check", grown / name], check=True, cwd=ROOT)
@@ -88,6 +94,7 @@ def test_what_was_added_works(grown: Path) -> None:
     """Known shifts, coordinates and differences come out."""
     said = _run(grown, "-c", TRIED).splitlines()
     assert said == [
+        "tracker [[93.0, 80.0], [20.0, 30.0]] [[1.0, 0.0], [1.0, 1.0]]",
         "flow (1, 2, 192, 192) 3.0 0.0",
         "labels [3, 7] [[4.0, 5.0], [6.25, 7.0]] [True, False]",
         "module [0.0, 1.0, 4.0] [0.0, 2.0, 7.0]",  # x, then x + (x - x of the frame before, where there is one)
