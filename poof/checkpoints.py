@@ -14,7 +14,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,32 @@ def read_checkpoint(path: str | Path, remedy: str = "give the .pt of a training 
             content = _decoded(path, file, remedy)
     except OSError as error:
         raise PoofError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
+    refuse_odd_tensors(content, path)
     if isinstance(content, dict) and CHECKSUM in content:
         _verify(path, content)
     return content
+
+
+def refuse_odd_tensors(content: Any, path: str | Path) -> None:
+    """A `PoofError` for sparse and quantised tensors, of which most of what is asked of weights cannot be asked."""
+    if any(tensor.layout != torch.strided or tensor.is_quantized for tensor in _tensors(content)):
+        raise PoofError(f"{path}: holds sparse or quantised tensors; save the network's weights as they train")
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    """All tensors in what was read, however deep."""
+    todo, seen = [content], set()
+    while todo:
+        value = todo.pop()
+        if id(value) in seen:  # a list may hold itself
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping):
+            todo += value.values()
+        elif isinstance(value, list | tuple):
+            todo += value
 
 
 def _decoded(path: Path, file: Any, remedy: str) -> Any:
@@ -204,3 +227,27 @@ def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
         if real and not torch.isfinite(value).all():
             what = f"{str(name)[:80]} holds NaN or infinity"
             raise PoofError(f"{path}: {what}; take an earlier checkpoint, or fetch the file again")
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Give an optimizer the state it had.
+
+    Raises
+    ------
+    ValueError, TypeError, LookupError, RuntimeError, AttributeError
+        If the state is another optimizer's or damaged: settings of another kind, tensors of other shapes.
+    """
+    usual = [_settings(group) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    if [_settings(group) for group in optimizer.param_groups] != usual:
+        raise ValueError("settings of the optimizer")
+    for parameter, moments in optimizer.state.items():
+        for value in moments.values():
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{tuple(value.shape)} for {tuple(parameter.shape)}")
+        check_finite(moments, "the optimizer")
+
+
+def _settings(group: dict[str, Any]) -> dict[str, Any]:
+    """The kinds of an optimiser's settings, and its switches themselves."""
+    return {key: value if isinstance(value, bool) else type(value) for key, value in group.items()}

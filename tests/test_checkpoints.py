@@ -8,7 +8,10 @@ import pickle
 import re
 import resource
 import signal
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,3 +134,18 @@ def test_weights_that_are_no_numbers(value: float) -> None:
     check_finite({"a": torch.ones(3), "n": torch.tensor(3), "x": "text"}, "c.pt")
     with pytest.raises(PoofError, match=r"c\.pt: b holds NaN or infinity"):
         check_finite({"a": torch.ones(3), "b": torch.tensor([0.0, value])}, "c.pt")
+
+
+@pytest.mark.parametrize("wrap", [lambda t: {"w": t}, lambda t: {"training": {"network": {"w": t}}}, lambda t: [[t]]])
+def test_sparse_tensors_are_refused_wherever_they_are(tmp_path: Path, wrap: Callable[[torch.Tensor], Any]) -> None:
+    """torch cannot even ask whether they are finite."""
+    path = tmp_path / "c.pt"
+    for tensor in (torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr()):
+        with warnings.catch_warnings(action="ignore"):
+            torch.save(wrap(tensor), path)
+        with pytest.raises(PoofError, match="holds sparse or quantised tensors"):
+            read_checkpoint(path)
+    around: list[Any] = [torch.eye(3)]
+    around.append(around)
+    torch.save(around, path)
+    assert len(read_checkpoint(path)) == 2  # a list that holds itself is gone through once

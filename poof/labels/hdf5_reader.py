@@ -157,10 +157,15 @@ def _line(error: BaseException) -> str:
     return f"{lines[0][:120] or type(error).__name__}"
 
 
-if __name__ == "__main__":
+def run(words: list[str]) -> None:
+    """The whole program, with the words behind its name; it does not return."""
     try:
-        main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+        main(words[0], json.loads(words[1]), int(words[2]), int(words[3]))
     except Exception as error:
         _say(sys.stdout.buffer, {"error": _line(error)})
     sys.stdout.buffer.flush()
     os._exit(0)  # closing a damaged file may crash
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

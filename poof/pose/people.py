@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError
 from poof.labels import LabelSet
+from poof.labels.formats.reading import frame_number, read_rows
+from poof.labels.model import MAX_COORDINATE
+from poof.labels.sound import MAX_FRAME
 from poof.pose.crops import subject_boxes
 
 Array = np.ndarray
@@ -93,28 +96,43 @@ def people_from_file(path: str | Path) -> Boxes:
         If the file is missing, is no such table, or a box has no area or comes twice.
     """
     path = Path(path)
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError:
-        raise PoofError(f"{path}: there is no such box file; check the path") from None
-    except (OSError, ValueError) as error:
-        raise PoofError(f"{path}: cannot be read as a table of boxes ({str(error).splitlines()[0]})") from error
-    missing = [column for column in COLUMNS if column not in table]
+    if not path.exists():
+        raise PoofError(f"{path}: there is no such box file; check the path")
+    if not path.is_file():
+        raise PoofError(f"{path}: is no ordinary file; name a table of boxes")
+    rows, decimal = read_rows(path)
+    header = rows[0][1]
+    missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise PoofError(f"{path}: has no column {', '.join(missing)}; a box file has {', '.join(COLUMNS)}")
     boxes: dict[tuple[int, int], Array] = {}
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for number, cells in rows[1:]:
+        row = dict(zip(header, cells))
         try:
-            frame, instance = int(row["frame"]), int(row.get("instance", 0))
-            box = np.array([float(row[column]) for column in COLUMNS[1:]])
-        except (TypeError, ValueError):
+            values = [_number(row.get(column, ""), decimal) for column in COLUMNS]
+            instance = _number(row.get("instance", "0"), decimal)
+        except ValueError:
             raise PoofError(f"{path}: line {number}: is no box; every column needs a number") from None
+        frame = frame_number(values[0], f"{path}: line {number}")
         where = f"{path}: line {number}: frame {frame}"
-        if not (np.isfinite(box).all() and (box[2:] > 0).all()):
-            raise PoofError(f"{where}: the box is {box[2]:g}x{box[3]:g} pixels; correct it or remove the line")
-        if (frame, instance) in boxes:
-            raise PoofError(f"{where}: instance {instance} has two boxes; keep one, or number the instances")
-        boxes[frame, instance] = box
+        box = np.array(values[1:])
+        if not (0 <= instance <= MAX_FRAME and instance == int(instance)):
+            raise PoofError(f"{where}: {instance:g} is no number of an instance; number them from 0")
+        if not ((np.abs(box) <= MAX_COORDINATE).all() and (box[2:] > 0).all()):
+            place = f"the box is {box[2]:g}x{box[3]:g} pixels, at {box[0]:g}, {box[1]:g}"
+            raise PoofError(f"{where}: {place}; correct it or remove the line")
+        key = (frame, int(instance))
+        if key in boxes:
+            raise PoofError(f"{where}: instance {instance:g} has two boxes; keep one, or number the instances")
+        boxes[key] = box
     if not boxes:
         raise PoofError(f"{path}: holds no box")
-    return Boxes(boxes, tracked="instance" in table or not table["frame"].duplicated().any())
+    return Boxes(boxes, tracked="instance" in header or len({frame for frame, _ in boxes}) == len(boxes))
+
+
+def _number(cell: str, decimal: str) -> float:
+    """A finite number; a `ValueError` for anything else."""
+    value = float(cell.replace(decimal, "."))
+    if not math.isfinite(value):
+        raise ValueError(cell)
+    return value

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from poof.checkpoints import check_finite
+from poof.checkpoints import check_finite, load_optimizer
 from poof.errors import PoofError
 from poof.files import write_text
 from poof.pose.data import Example
@@ -129,23 +129,12 @@ def resumable(last: Path, identity: str) -> dict[str, Any]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], last: Path) -> None:
     """Give an optimizer the state it had; a `PoofError` where that belongs to another network."""
     try:
-        usual = [_settings(group) for group in optimizer.param_groups]
-        optimizer.load_state_dict(state)
-        if [_settings(group) for group in optimizer.param_groups] != usual:
-            raise ValueError("settings of the optimizer")
-        for parameter, moments in optimizer.state.items():
+        load_optimizer(optimizer, state)
+        for moments in optimizer.state.values():
             if moments and not {"step", "exp_avg", "exp_avg_sq"} <= set(moments):
                 raise ValueError("state of the optimizer")
-            for value in moments.values():
-                if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
-                    raise ValueError(f"{tuple(value.shape)} for {tuple(parameter.shape)}")
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise incomplete(last, error) from error
-
-
-def _settings(group: dict[str, Any]) -> dict[str, Any]:
-    """The kinds of an optimiser's settings, and its switches themselves."""
-    return {key: value if isinstance(value, bool) else type(value) for key, value in group.items()}
 
 
 def fingerprint(train: Sequence[Example], val: Sequence[Example], *settings: Any) -> str:

@@ -93,6 +93,11 @@ def _check_input(content: dict[str, Any], path: Path) -> None:
         sound = sound and kept.get("rule", "uniform") in RULES
     if chosen is not None:
         sound = sound and isinstance(chosen, Tensor) and chosen.dim() == 1 and not chosen.is_floating_point()
+    training = content.get("training")
+    recipe = training.get("recipe") if isinstance(training, dict) else None
+    sound = sound and isinstance(training, dict | None) and isinstance(recipe, dict | None)
+    if kept is None and recipe:  # a checkpoint of the first version, see `restore`
+        sound = sound and recipe.get("rule") in RULES and type(recipe.get("window")) in (int, type(None))
     if not sound:
         raise PoofError(f"{path}: does not say how its clips are cut; it is damaged")
 
@@ -126,7 +131,7 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
     model.load_state_dict(state, strict=True)
     model.labels = content["labels"]
     model.trained_on, model.chosen_on = content.get("input"), content.get("chosen_on")
-    recipe = content.get("training", {}).get("recipe")
+    recipe = (content.get("training") or {}).get("recipe")
     if model.trained_on is None and recipe:  # a checkpoint of the first version
         model.trained_on = {"rule": recipe["rule"], "window": recipe["window"]}
     return model

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from poof.checkpoints import refuse_odd_tensors
 from poof.errors import PoofError
 
 
@@ -60,7 +62,8 @@ def load_tensors(path: Path, what: str) -> Any:
     if not path.is_file():
         raise PoofError(f"{path}: is no file; give {what}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # Torch's own words advise to load it in a way that executes what the file says.
         raise PoofError(
@@ -69,3 +72,5 @@ def load_tensors(path: Path, what: str) -> Any:
         ) from error
     except Exception as error:  # a damaged file makes the reader fail in every way there is
         raise PoofError(f"{path}: cannot be read as {what}: it is damaged or of another kind") from error
+    refuse_odd_tensors(content, path)
+    return content

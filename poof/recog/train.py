@@ -8,8 +8,6 @@ that was interrupted ends with the same weights as one that was not (on the same
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from poof import interrupts
+from poof.checkpoints import load_optimizer
 from poof.errors import PoofError, PoofWarning
 from poof.files import make_folder
 from poof.printable import LONGEST, one_line
@@ -29,7 +29,7 @@ from poof.recog.checkpoint import read_checkpoint, save_model
 from poof.recog.curves import write_curves
 from poof.recog.data.dataset import Batch, ClipDataset, EpochSampler, View, loader
 from poof.recog.data.frames import FrameCounts
-from poof.recog.data.lists.base import ClipList
+from poof.recog.data.lists.base import ClipList, shown
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import evaluate, judging_loader
 from poof.recog.freeze import only, training_mode
@@ -145,7 +145,7 @@ def train(
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
     state = State()
     if settings.resume:
-        state = _resume(folder / "last.pt", model, optimizer, scaler, recipe, settings)
+        state = resume(folder / "last.pt", model, optimizer, scaler, recipe, settings)
     else:
         torch.manual_seed(settings.seed)
 
@@ -153,14 +153,7 @@ def train(
         save_model(
             folder / "last.pt",
             model,
-            training={
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-                "state": asdict(state),
-                "recipe": _plain(recipe),
-                "seed": settings.seed,
-                "rng": _rng_state(device),
-            },
+            training=training_state(optimizer, scaler, state, recipe, settings),
         )
 
     sampler: EpochSampler
@@ -176,7 +169,7 @@ def train(
     judged_batches = None
     if validation is not None:
         judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
-    with only(model, recipe.only, recipe.partial_norm), _stop_gently() as stopped:
+    with only(model, recipe.only, recipe.partial_norm), interrupts.between_steps() as stopped:
         while state.epoch < recipe.epochs and recipe.rate(recipe.warmup, state.drops) >= recipe.floor:
             training_mode(model, recipe.only, recipe.partial_norm)
             sampler.set_epoch(state.epoch, state.batches)
@@ -244,6 +237,21 @@ class State:
     drops: int = 0
     waited: int = 0
     lowest: float = math.inf
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> State:
+        """What `asdict` made of one; a `TypeError` or `ValueError` for anything else."""
+        state = cls(**values)
+        for name, usual in asdict(cls()).items():
+            value = getattr(state, name)
+            number = isinstance(usual, (int, float)) and isinstance(value, (int, float))
+            if isinstance(value, bool) or not (number or type(value) is type(usual)):
+                raise TypeError(f"{name} is {type(value).__name__}")
+            if isinstance(usual, int) and not (type(value) is int and value >= 0):
+                raise ValueError(f"{name} is {value}")
+        if not all(isinstance(row, dict) for row in state.history):
+            raise TypeError("history holds something else than rows")
+        return state
 
     def watch(self, loss: float, patience: int) -> None:
         """Count a drop of the learning rate after `patience` epochs that brought nothing below the lowest."""
@@ -389,26 +397,25 @@ def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
     return row | meter.read_out()
 
 
-@contextmanager
-def _stop_gently() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, so that a step is ended and saved; the second one interrupts at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
+def training_state(
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    state: State | None,
+    recipe: Recipe,
+    settings: Settings,
+) -> dict[str, Any]:
+    """What a checkpoint keeps of a training beside the network, for `resume`."""
+    return {
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
+        "state": asdict(state or State()),
+        "recipe": _plain(recipe),
+        "seed": settings.seed,
+        "rng": _rng_state(torch.device(settings.device)),
+    }
 
-    def stop(number: int, frame: Any) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _resume(
+def resume(
     path: Path,
     model: Recognizer,
     optimizer: torch.optim.Optimizer,
@@ -416,22 +423,48 @@ def _resume(
     recipe: Recipe,
     settings: Settings,
 ) -> State:
+    """Put network, optimizer and everything random back to where a training stopped; how far it was.
+
+    Raises
+    ------
+    PoofError
+        If the file is none of this network, recipe and seed, or damaged.
+    """
     content = read_checkpoint(path)
     training = content.get("training")
     if training is None or content["config"] != model.config:
         raise PoofError(f"{path}: is of another network; resume with the options the run was started with")
+    try:
+        return _restored(path, content, training, model, optimizer, scaler, recipe, settings)
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise PoofError(
+            f"{path}: the state of its training is damaged ({shown(error, 60)}); start anew with --force"
+        ) from error
+
+
+def _restored(
+    path: Path,
+    content: dict[str, Any],
+    training: dict[str, Any],
+    model: Recognizer,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    recipe: Recipe,
+    settings: Settings,
+) -> State:
+    """Put everything back; whatever is missing or of another kind raises one of many errors."""
     for key, value in training["recipe"].items():
         if key not in ("document", "epochs") and value != _plain(recipe)[key]:
             raise PoofError(f"{path}: was trained with {key}={value}, not {_plain(recipe)[key]}; resume with the same")
     if training["seed"] != settings.seed:
         raise PoofError(f"{path}: was trained with seed {training['seed']}, not {settings.seed}; resume with the same")
     model.load_state_dict(content["state"])
-    optimizer.load_state_dict(training["optimizer"])
+    load_optimizer(optimizer, training["optimizer"])
     scaler.load_state_dict(training["scaler"])
     torch.set_rng_state(training["rng"]["cpu"])
     if "cuda" in training["rng"] and torch.cuda.is_available():
         torch.cuda.set_rng_state(training["rng"]["cuda"], settings.device)
-    return State(**training["state"])
+    return State.of(training["state"])
 
 
 def _rng_state(device: torch.device) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,24 +15,35 @@ import cv2
 import numpy as np
 from harness import Fault, check_message
 from mutations import Rng, pick
+from small import EDITS, edit
 
 from poof.errors import PoofError
 from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
 
 FRAMES = 14
+HERE = Path(__file__).resolve().parent
 COMMANDS: dict[str, list[str]] = {
     "propagate": ["propagate", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "-o", "out.json", "--render"],
     "train": ["train", "-d", "gt.json", "-v", "images", "-o", "run", "--body", "unet", "--recipe", "footage",
               "--input-size", "64x64", "--epochs", "6", "--no-hold-out"],
     "select": ["select", "images", "-n", "3", "--json", "out.json"],
     "render": ["render", "images", "-l", "gt.json", "-o", "out.mp4", "--sheet", "out.png"],
+    "refine": ["refine", "images", "-l", "gt.json", "-r", "6", "--flow", "dis", "--nets", "1", "--run", "run",
+               "-o", "out.json", "--always"],
+    "recog": ["recog", "train", "resnet18_quarter", "-m", "tsm", "-d", "list.txt", "-o", "run", "--size", "32",
+              "--frames", "4", "--epochs", "2", "--batch", "2"],
+    "label": [],
 }  # fmt: skip
 WANTED = {
     "propagate": ("out.json", "out.overlay.mp4", "out.sheet.png"),
     "train": ("run/best.pt", "run/last.pt"),
     "select": ("out.json",),
     "render": ("out.mp4", "out.png"),
+    "refine": ("out.json", "run/best.pt"),
+    "recog": ("run/best.pt", "run/last.pt", "run/curves.csv"),
+    "label": ("out.json", "out.journal"),
 }
+_RESUMED = ("train", "recog")
 _OUTPUTS = {path.split("/")[0] for paths in WANTED.values() for path in paths}
 _SECONDS = 600.0
 
@@ -52,18 +64,34 @@ def _make(folder: Path) -> None:
                 frame, 0, Points.human(frame, np.array([[16 + 3 * frame, 28], [32 + 3 * frame, 44]], np.float32))
             )
     save_labels(labels, folder / "gt.json")
+    for clip in range(4):  # for recog: the images again, as four short clips of two classes
+        (folder / "clips" / str(clip)).mkdir(parents=True)
+        for i in range(4):
+            name = f"{(3 * clip + i) % FRAMES:02}.png"
+            (folder / "clips" / str(clip) / name).write_bytes((folder / "images" / name).read_bytes())
+    (folder / "list.txt").write_text("".join(f"clips/{clip} 4 {clip % 2}\n" for clip in range(4)))
 
 
 def _start(folder: Path, name: str, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "poof", *COMMANDS[name], *more],
+    """Start a command; it returns once Python has come as far as the command's own first line."""
+    words = ["poof", *COMMANDS[name]] if COMMANDS[name] else [name]
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "small.py"), *words, *more],
         cwd=folder,
-        env={**os.environ, "POOF_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "POOF_CACHE": str(folder / "cache"),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(HERE.parents[1]),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 @cache
@@ -75,7 +103,7 @@ def _usual(name: str) -> float:
         folder = Path(place)
         _make(folder)
         begun = time.monotonic()
-        code, told = _end(_start(folder, name), name)
+        code, told, _ = _end(_start(folder, name), name)
         if code != 0:
             raise Fault("wrong", f"{name} alone: {told[-200:]}")
         _check_done(folder, name)
@@ -83,38 +111,48 @@ def _usual(name: str) -> float:
 
 
 def trial(rng: Rng, folder: Path) -> None:
-    """One command, hit once, and run again."""
+    """One command, hit once or twice, and run again."""
     name = pick(rng, tuple(COMMANDS))
     how = pick(rng, ("SIGINT", "SIGINT", "SIGKILL", "two"))
     _make(folder)
     given = {path.name for path in folder.iterdir()} | {"cache"}
+    counted = 0
     if how == "two":
         _two_at_once(folder, name)
     else:
-        process = _start(folder, name)
-        time.sleep(float(rng.uniform(0, 1.05 * _usual(name))))
-        process.send_signal(getattr(signal, how))
-        code, told = _end(process, name)
-        if how == "SIGINT":
-            _check_stopped(code, told, name)
-    more = ["--resume"] if name == "train" and (folder / "run" / "last.pt").exists() else []
-    code, told = _end(_start(folder, name, *more), name)
+        for _ in range(1 + int(rng.random() < 0.3)):
+            process = _start(folder, name, *_more(folder, name))
+            time.sleep(float(rng.uniform(0, 1.05 * _usual(name))))
+            process.send_signal(getattr(signal, how))
+            code, told, out = _end(process, name)
+            counted = max([counted, *(int(n) + 1 for n in re.findall(r"done (\d+)\n", out))])
+            if how == "SIGINT":
+                _check_stopped(code, told, name)
+    code, told, out = _end(_start(folder, name, *_more(folder, name)), name)
     if code != 0:
         raise Fault("lost", f"{name} does not go on after {how}: {told[-250:]}")
+    if name == "label" and int(re.findall(r"begin (\d+)", out)[0]) < counted:
+        raise Fault("lost", f"{counted} edits counted, {out[:20]!r} are there")
     _check_done(folder, name)
     stray = {path.name for path in folder.iterdir()} - given - _OUTPUTS
     if stray:
         raise Fault("stray", f"{name} after {how}: {sorted(stray)}")
 
 
-def _end(process: subprocess.Popen[str], name: str) -> tuple[int, str]:
+def _more(folder: Path, name: str) -> list[str]:
+    """What the command needs to go on."""
+    return ["--resume"] if name in _RESUMED and (folder / "run" / "last.pt").exists() else []
+
+
+def _end(process: subprocess.Popen[str], name: str) -> tuple[int, str, str]:
+    """Exit code, standard error and standard output."""
     try:
-        _, told = process.communicate(timeout=_SECONDS)
+        out, told = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise Fault("hang", f"{name} is not done after {_SECONDS} s") from None
-    return process.returncode, told
+    return process.returncode, told, out
 
 
 def _check_stopped(code: int, told: str, name: str) -> None:
@@ -133,9 +171,9 @@ def _two_at_once(folder: Path, name: str) -> None:
     """The second of two either does its work or says in a line that the first is at it."""
     both = [_start(folder, name), _start(folder, name)]
     ends = [_end(process, name) for process in both]
-    if all(code for code, _ in ends):
-        raise Fault("lost", f"{name} twice: {[told[-120:] for _, told in ends]}")
-    for code, told in ends:
+    if all(code for code, _, _ in ends):
+        raise Fault("lost", f"{name} twice: {[told[-120:] for _, told, _ in ends]}")
+    for code, told, _ in ends:
         if code not in (0, 1) or "fault of poof" in told or "Traceback" in told:
             raise Fault("traceback", f"{name} twice, {code}: {told[-250:]}")
         if code == 1:
@@ -147,10 +185,21 @@ def _two_at_once(folder: Path, name: str) -> None:
 
 def _check_done(folder: Path, name: str) -> None:
     try:
-        if name == "propagate" and load_labels(folder / "out.json").frames != list(range(FRAMES)):
+        if name in ("propagate", "refine") and load_labels(folder / "out.json").frames != list(range(FRAMES)):
             raise Fault("lost", f"{name}: frames {load_labels(folder / 'out.json').frames}")
+        if name == "label":
+            _check_edits(load_labels(folder / "out.json"))
     except PoofError as error:
         raise Fault("lost", f"{name}: {error}") from None
     missing = [path for path in WANTED[name] if not (folder / path).exists()]
     if missing:
         raise Fault("lost", f"{name}: {missing} missing")
+
+
+def _check_edits(labels: LabelSet) -> None:
+    """The last edit of every keypoint is what the file holds."""
+    last = {(edit(n)["frame"], edit(n)["keypoint"]): edit(n) for n in range(EDITS)}
+    for (frame, keypoint), one in last.items():
+        found = labels.instances[frame, 0].xy[keypoint].tolist() if (frame, 0) in labels.instances else None
+        if found != [one["x"], one["y"]]:
+            raise Fault("lost", f"frame {frame}: keypoint {keypoint} is at {found}, not {one['x']}, {one['y']}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
 
 import numpy as np
+from foreign_files import write
+from forked import forked_reader
 from harness import Fault, check_folder, check_message
 from material import csv_text, deeplabcut, foreign_coco, hdf5, label_set, own_json, saved
 from mutations import Rng, damage_bytes, damage_json, damage_table, json_bytes, pick
@@ -20,15 +23,24 @@ OUTPUTS = ("out.json", "out.csv", "out.h5", "CollectedData_out.csv")
 
 def trial(rng: Rng, folder: Path) -> None:
     """One label file."""
-    path = folder / pick(rng, ("labels.json", "labels.csv", "labels.h5", "labels"))
-    path.write_bytes(_content(rng))
+    with contextlib.nullcontext() if rng.random() < 0.05 else forked_reader():
+        _trial(rng, folder)
+
+
+def _trial(rng: Rng, folder: Path) -> None:
+    if rng.random() < 0.4:
+        path = write(rng, folder)
+    else:
+        path = folder / pick(rng, ("labels.json", "labels.csv", "labels.h5", "labels"))
+        path.write_bytes(_content(rng))
+    given = {file.name for file in folder.iterdir()}
     frames = [f"img{i:05d}.png" for i in range(40)] if rng.random() < 0.2 else None
     labels = _told(lambda: load_labels(path, frame_names=frames))
     if labels is None:
-        check_folder(folder, {path.name})
+        check_folder(folder, given)
         return
     check_sound(labels)
-    written = {path.name}
+    written = given
     # HDF5 takes a process each; the others are nearly free.
     for name in OUTPUTS if rng.random() < 0.1 else OUTPUTS[:2]:
         target = folder / name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import disks
 import kills
 import labels
+import lists
 import outputs
 import videos
 import weights
@@ -12,6 +13,7 @@ from harness import Target
 
 TARGETS = (
     Target("labels", labels.trial, quick=100, share=4),
+    Target("lists", lists.trial, quick=60, share=1),
     Target("outputs", outputs.trial, quick=25, share=2),
     Target("disks", disks.trial, quick=6),
     Target("kills", kills.trial, quick=2, seconds=1800, share=3),

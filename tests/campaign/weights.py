@@ -42,6 +42,11 @@ def content() -> dict[str, Any]:
 
 def trial(rng: Rng, folder: Path) -> None:
     """One file, read by everything that reads checkpoints."""
+    if rng.random() < 0.35:
+        import recog_states
+
+        recog_states.trial(rng, folder)
+        return
     path = folder / "m.pt"
     original = content()
     how = pick(rng, ("bytes", "bytes", "values", "values", "tensors", "bare"))
@@ -53,11 +58,11 @@ def trial(rng: Rng, folder: Path) -> None:
         changed = copy.deepcopy(original)
         if how == "values":
             for _ in range(int(rng.integers(1, 4))):
-                _change_value(changed, rng)
+                change_value(changed, rng)
         elif how == "tensors":
             _change_tensor(changed, rng)
         else:
-            changed = _foreign(changed, rng)
+            changed = foreign(changed["network"], rng)
         if isinstance(changed, dict) and rng.random() < 0.3:
             save_checkpoint(path, changed)
         else:
@@ -112,7 +117,8 @@ def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-def _change_value(changed: Any, rng: Rng) -> None:
+def change_value(changed: Any, rng: Rng) -> None:
+    """Replace or remove one value anywhere."""
     place = pick(rng, _places(changed))
     parent = changed
     for key in place[:-1]:
@@ -172,8 +178,8 @@ def _change_tensor(changed: dict[str, Any], rng: Rng) -> None:
         state[f"{name}\x1b"] = value
 
 
-def _foreign(changed: dict[str, Any], rng: Rng) -> Any:
-    state = changed["network"]
+def foreign(state: dict[str, Any], rng: Rng) -> Any:
+    """Weights as another tool saves them."""
     prefix = pick(rng, ("", "module.", "_orig_mod.", "backbone."))
     state = {f"{prefix}{name}": value for name, value in state.items()}
     buffer = io.BytesIO()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from peer_material import assert_same, rich
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 
 HEAD = """<?xml version="1.0" encoding="utf-8"?>
@@ -155,3 +155,16 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(PoofError) as caught:
         load_labels(tmp_path / "a.xml", format="cvat")
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_places_that_mean_missing(tmp_path: Path) -> None:
+    """But not where poof itself says of a point that it is there."""
+    told = '<attribute name="poof">propagated 0.5000 0.000,0.000</attribute>'
+    path = written(
+        tmp_path / "a.xml",
+        track(0, skeleton(3, point("nose", "0.00,0.00"), point("tail", "9,9"))),
+        track(1, skeleton(3, point("nose", "0.00,0.00", inner=told), point("tail", "20,9"))),
+    )
+    with pytest.warns(PoofWarning, match=r"took 1 points at \(0, 0\) or \(-1, -1\) as missing"):
+        labels = load_labels(path)
+    assert [labels.instances[3, i].labelled.tolist() for i in (0, 1)] == [[False, True], [True, True]]

@@ -204,6 +204,7 @@ def test_which_video_of_a_project(tmp_path: Path) -> None:
         ("scorer: Ann\n", "names no bodyparts"),
         ("scorer: !!python/object/apply:os.system [echo]\n", "is broken YAML"),
         ("- scorer:\n", "is no configuration of DeepLabCut"),
+        (CONFIG.format(scorer="Bob") + "\nskeleton: 7\n", "names the scorer 'Bob'"),
     ],
 )
 def test_bad_projects(tmp_path: Path, config: str, message: str) -> None:

@@ -39,7 +39,7 @@ def everything(several: bool) -> LabelSet:
         labels.individuals = {0: "Ann", 1: "Bob"}
     unknown = np.array([False, False, True, False])
     labels.instances[2, 0].put(unknown, Points.empty(4))
-    labels.instances[2, 0].box = np.array([5, 6, 300, 200], np.float32)
+    labels.instances[2, 0].box = np.array([5, 6, 610, 410], np.float32)
     return labels
 
 

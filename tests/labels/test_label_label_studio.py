@@ -164,3 +164,16 @@ def test_bad_tasks(tmp_path: Path, tasks: list[dict[str, Any]], message: str) ->
     with pytest.raises(PoofError) as caught:
         load_labels(written(tmp_path / "a.json", *tasks))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_places_that_mean_missing_and_shares(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.json", task("img1.png", region("nose", 0, 0), region("tail", 50, 25)))
+    with pytest.warns(PoofWarning, match=r"took 1 points at \(0, 0\) or \(-1, -1\) as missing"):
+        assert load_labels(path).instances[1, 0].labelled.tolist() == [False, True]
+    places = [(0.1, 0.4), (0.9, 0.2)]
+    path = written(
+        tmp_path / "b.json",
+        *(task(f"img{i}.png", *(region(f"k{k}", *p) for k, p in enumerate(places))) for i in (1, 2)),
+    )
+    with pytest.raises(PoofError, match="all coordinates lie between 0 and 1, not 100 per cent"):
+        load_labels(path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from peer_material import assert_same, rich
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 
 NAN = float("nan")
@@ -244,3 +244,15 @@ def test_analysis_files(tmp_path: Path, dims: tuple[str, ...] | None) -> None:
     assert labels.instances[4, 1].confidence[2] == 0.5
     assert labels.individuals == {0: "Ann", 1: "Bob"}
     assert (labels.skeleton.edges, labels.info["video"]) == (((0, 1),), "v.mp4")
+
+
+def test_places_that_mean_missing_and_a_version_that_is_none(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.slp",
+        [(0, 3, [(True, -1, -1, [(0.0, 0.0, True), (3.0, 4.0, True)])]), (0, 4, [(True, -1, -1, A)])],
+    )
+    with h5py.File(path, "r+") as file:
+        file["metadata"].attrs["format_id"] = "text"
+    with pytest.warns(PoofWarning, match=r"took 1 points at \(0, 0\) or \(-1, -1\) as missing"):
+        labels = load_labels(path)
+    assert [points.labelled.tolist() for points in labels.instances.values()] == [[False, True], [True, True]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,13 +254,26 @@ def test_box_files(tmp_path: Path) -> None:
         ("frame,x,y,width,height\n1,2,3,a,4\n", "line 2: is no box"),
         ("frame,x,y,width,height\n1,2,3,4,4\n1,2,3,4,4\n", "line 3: frame 1: instance 0 has two boxes"),
         ("frame,x,y,width,height\n", "holds no box"),
-        ("", "cannot be read as a table"),
+        ("frame,x,y,width,height\ninf,10,10,50,50\n", "line 2: is no box"),
+        ("frame,x,y,width,height\n1.5,10,10,50,50\n", "line 2: 1.5 is no frame number"),
+        ("frame,x,y,width,height\n-1,10,10,50,50\n", "line 2: frame -1.0 is negative"),
+        ("frame,x,y,width,height\n1,1e300,10,50,50\n", "line 2: frame 1: the box is 50x50 pixels, at 1e.300"),
+        ("frame,x,y,width,height,instance\n1,1,1,5,5,-2\n", "line 2: frame 1: -2 is no number of an instance"),
+        ("", "is empty"),
     ):
         path.write_text(text)
         with pytest.raises(PoofError, match=f"boxes.csv: {message}"):
             people_from_file(path)
     with pytest.raises(PoofError, match="there is no such box file"):
         people_from_file(tmp_path / "none.csv")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PoofError, match="is no ordinary file"):
+        people_from_file(tmp_path / "pipe")
+
+
+def test_a_box_file_of_a_campaign(data: Path) -> None:
+    with pytest.raises(PoofError, match="line 2: is no box; every column needs a number"):
+        people_from_file(data / "cases" / "fuzz" / "list-boxes-traceback-82ae.csv")
 
 
 def test_normalised_crops_are_undone_by_the_stand_in() -> None:

@@ -36,6 +36,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ from poof.errors import PoofError, PoofWarning
 from poof.labels import record
 from poof.labels.formats.coco_schema import categories_of, identities_of, is_whole, skeleton_of
 from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
-from poof.labels.formats.foreign import settle_foreign
+from poof.labels.formats.foreign import drop_boxes, settle_foreign
 from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text
 from poof.labels.model import MAX_COORDINATE, Array, LabelSet, Points, Skeleton, Source, Visible
 
@@ -105,6 +106,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
         _warn_of_rounding(path, labels)
         _correct_yes_and_no(path, labels)
         settle_foreign(path, labels, choice)
+    else:
+        drop_boxes(path, labels, ours=True)
     single = all(len(instances) == 1 for instances in labels.by_frame().values())
     labels.tracked = bool(extra.get("tracked", identified or single))
     if not identified and single:
@@ -296,12 +299,14 @@ def _size(path: Path, images: Sequence[Mapping[str, Any]]) -> tuple[int, int] | 
 
 def _points(path: Path, frame: int, annotation: Mapping[str, Any], skeleton: Skeleton, ours: bool) -> Points:
     """The points of one annotation; those of other tools with a score are a model's."""
+    for value in annotation["keypoints"]:
+        if isinstance(value, bool) or not isinstance(value, (int, float, NoneType)):  # numpy makes numbers of texts
+            raise PoofError(f"{path}: frame {frame}: a keypoint holds {value!r:.40} instead of a number; correct it")
     try:
         with np.errstate(over="ignore"):
             table = np.asarray(annotation["keypoints"], np.float64).astype(np.float32).reshape(-1, 3)
-    except (TypeError, ValueError, OverflowError):
-        bad = next((v for v in annotation["keypoints"] if not isinstance(v, (int, float))), "a huge integer")
-        raise PoofError(f"{path}: frame {frame}: a keypoint holds {bad!r} instead of a number; correct it") from None
+    except OverflowError:
+        raise PoofError(f"{path}: frame {frame}: a keypoint holds a huge integer; correct it") from None
     flags = table[:, 2]
     for k in np.flatnonzero(~np.isin(flags, (0, 1, 2))):
         raise PoofError(

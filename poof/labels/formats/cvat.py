@@ -23,7 +23,8 @@ import numpy as np
 
 from poof.errors import PoofError, names_near
 from poof.labels.formats.cvat_writing import ABSENT, ATTRIBUTE, save
-from poof.labels.formats.reading import Choice, frame_number, frames_of, settle_missing
+from poof.labels.formats.foreign import settle_foreign
+from poof.labels.formats.reading import Choice, frame_number, frames_of
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.symmetry import mirror_pairs
 
@@ -89,10 +90,10 @@ def load(path: Path, choice: Choice) -> LabelSet:
     name = root.findtext("meta/source") or root.findtext("meta/task/source")
     if name:
         labels.info["video"] = name.strip()
-    _number(path, labels, marks, choice, len(skeletons) > 1)
+    kept = _number(path, labels, marks, choice, len(skeletons) > 1)
     if not labels.instances:
         raise PoofError(f"{path}: holds no key frame with keypoints; label at least one frame")
-    settle_missing(labels, choice)
+    settle_foreign(path, labels, choice, kept=kept)
     return labels
 
 
@@ -245,8 +246,11 @@ def _without_end(marks: list[_Mark]) -> list[_Mark]:
 # ------------------------------------------------------------------------------------------------ into labels
 
 
-def _number(path: Path, labels: LabelSet, marks: list[_Mark], choice: Choice, by_label: bool) -> None:
-    """Give every subject its number and put the points in."""
+def _number(
+    path: Path, labels: LabelSet, marks: list[_Mark], choice: Choice, by_label: bool
+) -> set[tuple[int, int, int]]:
+    """Give every subject its number and put the points in; (frame, instance, keypoint) of those left as poof wrote."""
+    kept: set[tuple[int, int, int]] = set()
     images = list(dict.fromkeys(mark.frame for mark in marks if isinstance(mark.frame, str)))
     by_name: Mapping[str, int] = frames_of(path, images, choice) if images else {}
     labels.frame_names = {frame: image for image, frame in by_name.items()}
@@ -267,11 +271,14 @@ def _number(path: Path, labels: LabelSet, marks: list[_Mark], choice: Choice, by
         points, k = labels.instances[key], labels.skeleton.index(mark.label[1])
         if points.decided[k]:
             raise PoofError(f"{path}: frame {frame}: {mark.label[1]} is labelled twice; keep one of them")
-        _put(points, k, frame, mark)
+        if _put(points, k, frame, mark):
+            kept.add((*key, k))
     labels.instances = {key: points for key, points in labels.instances.items() if points.decided.any()}
     if not labels.tracked and all(len(group) == 1 for group in labels.by_frame().values()):
         labels.instances = {(frame, 0): points for frame, _, points in labels}
+        kept = {(frame, 0, k) for frame, _, k in kept}
         labels.tracked = True
+    return kept
 
 
 def _owners(path: Path, marks: list[_Mark], by_label: bool) -> list[int]:
@@ -300,8 +307,9 @@ def _owners(path: Path, marks: list[_Mark], by_label: bool) -> list[int]:
     return numbers
 
 
-def _put(points: Points, k: int, frame: int, mark: _Mark) -> None:
-    """One point into its instance."""
+def _put(points: Points, k: int, frame: int, mark: _Mark) -> bool:
+    """One point into its instance; whether it is where poof wrote it."""
+    unmoved = False
     source, confidence = (Source.HUMAN, 1.0) if mark.human else (Source.PREDICTED, math.nan)
     told = _OURS.fullmatch(mark.ours)
     if told and told.group(1) in _SOURCES:
@@ -318,3 +326,4 @@ def _put(points: Points, k: int, frame: int, mark: _Mark) -> None:
     else:
         points.xy[k] = np.array(mark.xy, np.float32)
         points.visible[k] = Visible.OCCLUDED if mark.occluded else Visible.VISIBLE
+    return unmoved and not mark.outside

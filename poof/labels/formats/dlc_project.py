@@ -117,7 +117,8 @@ def read_project(path: Path) -> Project:
     if not isinstance(scorer, (str, int)) or not str(scorer).strip() or not shared:
         lacks = "bodyparts" if scorer else "a scorer"
         raise PoofError(f"{path}: names no {lacks.removeprefix('a ')}; correct the project's configuration")
-    limbs = [pair for pair in document.get("skeleton") or [] if isinstance(pair, list) and len(pair) == 2]
+    limbs = document.get("skeleton")
+    limbs = [pair for pair in limbs if isinstance(pair, list) and len(pair) == 2] if isinstance(limbs, list) else []
     videos = document.get("video_sets")
     iteration = document.get("iteration")
     return Project(

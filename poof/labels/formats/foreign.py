@@ -1,6 +1,6 @@
 """Habits of other tools that would be silently wrong: marks for missing points, shares of the image, boxes of others.
 
-Called by every format for files that poof did not write, once the labels are read.
+Called by every format that other tools write, once the labels are read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ _MARGIN = 0.5
 """A box is a subject's if it holds `_HELD` of the points when it is widened by `_MARGIN` of its sides, each way."""
 
 
-def settle_foreign(path: Path, labels: LabelSet, choice: Choice, exempt: Container[tuple[int, int, int]] = ()) -> None:
+def settle_foreign(
+    path: Path,
+    labels: LabelSet,
+    choice: Choice,
+    exempt: Container[tuple[int, int, int]] = (),
+    kept: Container[tuple[int, int, int]] = (),
+) -> None:
     """Set right, or refuse, what files of other tools say in their own way; see `settle_missing` for the last step.
 
     Points at (0, 0) and (-1, -1) are not labelled. Boxes that do not hold the points of their subject are dropped.
@@ -39,15 +45,17 @@ def settle_foreign(path: Path, labels: LabelSet, choice: Choice, exempt: Contain
         Changed in place.
     choice, exempt
         As `settle_missing` takes them.
+    kept
+        (frame, instance, keypoint index) of points that poof wrote: where they are is no mark.
 
     Raises
     ------
     PoofError
         If the coordinates are shares of the image, or nothing labelled is left.
     """
-    unmarked = _drop_marks(path, labels)
+    unmarked = _drop_marks(path, labels, kept)
     _refuse_shares(path, labels)
-    _drop_boxes(path, labels)
+    drop_boxes(path, labels)
     spared = unmarked | {
         (frame, instance, k)
         for frame, instance, points in labels
@@ -65,13 +73,15 @@ def off_marks(xy: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def _drop_marks(path: Path, labels: LabelSet) -> set[tuple[int, int, int]]:
+def _drop_marks(path: Path, labels: LabelSet, kept: Container[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
     """Make the points at places that mean 'missing' unlabelled; (frame, instance, keypoint) of them."""
     found: set[tuple[int, int, int]] = set()
     for frame, instance, points in list(labels):
         marked = np.zeros(len(points), bool)
         for mark in MARKS:
             marked |= (points.xy == mark).all(axis=1)
+        for k in np.flatnonzero(marked).tolist():
+            marked[k] = (frame, instance, k) not in kept
         if marked.any():
             found |= {(frame, instance, k) for k in np.flatnonzero(marked).tolist()}
             points.put(marked, Points.empty(len(points)))
@@ -100,8 +110,12 @@ def _refuse_shares(path: Path, labels: LabelSet) -> None:
         )
 
 
-def _drop_boxes(path: Path, labels: LabelSet) -> None:
-    """A box that does not belong to the points would set the scale of everything that looks at the subject."""
+def drop_boxes(path: Path, labels: LabelSet, ours: bool = False) -> None:
+    """Forget boxes that do not belong to their points: they would set the scale of all that looks at the subject.
+
+    In files of poof, which other tools may have changed, without a word: most boxes there are the extents of points
+    that somebody has moved since.
+    """
     wrong, boxes = 0, 0
     for points in labels.instances.values():
         if points.box is None:
@@ -110,7 +124,7 @@ def _drop_boxes(path: Path, labels: LabelSet) -> None:
         if not _holds(points.box, points.xy[points.labelled], labels.image_size):
             wrong += 1
             points.box = None
-    if wrong:
+    if wrong and not ours:
         warnings.warn(
             f"{path}: left out {wrong} of {boxes} boxes, which do not hold the points of their subject (x, y, width,"
             " height in pixels would)",

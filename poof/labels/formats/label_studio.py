@@ -26,8 +26,9 @@ import numpy as np
 
 from poof.errors import PoofError, PoofWarning
 from poof.labels.formats.dlc_sheet import SINGLE
+from poof.labels.formats.foreign import settle_foreign
 from poof.labels.formats.label_studio_writing import OURS, save
-from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of, read_text, settle_missing
+from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of, read_text
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.symmetry import mirror_pairs
 
@@ -69,6 +70,7 @@ class _Point:
     owner: str
     human: bool
     score: float
+    ours: bool = False
 
 
 @dataclass
@@ -112,9 +114,11 @@ def load(path: Path, choice: Choice) -> LabelSet:
         labels.individuals = {numbers[owner]: owner or SINGLE for owner in owners}
     if any(shot.anonymous for shot in shots):
         labels.tracked, labels.individuals = False, {}
+    kept: set[tuple[int, int, int]] = set()
     for shot, frame in zip(shots, frames):
-        _put(path, labels, frame, shot, numbers)
-    settle_missing(labels, choice, _never_labelled(labels) if len(owners) > 1 else ())
+        kept |= _put(path, labels, frame, shot, numbers)
+    _refuse_shares(path, shots)
+    settle_foreign(path, labels, choice, _never_labelled(labels) if len(owners) > 1 else (), kept)
     return labels
 
 
@@ -183,7 +187,9 @@ def _shots(path: Path, number: int, task: Mapping[str, Any], names: list[str]) -
             size = (_side(where, region, "original_width"), _side(where, region, "original_height"))
             if "sequence" not in value:
                 shot.sizes.add(size)
-                shot.points.append(_point(where, str(labels[0]), value, size, owner, human, region.get("score")))
+                point = _point(where, str(labels[0]), value, size, owner, human, region.get("score"))
+                point.ours = str(region.get("id", "")).startswith(OURS)
+                shot.points.append(point)
                 continue
             for at, place in _sequence(where, value):
                 one = timed.setdefault(at, _Shot("", at, image))
@@ -314,8 +320,20 @@ def _frames(path: Path, shots: Sequence[_Shot], choice: Choice) -> list[int | No
     return [shot.frame if shot.frame is not None else by_name.get(shot.image) for shot in shots]
 
 
-def _put(path: Path, labels: LabelSet, frame: int, shot: _Shot, numbers: Mapping[str, int]) -> None:
-    """The points of one frame into the labels; a person's first."""
+def _refuse_shares(path: Path, shots: Sequence[_Shot]) -> None:
+    """Label Studio counts from 0 to 100; a converter that left shares from 0 to 1 puts all into the first corner."""
+    points = [(p.xy, size) for shot in shots for size in shot.sizes for p in shot.points if len(shot.sizes) == 1]
+    if len(points) >= 4:
+        cents = np.array([(x / w * 100, y / h * 100) for (x, y), (w, h) in points])
+        if cents.max() <= 1 and np.ptp(cents) > 0.01:
+            raise PoofError(f"{path}: all coordinates lie between 0 and 1, not 100 per cent; multiply them by 100")
+
+
+def _put(
+    path: Path, labels: LabelSet, frame: int, shot: _Shot, numbers: Mapping[str, int]
+) -> set[tuple[int, int, int]]:
+    """The points of one frame into the labels, a person's first; (frame, instance, keypoint) of those of poof."""
+    kept: set[tuple[int, int, int]] = set()
     for point in sorted(shot.points, key=lambda point: not point.human):
         key = (frame, numbers[point.owner])
         if key not in labels.instances:
@@ -333,3 +351,6 @@ def _put(path: Path, labels: LabelSet, frame: int, shot: _Shot, numbers: Mapping
         points.source[k] = Source.HUMAN if point.human else Source.PREDICTED
         points.anchor[k] = frame if point.human else -1
         points.confidence[k] = 1.0 if point.human else point.score
+        if point.ours:
+            kept.add((*key, k))
+    return kept

@@ -29,9 +29,10 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError, names_near
+from poof.labels.formats.foreign import settle_foreign
 from poof.labels.formats.kinds import hdf5_kind, must_be_hdf5
 from poof.labels.formats.provenance import GROUP, restored_from
-from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of, settle_missing
+from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of
 from poof.labels.formats.sleap_writing import save
 from poof.labels.hdf5 import MAGIC, Contents, read_hdf5
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
@@ -72,7 +73,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
     labels.info["video"] = name
     tracks = [_track_name(path, text) for text in contents.texts("/tracks_json")]
     numbers, labels.individuals = _numbered(tracks)
-    shift = 0.5 if float(contents.groups.get("/metadata", {}).get("format_id") or 1.2) < 1.1 else 0.0
+    version = contents.groups.get("/metadata", {}).get("format_id")
+    shift = 0.5 if isinstance(version, (int, float)) and version < 1.1 else 0.0
     found = list(_instances(path, tables, video, number, len(skeleton), shift))
     frames = _frames(path, [frame for frame, _ in found], images, labels, choice)
     _fill(labels, [(frames[frame], one) for frame, one in found if frame in frames], numbers)
@@ -80,7 +82,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
         raise PoofError(f"{path}: holds no labelled point; label at least one frame")
     told = restored_from(contents, labels)
     exempt = {(f, i, k) for f, i in told for k in range(len(skeleton))}
-    settle_missing(labels, choice, exempt)
+    settle_foreign(path, labels, choice, exempt, kept=exempt)
     return labels
 
 

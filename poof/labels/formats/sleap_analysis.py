@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
+from poof.labels.formats.foreign import settle_foreign
 from poof.labels.formats.kinds import hdf5_kind, must_be_hdf5
 from poof.labels.formats.reading import Choice
 from poof.labels.hdf5 import MAGIC, Contents, read_hdf5
@@ -45,7 +46,6 @@ def save(labels: LabelSet, path: Path) -> None:
 
 def load(path: Path, choice: Choice) -> LabelSet:
     """Read an analysis file; see `poof.labels.load_labels` for the errors."""
-    del choice
     must_be_hdf5(path)
     contents = read_hdf5(path)
     names = contents.texts("/node_names")
@@ -85,6 +85,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
         labels.add(int(frame), int(track), points)
     if not labels.instances:
         raise PoofError(f"{path}: holds no point; export it again")
+    settle_foreign(path, labels, choice)
     return labels
 
 
