@@ -48,7 +48,7 @@ _OUTPUTS = {path.split("/")[0] for paths in WANTED.values() for path in paths}
 _SECONDS = 600.0
 
 
-def _make(folder: Path) -> None:
+def make(folder: Path) -> None:
     """A textured square that moves over a few images, and labels of three of them."""
     rng = np.random.default_rng(3)
     square = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
@@ -101,7 +101,7 @@ def _usual(name: str) -> float:
 
     with tempfile.TemporaryDirectory(prefix="poof-campaign-kills-") as place:
         folder = Path(place)
-        _make(folder)
+        make(folder)
         begun = time.monotonic()
         code, told, _ = _end(_start(folder, name), name)
         if code != 0:
@@ -114,21 +114,21 @@ def trial(rng: Rng, folder: Path) -> None:
     """One command, hit once or twice, and run again."""
     name = pick(rng, tuple(COMMANDS))
     how = pick(rng, ("SIGINT", "SIGINT", "SIGKILL", "two"))
-    _make(folder)
+    make(folder)
     given = {path.name for path in folder.iterdir()} | {"cache"}
     counted = 0
     if how == "two":
         _two_at_once(folder, name)
     else:
         for _ in range(1 + int(rng.random() < 0.3)):
-            process = _start(folder, name, *_more(folder, name))
+            process = _start(folder, name, *more_of(folder, name))
             time.sleep(float(rng.uniform(0, 1.05 * _usual(name))))
             process.send_signal(getattr(signal, how))
             code, told, out = _end(process, name)
             counted = max([counted, *(int(n) + 1 for n in re.findall(r"done (\d+)\n", out))])
             if how == "SIGINT":
                 _check_stopped(code, told, name)
-    code, told, out = _end(_start(folder, name, *_more(folder, name)), name)
+    code, told, out = _end(_start(folder, name, *more_of(folder, name)), name)
     if code != 0:
         raise Fault("lost", f"{name} does not go on after {how}: {told[-250:]}")
     if name == "label" and int(re.findall(r"begin (\d+)", out)[0]) < counted:
@@ -139,7 +139,7 @@ def trial(rng: Rng, folder: Path) -> None:
         raise Fault("stray", f"{name} after {how}: {sorted(stray)}")
 
 
-def _more(folder: Path, name: str) -> list[str]:
+def more_of(folder: Path, name: str) -> list[str]:
     """What the command needs to go on."""
     return ["--resume"] if name in _RESUMED and (folder / "run" / "last.pt").exists() else []
 

@@ -43,6 +43,13 @@ def label() -> None:
         sys.exit(130)
 
 
+def shorten() -> None:
+    """Networks of `refine` learn for a few steps only."""
+    from poof.pose.recipes import RECIPES
+
+    RECIPES["footage"] = replace(RECIPES["footage"], epochs=1, least_steps=12, most_steps=12)
+
+
 def main() -> None:
     """One of the two."""
     what, *words = sys.argv[1:]
@@ -51,9 +58,8 @@ def main() -> None:
         label()
         return
     from poof.__main__ import main as poof
-    from poof.pose.recipes import RECIPES
 
-    RECIPES["footage"] = replace(RECIPES["footage"], epochs=1, least_steps=12, most_steps=12)
+    shorten()
     sys.argv = ["poof", *words]
     poof()
 

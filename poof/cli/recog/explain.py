@@ -61,6 +61,7 @@ def explain(
     on, layer by layer back, with their graph. Read-outs: attention entropy, share of open gates, ...
     """
     del debug
+    from poof.errors import PoofError
     from poof.files import check_output, made_folder
     from poof.recog.evaluate import class_names
     from poof.recog.explain import Way
@@ -68,6 +69,10 @@ def explain(
     from poof.recog.explain.explain import mean_diagnostics
     from poof.recog.explain.ways import SUFFIXES
 
+    stems: dict[str, Path] = {}
+    for source in videos:
+        if stems.setdefault(source.stem, source) != source:
+            raise PoofError(f"{stems[source.stem]} and {source} would be written under one name; explain one at a time")
     way = Way(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
     if json is not None:
         check_output(json, force)

@@ -1,0 +1,28 @@
+"""Ctrl-C at many moments of every long command: it stops, says so, and the same command ends as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.mark.parametrize(
+    ("name", "moments"),
+    [("propagate", 3), ("render", 2), ("select", 2), ("train", 3), ("refine", 3), ("recog", 3)],
+)
+def test_ctrl_c_at_many_moments(name: str, moments: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(HERE / "moments.py"), name, str(moments)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and not done.stdout, f"{done.stdout}{done.stderr[-1000:]}"
