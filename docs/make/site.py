@@ -43,6 +43,7 @@ def main() -> int:
     built = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=BUILD.parent, check=False)
     if built.returncode:
         return 1
+    shutil.move(BUILD.parent / "site", SITE)
     broken, outside = checked.check(SITE)
     for line in broken:
         print(f"docs: broken link: {line}", file=sys.stderr)
