@@ -69,3 +69,18 @@ def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "zensical.toml").read_text()
     shown = {str(pages.page_of(p)) for p in pages.sources() if p.suffix == ".md"}
     assert sorted(page for page in shown if f'"{page}"' not in menu) == []
+
+
+def test_a_broken_link_of_the_built_site_is_found(tmp_path: Path) -> None:
+    """Pages, places in pages, and pictures; links to elsewhere are listed, not followed."""
+    import checked
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<a href="a/">1</a><a href="a/#here">2</a><a href="a/#gone">3</a><a href="b/">4</a><img src="x.png">'
+        '<a href="https://example.org/">5</a><a href="#top">6</a><p id="top">'
+    )
+    (tmp_path / "a/index.html").write_text('<p id="here"><a href="../">1</a>')
+    broken, outside = checked.check(tmp_path)
+    assert broken == ["index.html: a/#gone", "index.html: b/", "index.html: x.png"]
+    assert outside == ["https://example.org/"]
