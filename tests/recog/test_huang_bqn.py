@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import conv2d, cross_entropy, interpolate
 
 from poof import recog
 from poof.errors import PoofError
@@ -58,6 +58,14 @@ def test_pathways_cost_what_their_sizes_say() -> None:
 def test_phi_would_cost_what_the_document_does_not_print() -> None:
     with torch.device("meta"):
         assert parameters(recog.build_model("bqn-resnet50:phi=conv")) == 55_673_646 + 252
+        # X3D's release has a convolution on both ways of every block; 6.6 M are printed, 6.67 have none.
+        shared = parameters(recog.build_model("bqn-x3d_m:lateral=none"))
+        released = recog.build_model("bqn-released-x3d_m")
+        kernels = sum(2 * one.phi.weight.shape[0] ** 2 for one in laterals(released))
+        rest = sum(parameters(one.band_pass) + 4 * one.phi.weight.shape[0] for one in laterals(released))
+        assert len(laterals(released)) == 26
+        assert parameters(released) == shared + kernels + rest
+        assert (kernels, parameters(released)) == (745_344, 7_506_204)
 
 
 # ------------------------------------------------------------------------------------------------------- laterals
@@ -69,10 +77,11 @@ def test_directions() -> None:
     assert {direction("lc1", i) for i in range(1, 17)} == {"to busy"}
     assert {direction("lc2", i) for i in range(1, 17)} == {"to quiet"}
     assert {direction("lc3", i) for i in range(1, 17)} == {"both"}
+    assert {direction("released", i) for i in range(1, 17)} == {"in turn"}
 
 
-@pytest.mark.parametrize("way", ["to busy", "to quiet", "both"])
-@pytest.mark.parametrize("phi", ["none", "conv", "mlp"])
+@pytest.mark.parametrize("way", ["to busy", "to quiet", "both", "in turn"])
+@pytest.mark.parametrize("phi", ["none", "conv", "mlp", "both"])
 def test_laterals_begin_as_identity(way: str, phi: str) -> None:
     torch.manual_seed(0)
     busy, quiet = torch.randn(2, 3, 8, 8, 8), torch.randn(2, 3, 8, 5, 5)
@@ -96,6 +105,21 @@ def test_open_laterals_by_their_equation() -> None:
     smaller = interpolate(busy[0], size=(5, 5), mode="bilinear", align_corners=False)
     assert torch.allclose(to_quiet(busy, quiet)[1][0], smaller / (1 + 1e-5) ** 0.5 + quiet[0], atol=1e-5)
     assert torch.equal(to_busy(busy, quiet)[1], quiet)
+
+
+def test_released_laterals_of_x3d_have_a_convolution_both_ways_and_the_busy_pathway_first() -> None:
+    torch.manual_seed(0)
+    busy, quiet = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 3, 4, 5, 5)
+    one = Lateral(4, "in turn", 3, "both").eval()
+    for norm in (one.busy_norm, one.quiet_norm):
+        nn.init.ones_(norm.weight)
+    scale = (1 + 1e-5) ** 0.5
+    enlarged = interpolate(one.band_pass(quiet)[0], size=(8, 8), mode="bilinear", align_corners=False)
+    new = conv2d(enlarged, one.mix.weight) / scale + busy[0]
+    assert torch.allclose(one(busy, quiet)[0][0], new, atol=1e-5)
+    smaller = interpolate(new, size=(5, 5), mode="bilinear", align_corners=False)
+    assert torch.allclose(one(busy, quiet)[1][0], conv2d(smaller, one.phi.weight) / scale + quiet[0], atol=1e-5)
+    assert parameters(one) == 2 * 4 * 4 + parameters(one.band_pass) + 4 * 4
 
 
 def test_nothing_static_passes_to_the_busy_pathway() -> None:
@@ -168,11 +192,16 @@ def test_designs_differ_where_they_should(design: str, count: int) -> None:
 def test_one_connection_a_stage() -> None:
     model = network("bqn-resnet50:backbone=resnet18,at=stages")
     assert list(model.laterals) == ["0", "2", "4", "6"]
+    with torch.device("meta"):
+        model = recog.build_model("bqn-resnet50:at=stages", frames=2, num_classes=3, size=64)
+    # Blocks 1, 4, 8 and 14 of Eq. 5.5, whose i counts all blocks: odd ones lead to the quiet pathway.
+    ways = {number: one.way for number, one in model.laterals.items()}  # type: ignore[union-attr, operator]
+    assert ways == {"0": "to quiet", "3": "to busy", "7": "to busy", "13": "to busy"}
 
 
 def test_bad_settings_are_refused_with_the_reason() -> None:
     for name, reason in (
-        ("bqn-resnet50:lateral=lc9", "choose one of bplc, lc1, lc2, lc3, lc5, none"),
+        ("bqn-resnet50:lateral=lc9", "choose one of bplc, lc1, lc2, lc3, lc5, released, none"),
         ("bqn-resnet50:scale=sum", "subtracts the busy frame, which scale=sum makes hundreds of times too large"),
         ("bqn-resnet50:backbone=r3d_18", "must be a ResNet, MobileNetV2 or X3D"),
         ("bqn-resnet50:ratio=0.1", "needs 16 px"),

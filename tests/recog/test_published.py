@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poof import recog
 from poof.errors import PoofError, PoofWarning
@@ -196,6 +197,65 @@ def test_a_mask_that_is_no_mask_is_kept_as_it_is(data: Path, tmp_path: Path) -> 
         renamed = RELEASES["rnl"].change({f"{path}.penta.weight": weight, f"{path}.penta.mask": mask}, model)
         expected = weight[torch.arange(half), torch.arange(half) % mask.shape[1]][:, None]
         assert torch.equal(renamed[f"{path}.gather.layer.weight"], expected)
+
+
+def test_rnl_with_its_channel_gate(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    gate = "gc:reduction=2,blocks=1"
+    model = recog.build_model("resnet50", ["tsm", gate, "rnl"], 2, 3, size=32).eval()
+    nn.init.normal_(model.inserted["layer2_0_after_gc"].module.expand.weight)  # type: ignore[union-attr, index]
+    released = {}
+    inner = {"weigh": "W_k", "squeeze": "W_v1", "norm": "bn1", "expand": "W_v2"}
+    for key, value in model.state_dict().items():
+        name = re.sub(
+            r"^inserted\.(layer\d)_(\d)_after_gc\.module\.(\w+)", lambda m: f"{m[1]}.{m[2]}.cg.{inner[m[3]]}", key
+        )
+        name = re.sub(r"^inserted\.(layer\d)_(\d)_after_rnl\.module\.", r"\1.\2.nl.", name)
+        name = re.sub(r"(layer\d\.\d)\.conv1\.", r"\1.conv1.net.", name)
+        for ours, theirs in (("embed", "theta"), ("expand", "W.0"), ("norm", "W.1")):
+            name = re.sub(rf"\.nl\.{ours}\.", f".nl.{theirs}.", name)
+        if name.endswith("gather.layer.weight"):
+            name, channels = name.replace("gather.layer.weight", "penta.weight"), len(value)
+            mask = torch.zeros(channels, 32, *value.shape[2:])
+            mask[torch.arange(channels), torch.arange(channels) % 32] = 1
+            released[name.replace("weight", "mask")] = mask
+            value = mask * value
+        if re.search(r"\.(W_k|theta|W\.0)\.weight", name):
+            value = value.unsqueeze(2)
+        released["module.base_model." + name.removeprefix("backbone.")] = value
+    torch.save({"state_dict": released}, tmp_path / "w.pth")
+    with pytest.raises(PoofError, match=r"it has a channel gate: add -m gc:reduction=2,blocks=1"):
+        recog.build_model("resnet50", ["tsm", "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth")
+    same = recog.build_model("resnet50", ["tsm", gate, "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth").eval()
+    clips = torch.randn(1, 2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(same(clips), model(clips))
+
+
+def test_i3d_of_m2a_takes_frames_for_colours(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = recog.build_model("i3d_resnet18_viewed", ["m2a:variant=released"], 4, 3, size=32).eval()
+    released = {}
+    for key, value in model.state_dict().items():
+        name = key.removeprefix("backbone.")
+        name = re.sub(r"^inserted\.(layer\d)_(\d)_conv1_before_m2a\.module\.", r"\1.\2.conv1.0.m2a.", name)
+        name = name.replace(".m2a.down.", ".m2a.conv_down.").replace(".m2a.up.", ".m2a.conv_up.")
+        released["base_model." + name.replace(".conv1.weight", ".conv1.1.weight")] = value
+    released["new_fc.weight"], released["new_fc.bias"] = (
+        released.pop(f"base_model.fc.{k}") for k in ("weight", "bias")
+    )
+    torch.save(released, tmp_path / "w.pth")
+    with pytest.raises(PoofError, match="takes frames for colours; build i3d_resnet18_viewed"):
+        recog.build_model("i3d_resnet18", ["m2a:variant=released"], 4, 3, size=32, weights=tmp_path / "w.pth")
+    same = recog.build_model("i3d_resnet18_viewed", ["m2a:variant=released"], 4, 3, size=32, weights=tmp_path / "w.pth")
+    clips = torch.randn(2, 4, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(same.eval()(clips), model(clips))
+    bare = recog.build_model("i3d_resnet18", (), 4, 3, size=32).eval()
+    other = recog.build_model("i3d_resnet18_viewed", (), 4, 3, size=32).eval()
+    other.load_state_dict(bare.state_dict())
+    with torch.inference_mode():  # as the release: (N, T * 3, H, W), viewed as (N, 3, T, H, W)
+        assert torch.equal(other(clips), bare.backbone(clips.flatten(1, 2).view(-1, 3, 4, 32, 32)))
 
 
 def test_whole_tdn_and_tea_train() -> None:

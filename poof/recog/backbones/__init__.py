@@ -30,6 +30,7 @@ BACKBONES: dict[str, Factory] = {
     "i3d_resnet34": partial(i3d_resnet, "resnet34"),
     "i3d_resnet50": partial(i3d_resnet, "resnet50"),
     "i3d_resnet101": partial(i3d_resnet, "resnet101"),
+    **{f"i3d_{name}_viewed": partial(i3d_resnet, name, viewed=True) for name in ("resnet18", "resnet50")},
     "r3d_18": partial(video_resnet, "r3d_18"),
     "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
     "r2plus1d_18_exact": partial(r2plus1d, 0),

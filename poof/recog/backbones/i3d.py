@@ -6,6 +6,9 @@ Every k x k convolution with k > 1 becomes t x k x k with t = 3 (the 7x7 stem be
 Time is halved at the entry of stages 2, 3 and 4 together with space, not by the stem and its max-pooling. That is
 what the thesis' costs belong to (ResNet-18, 8 frames, 224x224, 174 classes: 22.473 GMACs, 33.256 M parameters).
 2D weights are repeated along time and divided by t, so a still clip gives the same response as its image.
+
+The released code of M2A views its input of T x 3 images as 3 x T: its "colours" are thirds of the clip, its "time" runs
+through frames and colours in turn. Networks trained so are the ones with `_viewed` behind their names.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ from poof.torchvision_ops import ensure
 TIME = 3
 
 
-def i3d_resnet(name: str, classes: int) -> Host:
-    """`name` is torchvision's name of the 2D network."""
+def i3d_resnet(name: str, classes: int, viewed: bool = False) -> Host:
+    """`name` is torchvision's name of the 2D network; `viewed`: clips come in as M2A's release has them."""
     ensure()
     from torchvision import models
 
     net = getattr(models, name)(num_classes=classes)
     inflate_layers(net)
+    if viewed:
+        net.register_forward_pre_hook(_view)
     enumeration = f"ResNet{name.removeprefix('resnet')}_Weights"
     return Host(
         net,
@@ -36,6 +41,12 @@ def i3d_resnet(name: str, classes: int) -> Host:
         {"imagenet": f"{enumeration}.IMAGENET1K_V1"},
         inflated=True,
     )
+
+
+def _view(net: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """(N, 3, T, H, W), laid out as (N, T, 3, H, W) and taken for (N, 3, T, H, W)."""
+    x = inputs[0]
+    return (x.transpose(1, 2).reshape(x.shape),)
 
 
 def inflate_layers(net: nn.Module, time: int = TIME) -> None:

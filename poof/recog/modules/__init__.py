@@ -6,6 +6,7 @@ from poof.recog.modules.base import TemporalModule
 from poof.recog.modules.classreg import ClassRegularisation
 from poof.recog.modules.cpa import PyramidAttention
 from poof.recog.modules.dem import DynamicEquilibrium
+from poof.recog.modules.gc import GlobalContext
 from poof.recog.modules.kpsem import KeyPointShifts
 from poof.recog.modules.m2a import MotionAwareAttention
 from poof.recog.modules.mbpm import MotionBandPass
@@ -41,6 +42,7 @@ MODULES: dict[str, type[TemporalModule]] = {
     "nonlocal": NonLocal,
     "cpa": PyramidAttention,
     "se": SqueezeAddition,
+    "gc": GlobalContext,
     "tsp": TemporalSqueeze,
     "pwtp": DynamicAppearance,
 }

@@ -11,9 +11,9 @@ from torch.nn.functional import interpolate
 from poof.recog.modules.base import choose, per_frame
 from poof.recog.modules.mbpm import BandPass
 
-Direction = Literal["to busy", "to quiet", "both"]
-DESIGNS = ("bplc", "lc1", "lc2", "lc3", "lc5", "none")
-PHIS = ("none", "conv", "mlp")
+Direction = Literal["to busy", "to quiet", "both", "in turn"]
+DESIGNS = ("bplc", "lc1", "lc2", "lc3", "lc5", "released", "none")
+PHIS = ("none", "conv", "mlp", "both")
 SIGMA = 0.9
 
 
@@ -22,7 +22,9 @@ def direction(design: str, number: int) -> Direction:
 
     bplc (LC-IV): quiet to busy behind even blocks, busy to quiet behind odd ones. lc5: the same without band-pass.
     lc1, lc2: one way all along, quiet to busy and busy to quiet; the document's diagram is lost, so which of the two
-    is which is our choice. lc3: both ways behind every block, from the features before either is changed.
+    is which is our choice. lc3: both ways behind every block, from the features before either is changed. released:
+    both ways behind every block, one after the other: what the quiet pathway gets has passed through the busy one
+    (released code for X3D).
     """
     choose("lateral", design, DESIGNS[:-1])
     if design == "lc1":
@@ -31,6 +33,8 @@ def direction(design: str, number: int) -> Direction:
         return "to quiet"
     if design == "lc3":
         return "both"
+    if design == "released":
+        return "in turn"
     return "to busy" if number % 2 == 0 else "to quiet"
 
 
@@ -49,8 +53,9 @@ class Lateral(nn.Module):
     kernel
         Width of the Laplacian, whose sigma is 0.9 cells; 0 for no band-pass.
     phi
-        'none' (released code; the document's 47.4 M parameters leave no room for more), 'conv' (1x1x1, as Eq. 5.5
-        allows) or 'mlp' (two of them with a quarter of the channels between).
+        'none' (released code for ResNets; the document's 47.4 M parameters leave no room for more), 'conv' (1x1x1, as
+        Eq. 5.5 allows), 'mlp' (two of them with a quarter of the channels between) or 'both' (released code for X3D:
+        a 1x1x1 on the way to the busy pathway, too, behind the band-pass).
     scale
         Of the Laplacian, see `poof.recog.modules.mbpm.log_kernel`.
     """
@@ -61,6 +66,7 @@ class Lateral(nn.Module):
         self.way = way
         if way != "to quiet":
             self.band_pass = BandPass(channels, kernel, SIGMA, scale) if kernel else nn.Identity()
+            self.mix = _phi(channels, "conv" if phi == "both" else "none")
             self.busy_norm = _closed(channels)
         if way != "to busy":
             self.phi = _phi(channels, phi)
@@ -70,10 +76,10 @@ class Lateral(nn.Module):
         """Features (N, T, C, H, W) and (N, T, C, h, w) to the same shapes."""
         new_busy, new_quiet = busy, quiet
         if self.way != "to quiet":
-            filtered = _resize(self.band_pass(quiet), busy)
+            filtered = per_frame(self.mix, _resize(self.band_pass(quiet), busy))
             new_busy = per_frame(self.busy_norm, filtered) + busy
         if self.way != "to busy":
-            passed = per_frame(self.phi, _resize(busy, quiet))
+            passed = per_frame(self.phi, _resize(new_busy if self.way == "in turn" else busy, quiet))
             new_quiet = per_frame(self.quiet_norm, passed) + quiet
         return new_busy, new_quiet
 
@@ -92,7 +98,7 @@ def _closed(channels: int) -> nn.BatchNorm2d:
 def _phi(channels: int, kind: str) -> nn.Module:
     if kind == "none":
         return nn.Identity()
-    if kind == "conv":
+    if kind in ("conv", "both"):
         return nn.Conv2d(channels, channels, 1, bias=False)
     middle = max(channels // 4, 1)
     return nn.Sequential(

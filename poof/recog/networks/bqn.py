@@ -53,8 +53,9 @@ def busy_quiet(
         Of both pathways: a 2D ResNet or MobileNetV2, which then get TSM, an inflated ResNet or an X3D. The 2D
         pathways share their classifier (the document), X3D's have one each (the released code and the 6.6 M of
         Table 5.9); logits are averaged behind it.
-    lateral : bplc | lc1 | lc2 | lc3 | lc5 | none
-        Designs of Table 5.7, see `poof.recog.modules.lateral.direction`; bplc is its LC-IV.
+    lateral : bplc | lc1 | lc2 | lc3 | lc5 | released | none
+        Designs of Table 5.7, see `poof.recog.modules.lateral.direction`; bplc is its LC-IV. What was released for X3D
+        is lateral=released,phi=both,quiet=frame.
     at : all | stages
         A connection behind every pair of blocks, or behind the first pair of each stage (Table 5.5).
     quiet : complement | frame
@@ -63,7 +64,7 @@ def busy_quiet(
         46.5 % of plain RGB). With scale=sum only 'frame' makes sense: the busy frame is then 779 times too large.
     ratio : 0.625
         Size of the quiet picture to the busy one's (160 to 256 in the document's main results, 1 in its ablations).
-    phi : none | conv | mlp
+    phi : none | conv | mlp | both
         See `poof.recog.modules.lateral.Lateral`.
     scale : peak | sum | raw
         Of the Laplacians, see `poof.recog.modules.mbpm.log_kernel`.

@@ -7,6 +7,7 @@ band-passes are missing from them, and its RNL parameters count a mask. Ours cou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -68,6 +69,7 @@ HUANG: dict[str, Network] = {
     "rnl-resnet50": attention(("rnl",), 74.68, 49.24, 41.15, 35.48),
     "rnl1-resnet50": attention(("rnl:blocks=1",), 73.66),
     "se-resnet50": attention(("se",), 73.70, None, 32.89, 24.79),
+    "gc-resnet50": attention(("gc",), 73.76, None, 32.90, 24.79),
     "cpa-resnet50": attention(("cpa",), 74.27),
     "se+cpa-resnet50": attention(("se", "cpa"), 74.33),
     "se+rnl-resnet50": attention(("se", "rnl"), 74.97, 49.47, 41.16, 35.95),
@@ -80,6 +82,8 @@ HUANG: dict[str, Network] = {
     "bqn-resnet50": bqn("resnet50", published(SSV1, 51.7, 80.5, gmacs=60.0, mparams=47.4)),
     "bqn-resnet101": bqn("resnet101", published(SSV1, 54.9, 81.7, gmacs=231.0, mparams=85.4, frames=16)),
     "bqn-x3d_m": bqn("x3d_m", published(SSV1, 50.6, 79.2, gmacs=9.7, mparams=6.6, frames=16)),
+    # As its code was released: a connection both ways behind every block, with a convolution on either.
+    "bqn-released-x3d_m": replace(bqn("x3d_m", lateral="released", phi="both", quiet="frame"), own_frames=16),
     "bqn-mobilenet_v2": bqn("mobilenet_v2"),
     "bqn-late-resnet50": design("none", 49.6, 78.9, 65.7),
     "bqn-lc1-resnet50": design("lc1", 50.9, 79.8),

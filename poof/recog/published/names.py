@@ -172,8 +172,8 @@ def _m2a_differs(state: State, model: Recognizer) -> Iterator[str]:
     modules = [m for _, m in model.temporal_modules() if isinstance(m, MotionAwareAttention)]
     if not modules:
         yield "it has M2A's modules; build it with -m m2a:variant=released"
-    elif any(".m2a.conv_down" in key for key in state):
-        yield "the release's I3D reads the frames of a clip as its colours; there is no network here that does"
+    elif any(".m2a.conv_down" in key for key in state) != model.config["name"].endswith("_viewed"):
+        yield "the release's I3D takes frames for colours; build i3d_resnet18_viewed for it, and for no other"
     elif any(module.shift != "zero" for module in modules):
         yield "its differences end in zeros; build it with -m m2a:variant=released"
     elif any(module.variant != "released" for module in modules) and not _plain(modules):
@@ -229,7 +229,7 @@ def _rnl_kernels(state: State, model: Recognizer) -> State:
             else:  # no mask at all, in truth: the kernels mix channels
                 _group(model, key.removesuffix(".penta.weight"))
             changed[key.replace("penta.weight", "gather.layer.weight")] = kernel
-        elif re.search(r"module\.(embed|expand)\.weight", key) and value.dim() == 5:
+        elif re.search(r"module\.(embed|expand|weigh)\.weight", key) and value.dim() == 5:
             changed[key] = value.squeeze(2)  # 1x1x1
         else:
             changed[key] = value
@@ -259,8 +259,10 @@ def _rnl_differs(state: State, model: Recognizer) -> Iterator[str]:
         yield "it has RNL's blocks; build it with -m tsm -m rnl"
     elif any(module.affinity != "gaussian" for module in modules):
         yield "its attention is Gaussian; leave out affinity"
-    if any(re.search(r"\.(gc|gct|se|channel_mul_conv|conv_mask|context)[._]", key) for key in state):
-        yield "it has the release's channel gate in front of the first block, which poof does not have"
+    gated = any(".cg.W_k." in key for key in state)
+    if gated != _has(model, "gc"):
+        gate = "-m gc:reduction=2,blocks=1 in front of rnl"
+        yield f"it has a channel gate: add {gate}" if gated else f"it has no channel gate: leave out {gate}"
     if any(".net.weight" in key for key in state) != _has(model, "tsm"):
         yield "its shift in time is missing (or too many); build it with -m tsm -m rnl as the file has it"
 
@@ -393,9 +395,13 @@ RELEASES: dict[str, Rules] = {
     "rnl": Rules(
         "RNL",
         r"\.nl\.theta\.",
-        "build resnet50 with -m tsm -m rnl",
+        "build resnet50 with -m tsm -m gc:reduction=2,blocks=1 -m rnl (gc where the file has cg)",
         (
             (BLOCK + r"\.nl\.", r"inserted.\1_\2_after_rnl.module."),
+            (BLOCK + r"\.cg\.W_k\.", r"inserted.\1_\2_after_gc.module.weigh."),
+            (BLOCK + r"\.cg\.W_v1\.", r"inserted.\1_\2_after_gc.module.squeeze."),
+            (BLOCK + r"\.cg\.bn1\.", r"inserted.\1_\2_after_gc.module.norm."),
+            (BLOCK + r"\.cg\.W_v2\.", r"inserted.\1_\2_after_gc.module.expand."),
             (r"module\.theta\.", "module.embed."),
             (r"module\.W\.0\.", "module.expand."),
             (r"module\.W\.1\.", "module.norm."),
