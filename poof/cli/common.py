@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import inspect
 import json
 import os
@@ -106,6 +107,28 @@ def root(
 def help_of(command: Callable[..., Any]) -> str:
     """A command's docstring, each paragraph on one line: Typer would break lines where the file does."""
     return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(command) or "").split("\n\n"))
+
+
+def in_group(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that trains, in every process that torchrun started; only the first prints, asks and writes.
+
+    The command must have `device`, `quiet`, `force` and `json`, and finds its group by `poof.parallel.current`.
+    """
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        if "WORLD_SIZE" not in os.environ:
+            return command(**options)
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it would tell of gates that happen to be open
+        from poof.parallel import joined
+
+        with joined(options["device"]) as (group, device):
+            options["device"] = device
+            if not group.main:  # what the first one writes is no file of somebody else
+                options |= {"quiet": True, "force": True, "json": None}
+            return command(**options)
+
+    return run
 
 
 def guarded(app: Callable[..., Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from poof.cli.inputs import next_step
 from poof.cli.terminal import say
 
 
+@common.in_group
 def train(
     data: Annotated[
         list[Path], typer.Option("--data", "-d", help="Labels to train on, human and propagated; once a video.")
@@ -77,11 +79,13 @@ def train(
     del debug
     from poof.drawing import save_figure, training_curves
     from poof.files import check_output
+    from poof.parallel import current
     from poof.pose import parse_input_size, recipe_named, train_pose
     from poof.pose.files import load_pairs, run_folder
     from poof.progress import Stages
 
-    with run_folder(output or Path("runs") / data[0].stem, resume, force) as folder:
+    folder = output or Path("runs") / data[0].stem
+    with run_folder(folder, resume, force) if current().main else nullcontext(folder):
         if json is not None:
             check_output(json, force)
         chosen = recipe_named(recipe, epochs, rate)
@@ -110,11 +114,14 @@ def train(
                 resume=resume,
                 track=common.track(quiet) if quiet else Stages(common.track(quiet), stages_),
                 notice=None if quiet else say,
+                group=current(),
             )
         except KeyboardInterrupt:
-            if (folder / "last.pt").exists():
+            if current().main and (folder / "last.pt").exists():
                 say(f"poof: {folder}: the same command with --resume goes on from here", err=True)
             raise
+    if not current().main:
+        return
     steps = run.history["step"].tolist()
     figure = training_curves(run.curves(), steps, best=run.best_step, step_name="step", title=folder.name)
     save_figure(figure, folder / "curves.png", checked=True)

@@ -26,6 +26,7 @@ from poof.errors import PoofError
 from poof.files import make_folder
 from poof.flow.device import resolve_device
 from poof.labels.model import Visible
+from poof.parallel import ALONE, Group, Share
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import normalise
 from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
@@ -38,6 +39,7 @@ from poof.pose.precision import run as forward
 from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.run import Run, fingerprint, restore_optimizer, resumable, write_curves
 from poof.pose.splitting import Pair, Split, check_apart, split
+from poof.pose.unet import UNet
 from poof.pose.validation import validate
 from poof.progress import Track, clock, silent
 
@@ -66,6 +68,7 @@ def train_pose(
     resume: bool = False,
     track: Track = silent,
     notice: Callable[[str], object] | None = None,
+    group: Group = ALONE,
 ) -> Run:
     """Train a pose model on labels.
 
@@ -101,6 +104,9 @@ def train_pose(
         Shows progress.
     notice
         Is told beforehand how long training will take on a CPU, and what is faster.
+    group
+        The processes that train together (`poof.parallel`); a batch is the global one. Only the first writes; `folder`
+        must be the same for all.
 
     Raises
     ------
@@ -118,7 +124,8 @@ def train_pose(
 
     # Crops: one pass over each video, to a file in the run's folder.
     make_folder(folder, "-o")
-    clear_leftovers(folder)
+    if group.main:
+        clear_leftovers(folder)
     examples = examples_of(divided.train, skeleton, input_size, doubt=recipe.doubt)
     val_examples = examples_of(divided.validation, skeleton, input_size)
     if not any(examples):
@@ -127,8 +134,10 @@ def train_pose(
         )
     if divided.validation and not any(val_examples):
         raise PoofError("no labelled frame to validate on; give validation labels, or none")
-    store = CropStore(divided.train, examples, CONTEXT, folder, track, "training crops")
-    judged = CropStore(divided.validation, val_examples, 1.0, folder, track, "validation crops")
+    store = group.from_main(lambda: CropStore(divided.train, examples, CONTEXT, folder, track, "training crops"))
+    judged = group.from_main(
+        lambda: CropStore(divided.validation, val_examples, 1.0, folder, track, "validation crops")
+    )
     size = _batch_size(recipe, batch, len(store))
     recipe = replace(recipe, batch=size)
     if init != "random":
@@ -152,7 +161,7 @@ def train_pose(
         history, pending = saved["training"]["history"], saved["training"]["pending"]
     else:
         network, fresh = initial_network(skeleton.keypoints, init, stages, body, progress=track is not silent)
-        for old in (best, last):
+        for old in (best, last) if group.main else ():
             old.unlink(missing_ok=True)
     place(network, where)
     optimizer = _optimizer(network, recipe)
@@ -185,33 +194,39 @@ def train_pose(
     members = round_of(store.examples, recipe.human)
     batches = Batches(len(members), size, seed, start, steps)
     data_set = TrainingSet(store, Augmentation(input_size, recipe.augmentation, model.mirror), members)
-    feed = loader(data_set, batches, _workers(workers, where), where.type == "cuda")
+    plan = Share(batches, group) if group.size > 1 else batches
+    feed = loader(data_set, plan, _workers(workers, where), where.type == "cuda")
+    group.rows = (*group.slice(size), size)
+    net = group.module(network)
     unseen: list[torch.Tensor] = []  # losses not looked at yet
     saved_at = time.monotonic()
-    with interrupts.between_steps() as interrupted:
+    with interrupts.between_steps() as interrupted, group.together(network):
         for step, examples_now in enumerate(track(feed, "training", steps - start), start):
             network.train()
             images, points, weights, visible = (
                 examples_now[key].to(where, non_blocking=True) for key in ("image", "points", "weights", "visible")
             )
-            maps = forward(network, normalise(images), precision, every=True)
+            maps = forward(net, normalise(images), precision, every=True)
             loss = training_loss(network, maps, points, weights, visible, input_size, recipe.targets, recipe.loss)
+            loss = loss * _share(network, weights, group)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if recipe.clip:
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate(step, steps)
+            for part in optimizer.param_groups:
+                part["lr"] = recipe.rate(step, steps)
             optimizer.step()
             _average(model.network, network, recipe.average, step)
 
             done = step + 1
             unseen.append(loss.detach())
             end_of_round = done % round_steps == 0 or done == steps
-            stop = interrupted.is_set()
-            save_now = done == steps or stop or time.monotonic() - saved_at > SAVE_SECONDS
+            stop, overdue = group.any(
+                interrupted.is_set() or group.stopped.is_set(), time.monotonic() - saved_at > SAVE_SECONDS
+            )
+            save_now = done == steps or stop or overdue
             if save_now or end_of_round or where.type == "cpu" or len(unseen) == _LOOK:
-                values = torch.stack(unseen).tolist()
+                values = _mean(torch.stack(unseen), group)
                 _check_finite(values, done - len(values), [last, best])
                 pending.extend(values)
                 unseen.clear()
@@ -220,24 +235,41 @@ def train_pose(
                 row["train_loss"] = float(np.mean(pending))
                 pending.clear()
                 if len(judged):
-                    found = validate(model, judged, size, where, precision)
+                    found = validate(model, judged, size, where, precision, group)
                     row |= {"val_error": found["error"]}
                     row |= {f"val_accuracy_{t}": a for t, a in found["accuracy"].items()}
                     model.validation, model.confidence = found, _pair(found["confidence"])
                     if found["score"] > top_score:
                         top_score = found["score"]
-                        save_checkpoint(best, model.as_dict())
+                        if group.main:
+                            save_checkpoint(best, model.as_dict())
                 history.append(row)
-                write_curves(folder / "curves.csv", history)
+                if group.main:
+                    write_curves(folder / "curves.csv", history)
             if save_now:
-                save(done)
-                if not len(judged):
+                if group.main:
+                    save(done)
+                if group.main and not len(judged):
                     save_checkpoint(best, model.as_dict())
                 saved_at = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
     table = pd.DataFrame(history)
     return Run(best, last, table, fresh, len(skeleton), divided.how, len(store), len(judged), steps, size)
+
+
+def _share(network: nn.Module, weights: torch.Tensor, group: Group) -> float:
+    """What the loss of this process' examples counts; see `Group.weight`."""
+    if group.whole or not isinstance(network, UNet):
+        return group.weight
+    own = float(weights.sum())
+    return max(own, 1.0) * group.size / max(group.sum(own)[0], 1.0)  # its loss is a mean over weights
+
+
+def _mean(losses: torch.Tensor, group: Group) -> list[float]:
+    """The losses of steps, of all processes together."""
+    values = losses.tolist()
+    return values if group.whole else [value / group.size for value in group.sum(*values)]
 
 
 def _divide(data: Sequence[Pair], validation: Sequence[Pair] | None, hold_out: bool) -> Split:

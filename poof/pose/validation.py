@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from poof.labels.model import Visible
+from poof.parallel import ALONE, Group
 from poof.pose.data import CropStore, still_batches
 from poof.pose.decoding import decode
 from poof.pose.model import PoseModel
@@ -26,7 +27,12 @@ _ENOUGH = 20  # points of either kind that a confidence curve needs
 
 
 def validate(
-    model: PoseModel, store: CropStore, batch: int, device: torch.device, precision: Precision = "auto"
+    model: PoseModel,
+    store: CropStore,
+    batch: int,
+    device: torch.device,
+    precision: Precision = "auto",
+    group: Group = ALONE,
 ) -> dict[str, Any]:
     """Judge a model on examples, by human points where there are any.
 
@@ -40,6 +46,8 @@ def validate(
         Crops at a time.
     device, precision
         Where and how to compute.
+    group
+        Processes that share the examples, each example once; all get the same answer.
 
     Returns
     -------
@@ -51,7 +59,9 @@ def validate(
     """
     offsets, peaks, known, absent = [], [], [], []
     any_human = any(example.human.any() for example in store.examples)
-    for examples, images in still_batches(store, batch):
+    for number, (examples, images) in enumerate(still_batches(store, batch)):
+        if number % group.size != group.rank:
+            continue
         maps = model.heatmaps(images.to(device), flip=False, precision=precision)
         xy, height = decode(maps, stride=model.network.stride)
         for example, points, peak in zip(examples, xy.cpu().numpy(), height.cpu().numpy()):
@@ -60,6 +70,9 @@ def validate(
             counts = (example.weight > 0) & (example.human if any_human else True)
             absent.append(counts & (example.visible == Visible.ABSENT))
             known.append(counts & ~absent[-1])
+    if group.size > 1:
+        parts = group.gather((offsets, peaks, known, absent))
+        offsets, peaks, known, absent = ([row for part in parts for row in part[i]] for i in range(4))
     found = judge(np.array(offsets), np.array(peaks), np.array(known))
     return found | {"presence": fit_presence(np.array(peaks), np.array(known), np.array(absent))}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -215,6 +216,26 @@ def evaluate(
     raw = np.concatenate(scores)
     probabilities = torch.from_numpy(raw).softmax(-1).numpy()
     return Evaluation(probabilities, np.array(labels), paths, list(clips.labels), broken, average, raw)
+
+
+def merged(parts: Sequence[Evaluation]) -> Evaluation:
+    """What several processes said of a video in turn each, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    most = max(len(part.labels) for part in parts)
+    order = [(i, n) for i in range(most) for n, part in enumerate(parts) if i < len(part.labels)]
+    raw = None
+    if all(part.logits is not None for part in parts):
+        raw = np.stack([parts[n].logits[i] for i, n in order])  # type: ignore[index]
+    return replace(
+        first,
+        scores=np.stack([parts[n].scores[i] for i, n in order]),
+        labels=np.array([parts[n].labels[i] for i, n in order]),
+        paths=[parts[n].paths[i] for i, n in order],
+        broken={path: text for part in parts for path, text in part.broken.items()},
+        logits=raw,
+    )
 
 
 def class_names(model: Recognizer) -> tuple[str, ...]:

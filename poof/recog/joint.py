@@ -29,20 +29,24 @@ Backward: TypeAlias = Callable[[Recognizer, Tensor, dict[str, Tensor], Different
 """(model, classification loss, losses of modules, differentiate): how losses become gradients."""
 
 
-def joint_backward(model: Recognizer, steps: int) -> Backward | None:
+def joint_backward(
+    model: Recognizer, steps: int, average: Callable[[Sequence[Tensor]], None] = lambda gradients: None
+) -> Backward | None:
     """How a network with dynamic appearance is trained, as its knobs say; None for a network without.
 
     Parameters
     ----------
     steps
         Batches of the whole training.
+    average
+        Makes gradients those of the whole batch where several processes share it (`poof.parallel.Group.average`).
     """
     found = [(name, m) for name, m in model.temporal_modules() if isinstance(m, DynamicAppearance)]
     if not found:
         return None
     if len(found) > 1:
         raise PoofError("two dynamic appearances in one network cannot be trained jointly")
-    return JointTraining(*found[0], steps)
+    return JointTraining(*found[0], steps, average)
 
 
 class JointTraining:
@@ -53,8 +57,14 @@ class JointTraining:
     differentiated (Eq. 3.15), with the module's alpha or that of `scheduled_weight`.
     """
 
-    def __init__(self, name: str, module: DynamicAppearance, steps: int) -> None:
-        self.key, self.module, self.steps = f"{name}.enopr", module, steps
+    def __init__(
+        self,
+        name: str,
+        module: DynamicAppearance,
+        steps: int,
+        average: Callable[[Sequence[Tensor]], None] = lambda gradients: None,
+    ) -> None:
+        self.key, self.module, self.steps, self.average = f"{name}.enopr", module, steps, average
 
     def __call__(self, model: Recognizer, loss: Tensor, extra: dict[str, Tensor], differentiate: Differentiate) -> None:
         """Leave the gradients of one batch in the parameters, on top of what is there."""
@@ -86,6 +96,7 @@ class JointTraining:
         _clear(weights)
         differentiate(other)
         second = [_gradient(p) for p in weights]
+        self.average([*first, *second])
         alpha = 1.0 if self.module.joint == "separate" else mgda_weight(first, second)
         for weight, old, g1, g2 in zip(weights, before, first, second, strict=True):
             new = alpha * g1 + (1 - alpha) * g2

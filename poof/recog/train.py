@@ -2,7 +2,8 @@
 
 A run is a folder: `last.pt` (goes on exactly where it stopped), `best.pt`, `curves.csv`, `curves.png`. What is random
 (order, frames, crops) depends on seed, epoch and record alone, so the number of workers changes nothing, and a run
-that was interrupted ends with the same weights as one that was not (on the same machine and threads).
+that was interrupted ends with the same weights as one that was not (on the same machine and threads). Several processes
+(`poof.parallel`) share every batch; they compute what one computes, but for the order of sums.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from poof import interrupts
 from poof.checkpoints import load_optimizer
 from poof.errors import PoofError, PoofWarning
 from poof.files import make_folder
+from poof.parallel import ALONE, Group, Share
 from poof.printable import LONGEST, one_line
 from poof.progress import Track, silent
 from poof.recog.checkpoint import read_checkpoint, save_model
@@ -31,7 +33,7 @@ from poof.recog.data.dataset import Batch, ClipDataset, EpochSampler, View, load
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList, shown
 from poof.recog.data.transform import normalise
-from poof.recog.evaluate import evaluate, judging_loader
+from poof.recog.evaluate import Evaluation, evaluate, judging_loader, merged
 from poof.recog.freeze import only, training_mode
 from poof.recog.groups import parameter_groups
 from poof.recog.joint import Backward, joint_backward
@@ -84,6 +86,7 @@ def train(
     track: Track = silent,
     report: Callable[[dict[str, Any]], None] = lambda row: None,
     backward: Backward | None = None,
+    group: Group = ALONE,
 ) -> list[dict[str, Any]]:
     """Train `model` in place; gives one row an epoch.
 
@@ -96,6 +99,8 @@ def train(
     backward
         How losses become gradients; by default their sum is differentiated, or what `poof.recog.joint` makes of them
         for networks that need it. For methods that weigh the gradients of several losses against each other.
+    group
+        The processes that train together; a batch of the recipe is the global one. Only the first writes.
 
     Returns
     -------
@@ -118,8 +123,9 @@ def train(
     model.labels = list(clips.labels)
     if validation is not None:  # before the first step, not after the first epoch
         validation = validation.with_labels(clips.labels)
-    counts = FrameCounts(folder / "frame-counts.json")
-    clips = _readable(clips, counts, settings, track)
+    with group.first():
+        counts = FrameCounts(folder / "frame-counts.json")
+        clips = _readable(clips, counts, settings, track)
     _tell_short(clips, counts, model.segments * model.per_segment)
     view = View(
         model.segments,
@@ -150,6 +156,8 @@ def train(
         torch.manual_seed(settings.seed)
 
     def save() -> None:
+        if not group.main:
+            return
         save_model(
             folder / "last.pt",
             model,
@@ -162,20 +170,22 @@ def train(
         grids = sampler.grids
     else:
         sampler, grids = EpochSampler(len(dataset), recipe.batch, settings.seed), None
-    backward = backward or joint_backward(model, recipe.epochs * len(sampler))
-    batches = loader(dataset, sampler, settings.workers)
+    backward = backward or joint_backward(model, recipe.epochs * len(sampler), group.average)
+    batches = loader(dataset, Share(sampler, group) if group.size > 1 else sampler, settings.workers)
     judging = replace(view, flip="none")
     keep_view(model, judging)
-    judged_batches = None
-    if validation is not None:
-        judged_batches = judging_loader(validation, judging, counts, settings.workers, recipe.batch)
-    with only(model, recipe.only, recipe.partial_norm), interrupts.between_steps() as stopped:
+    judge = _judge(model, validation, judging, counts, settings.workers, recipe.batch, group)
+    with only(model, recipe.only, recipe.partial_norm), interrupts.between_steps() as stopped, group.together(model):
+        net = group.module(_WithLosses(model))
+        # Where gradients are weighed or gathered over batches, they are averaged before the update.
+        apart = backward is not None or recipe.accumulate > 1
         while state.epoch < recipe.epochs and recipe.rate(recipe.warmup, state.drops) >= recipe.floor:
             training_mode(model, recipe.only, recipe.partial_norm)
             sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
             meter = Meter(device)
             for batch in track(_timed(batches, meter), f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
+                batch = _share(batch, group)
                 _count_broken(batch, clips, state, settings)
                 shape = grids[state.batches] if grids else None
                 state.batches += 1
@@ -183,24 +193,25 @@ def train(
                 if len(batch.labels):
                     first = (state.batches - 1) // recipe.accumulate * recipe.accumulate
                     share = 1 / (min(first + recipe.accumulate, total) - first)
-                    with _diverging(folder, state):
-                        _learn(model, batch, criterion, scaler, share, settings, meter, state, backward, shape)
+                    with _diverging(folder, state), group.apart(net) if apart else nullcontext():
+                        _learn(net, batch, criterion, scaler, share, settings, meter, state, backward, shape, group)
                 if group_ends:
-                    for group in optimizer.param_groups:
+                    for part in optimizer.param_groups:
                         rate = recipe.rate(state.epoch + min(state.batches / total, WITHIN), state.drops)
-                        group["lr"] = rate * group.get("scale", 1.0) * (shape.rate if shape else 1)
+                        part["lr"] = rate * part.get("scale", 1.0) * (shape.rate if shape else 1)
                     with meter.part("backward"):
+                        if apart:
+                            group.average([p.grad for p in model.parameters() if p.grad is not None])
                         _update(model, optimizer, scaler, recipe.clip_norm)
-                    if stopped.is_set():
+                    if group.any(stopped.is_set() or group.stopped.is_set())[0]:
                         save()
                         raise KeyboardInterrupt
-            row = _row(state, recipe, meter) | model.training_reads()
+            row = _row(state, recipe, meter) | _mean(group.gather(model.training_reads()))
             with _diverging(folder, state):
                 # The last step may have broken what no loss has told of yet.
                 check_finite(model.state_dict(), "after the last step")
-                if validation is not None:
-                    judged = evaluate(model, validation, judging, counts, batches=judged_batches)
-            if validation is not None:
+                judged = judge()
+            if judged is not None:
                 row |= {"val_top1": judged.video_top1, "val_top5": judged.video_top5, "val_loss": judged.loss}
             if recipe.schedule == "plateau":
                 accuracy, loss = row.get("val_top1", row["accuracy"]), row.get("val_loss", row["loss"])
@@ -211,13 +222,14 @@ def train(
             state.best = max(score, state.best)
             state.epoch, state.batches, state.loss, state.right, state.seen = state.epoch + 1, 0, 0.0, 0, 0
             save()
-            if best:
+            if best and group.main:
                 save_model(
                     folder / "best.pt", model, chosen_on=None if validation is None else marks(validation.records)
                 )
-            write_curves(state.history, folder)
+            if group.main:
+                write_curves(state.history, folder)
             report(row)
-            if stopped.is_set():
+            if group.any(stopped.is_set() or group.stopped.is_set())[0]:
                 raise KeyboardInterrupt
     return state.history
 
@@ -276,8 +288,73 @@ def _kept(folder: Path, state: State) -> str:
     return f"{kept}; begin anew with a lower --lr{' and --force' if state.epoch else ''}"
 
 
-def _learn(
+class _WithLosses(nn.Module):
+    """The network whose forward pass also gives what its modules add to the loss: all that gradients come from."""
+
+    def __init__(self, model: Recognizer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits and weighted losses by name."""
+        return self.model(clips), self.model.losses()
+
+
+def _share(batch: Batch, group: Group) -> Batch:
+    """The part of a step's batch that this process computes, `group.rows` set to it, and all that was broken in it.
+
+    Where clips that cannot be read leave a process without any, every process computes all that are left.
+    """
+    if group.size == 1:
+        group.rows = (0, len(batch.labels), len(batch.labels))
+        return batch
+    tried = sorted([*batch.indices.tolist(), *(index for index, _ in batch.broken)])
+    parts = group.gather((tried, len(batch.labels), batch.broken))
+    whole = all(part[0] == tried for part in parts)
+    broken = batch.broken if whole else [entry for part in parts for entry in part[2]]
+    counts = [part[1] for part in parts]
+    if not whole and sum(counts) > 0 and min(counts) == 0:
+        good = [part for part in group.gather((batch.clips, batch.labels, batch.indices)) if len(part[1])]
+        clips, labels, indices = (torch.cat(tensors) for tensors in zip(*good))
+        batch, whole = replace(batch, clips=clips, labels=labels, indices=indices), True
+    count = len(batch.labels)
+    first = 0 if whole else sum(counts[: group.rank])
+    group.rows = (first, first + count, count if whole else sum(counts))
+    return replace(batch, broken=broken)
+
+
+def _judge(
     model: Recognizer,
+    clips: ClipList | None,
+    view: View,
+    counts: FrameCounts,
+    workers: int,
+    batch: int,
+    group: Group,
+) -> Callable[[], Evaluation | None]:
+    """What judges after an epoch: each process its own part of the clips, every clip once."""
+    if clips is None:
+        return lambda: None
+    alone = len(clips) < group.size
+    own = clips if alone else replace(clips, records=clips.records[group.rank :: group.size])
+    batches = judging_loader(own, view, counts, workers, batch)
+
+    def judge() -> Evaluation:
+        judged = evaluate(model, own, view, counts, batches=batches)
+        return judged if alone else merged(group.gather(judged))
+
+    return judge
+
+
+def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each value over those who have it."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    found = {key: [row[key] for row in rows if key in row] for key in keys}
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _learn(
+    net: nn.Module,
     batch: Batch,
     criterion: nn.Module,
     scaler: torch.amp.GradScaler,
@@ -287,8 +364,10 @@ def _learn(
     state: State,
     backward: Backward | None,
     shape: Grid | None,
+    group: Group,
 ) -> None:
     device = torch.device(settings.device)
+    model = getattr(net, "module", net).model
     with meter.part("move"):
         inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
         if shape is not None:
@@ -296,25 +375,27 @@ def _learn(
         labels = batch.labels.to(device, non_blocking=True)
     kind = torch.float16 if device.type == "cuda" else torch.bfloat16
     with meter.part("forward"), torch.autocast(device.type, kind) if settings.amp else nullcontext():
-        logits = model(inputs)
+        logits, extra = net(inputs)
         loss = criterion(logits, labels)
-        extra = model.losses()
 
     def differentiate(value: Tensor, retain_graph: bool = False) -> None:
-        scaler.scale(value * share).backward(retain_graph=retain_graph)
+        scaler.scale(value * share * group.weight).backward(retain_graph=retain_graph)
 
     with meter.part("backward"):
         if backward is None:
             differentiate(loss + sum(extra.values()))
         else:
             backward(model, loss, extra, differentiate)
-    value = float(loss.detach())
+    value, right = float(loss.detach()) * len(labels), int((logits.argmax(1) == labels).sum())
+    count = len(labels)
+    if not group.whole:
+        value, right, count = group.sum(value, right, count)
     if not math.isfinite(value):
-        raise NotFinite(f"the loss is {value}")
-    state.loss += value * len(labels)
-    state.right += int((logits.argmax(1) == labels).sum())
-    state.seen += len(labels)
-    meter.clips += len(labels)
+        raise NotFinite(f"the loss is {value / count}")
+    state.loss += value
+    state.right += int(right)
+    state.seen += int(count)
+    meter.clips += int(count)
 
 
 def _update(model: Recognizer, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, norm: float) -> None:

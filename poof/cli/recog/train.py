@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from poof.cli.recog import options
 from poof.cli.terminal import say
 
 
+@common.in_group
 def train(
     network: options.Name,
     data: options.Data,
@@ -90,6 +92,7 @@ def train(
     from poof import recog
     from poof.errors import PoofError, PoofWarning
     from poof.files import check_output, made_folder
+    from poof.parallel import current
     from poof.recog.data.lists.split import split_off
     from poof.recog.device import pick_device
     from poof.recog.networks import NETWORKS
@@ -181,8 +184,10 @@ def train(
             f"{row['clips_per_second']:.1f} clips/s (ms a clip: {times}, backward {row['backward_ms']:.0f})"
         )
 
-    with made_folder(output, "-o"):
-        history = run(model, clips, output, options_, settings, validation, common.track(quiet), report)
+    with made_folder(output, "-o") if current().main else nullcontext():
+        history = run(
+            model, clips, output, options_, settings, validation, common.track(quiet), report, group=current()
+        )
     if json is not None:
         common.write_json(json, history)
     if not quiet:
