@@ -107,7 +107,7 @@ class Group:
 
     @contextmanager
     def together(self, net: nn.Module) -> Iterator[None]:
-        """Inside, batch norms and dropout of a network in training see the whole batch."""
+        """Inside, batch norms and dropout of a network in training see the whole batch, and Ctrl-C sets `stopped`."""
         del net
         yield
 
@@ -189,10 +189,33 @@ class Processes(Group):
                 continue
             changed.append(layer)
         try:
-            yield
+            with self._twice():
+                yield
         finally:
             for layer in changed:
                 del layer.forward
+
+    @contextmanager
+    def _twice(self) -> Iterator[None]:
+        """Ctrl-C in a terminal comes twice, from it and from torchrun: only a third one breaks into a step."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: Any = signal.getsignal(signal.SIGINT)
+        pressed: list[int] = []
+
+        def handler(number: int, frame: Any) -> None:
+            pressed.append(number)
+            self.stopped.set()
+            if len(pressed) > 2 and callable(before):
+                signal.signal(signal.SIGINT, before)
+                raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     @contextmanager
     def first(self) -> Iterator[None]:
@@ -301,7 +324,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         import torch.distributed as dist
 
         del ctx

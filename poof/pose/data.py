@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from poof.errors import PoofError
 from poof.labels import Skeleton, aligned, check_fit
+from poof.parallel import Share
 from poof.pose.augmentation import Augmentation
 from poof.pose.crops import MARGIN, Crop, subject_boxes
 from poof.pose.losses import point_weights
@@ -254,7 +255,7 @@ class Batches:
         return int(self._order[1][rank]), int(seed >> np.uint64(1))
 
 
-def loader(data: TrainingSet, batches: Batches, workers: int, pinned: bool) -> DataLoader[dict[str, Tensor]]:
+def loader(data: TrainingSet, batches: Batches | Share, workers: int, pinned: bool) -> DataLoader[dict[str, Tensor]]:
     """A loader of the planned batches; `workers` of 0 loads in this process."""
     return DataLoader(
         data,

@@ -52,7 +52,7 @@ def place(network: Network, device: torch.device | str) -> Network:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def run(network: Network, images: Tensor, precision: Precision = "auto", every: bool = False) -> Tensor:
+def run(network: Any, images: Tensor, precision: Precision = "auto", every: bool = False) -> Tensor:
     """The heat maps of normalised images: what it is trained by (`forward`) or its answer (`heatmaps`), float32."""
     images = images.contiguous(memory_format=torch.channels_last)
     with autocast(images.device, precision):

@@ -367,7 +367,8 @@ def _learn(
     group: Group,
 ) -> None:
     device = torch.device(settings.device)
-    model = getattr(net, "module", net).model
+    inner: Any = getattr(net, "module", net)
+    model: Recognizer = inner.model
     with meter.part("move"):
         inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
         if shape is not None:
@@ -386,8 +387,8 @@ def _learn(
             differentiate(loss + sum(extra.values()))
         else:
             backward(model, loss, extra, differentiate)
-    value, right = float(loss.detach()) * len(labels), int((logits.argmax(1) == labels).sum())
-    count = len(labels)
+    value, right = float(loss.detach()) * len(labels), float((logits.argmax(1) == labels).sum())
+    count = float(len(labels))
     if not group.whole:
         value, right, count = group.sum(value, right, count)
     if not math.isfinite(value):
