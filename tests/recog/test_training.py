@@ -59,7 +59,7 @@ def test_rates_of_the_presets() -> None:
     cosine = Recipe(epochs=11, lr=1.0, warmup=1)
     assert [cosine.rate(e) for e in (0.5, 1, 6, 11)] == pytest.approx([0.5, 1.0, 0.5, 0.0], abs=1e-9)
     assert recipe("tsm", epochs=3, lr=None).lr == RECIPES["tsm"].lr
-    with pytest.raises(PoofError, match="unknown recipe 'x'; there are small, m2a, tsm"):
+    with pytest.raises(PoofError, match="unknown recipe 'x'; there are "):
         recipe("x")
     with pytest.raises(PoofError, match="lr=0"):
         recipe("small", lr=0)
