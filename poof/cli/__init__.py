@@ -14,6 +14,8 @@ from poof.cli import common, usage
 
 COMMANDS = (
     ("demo", "poof.cli.demo", "demo"),
+    ("init", "poof.cli.init", "init"),
+    ("status", "poof.cli.status", "status"),
     ("label", "poof.cli.label", "label"),
     ("propagate", "poof.cli.propagate", "propagate"),
     ("radius", "poof.cli.radius", "radius"),

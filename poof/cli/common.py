@@ -35,7 +35,10 @@ Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat
 Footage = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of images.")]
 Labels = Annotated[Path, typer.Option("--labels", "-l", help="Your labels: COCO JSON, DeepLabCut, CSV and others.")]
 Footages = Annotated[
-    list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of images.", show_default=False)
+    list[Path],
+    typer.Argument(
+        metavar="VIDEO", help="Video files, or folders of images; in a project those out of date.", show_default=False
+    ),
 ]
 LabelFiles = Annotated[
     list[Path],

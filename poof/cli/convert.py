@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from poof.cli import many
 from poof.cli.common import Debug, Force, MissingRule, Quiet
 from poof.cli.inputs import next_step
 from poof.cli.terminal import say
@@ -41,6 +42,7 @@ def convert(
         typer.Option("--frames", help="The labelled video or folder: tells the frame of each image."),
     ] = None,
     missing: MissingRule = "absent",
+    jobs: many.Jobs = None,
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -48,8 +50,12 @@ def convert(
     """Convert labels between COCO, SLEAP, DeepLabCut, Lightning Pose, CVAT, Label Studio and long tables.
 
     IN may also be a DeepLabCut project or a SLEAP analysis file. What OUT cannot hold is told in one line;
-    docs/formats.md has the table. With frames, into another tool's project, goes poof export.
+    docs/formats.md has the table. In a project, --to alone converts the best result of every video, beside it. With
+    frames, into another tool's project, goes poof export.
     """
+    if source is None or target is None:
+        _in_project(to, scale, missing, jobs, quiet)
+        return
     from poof.errors import PoofError
     from poof.files import check_apart
     from poof.labels import check_fit, describe_sources, load_labels, save_labels, scaled
@@ -101,3 +107,46 @@ def _factors(text: str) -> tuple[float, float]:
     except ValueError:
         raise typer.BadParameter(f"'{text}' is neither a number nor two with a comma", param_hint="--scale") from None
     return sx, sy
+
+
+def _in_project(to: str | None, scale: str | None, missing: str, jobs: int | None, quiet: bool) -> None:
+    """Convert the best result of every video of the project."""
+    from poof.labels import FORMATS
+    from poof.projects.jobs import Job
+    from poof.projects.plan import best_result, records_of
+    from poof.projects.records import parts_of, why_outdated
+    from poof.projects.sources import Source
+    from poof.projects.work import Mark
+
+    writable = [name for name, module in FORMATS.items() if module.ENDINGS]
+    if to not in writable:
+        raise typer.BadParameter(f"name the format for the project's results: {', '.join(writable)}", param_hint="--to")
+    project, _, films = many.known_project()
+    records = records_of(project)
+    batch = many.Batch([], project=project, several=True)
+    for film in films:
+        best = best_result(project, film)
+        if film.trouble or best is None:
+            batch.failed += [(film.path.name, film.trouble)] if film.trouble else []
+            continue
+        target = best.with_name(f"{best.stem}.{to}{FORMATS[to].ENDINGS[0]}")
+        parts = parts_of(film.content, [best], {"scale": scale, "missing": missing})
+        if not why_outdated(records.get(f"convert-{to}", film.name), parts):
+            batch.fresh.append(film.path.name)
+            continue
+        source = Source(film.path, (best,), tuple(film.called), missing=missing)
+        mark = Mark(f"convert-{to}", film.name, parts, project.kept / "made", project.folder)
+        batch.todo.append(many.Todo(str(film.path), source, [target], mark=mark))
+    factors = _factors(scale) if scale else None
+
+    def job_of(todo: many.Todo) -> Job:
+        arguments = {
+            "source": todo.source, "target": todo.outputs[0], "format": to, "scale": factors, "force": True,
+            "mark": todo.mark,
+        }  # fmt: skip
+        return Job(todo.name, "poof.projects.work:convert", arguments)
+
+    done = many.run(batch, job_of, lambda *_: None, jobs=jobs, quiet=quiet)
+    if not batch.todo and not batch.fresh and not batch.failed and not quiet:
+        say("nothing to convert yet: poof propagate makes results")
+    many.finish(batch, quiet, len(done))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poof.cli import common
+from poof.cli import common, inputs, many
 from poof.cli.inputs import next_step
 from poof.cli.terminal import console
 
@@ -60,7 +60,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="PRED...",
-            help="Predictions to judge side by side: [NAME=]FILE, with several --labels [NAME=]FILE,FILE or a folder.",
+            help="Predictions to judge side by side: [NAME=]FILE, with several --labels [NAME=]FILE,FILE or a folder;"
+            " in a project its results, by the labels in truth.",
             show_default=False,
         ),
     ],
@@ -131,12 +132,16 @@ def evaluate(
     from poof.files import check_apart, check_output
 
     outputs = [(p, o) for p, o in ((curve, "--curve"), (csv, "--csv"), (json, "--json")) if p is not None]
+    sets = None
+    if not predictions:
+        sets = _in_project()
+        predictions, labels = [], []
     read = [(path, "--labels") for path in labels]
     check_apart(outputs, [*read, *((path, "a prediction") for text in predictions for path in paths_of(text))])
     for path, _ in outputs:
         check_output(path, force)
     limits = None if thresholds is None else evaluation.parse_thresholds(thresholds)
-    predicted, truth = evaluation.load_pairs(predictions, labels)
+    judged = sets if sets is not None else {"": evaluation.load_pairs(predictions, labels)}
     options: dict[str, Any] = {
         "metric": metric.value,
         "frame": frame.value,
@@ -147,47 +152,91 @@ def evaluate(
         "image_size": None if size is None else evaluation.parse_size(size),
     }
     drawn: Any = resample.value
-    report = evaluation.evaluate(predicted, truth, limits, **options)
-    baseline = report.known(baseline)
-    compared = report.compare(baseline, bootstrap, seed, drawn) if bootstrap else None
-    precision = report.oks(sigma) if oks else None
-    trust = report.calibration() if calibration else None
+    for name, (predicted, truth) in judged.items():
+        if name and not quiet:
+            console().print(f"{name}: {len(truth)} video{'' if len(truth) == 1 else 's'} ({', '.join(truth)})")
+        report = evaluation.evaluate(predicted, truth, limits, **options)
+        chosen = report.known(baseline)
+        compared = report.compare(chosen, bootstrap, seed, drawn) if bootstrap else None
+        precision = report.oks(sigma) if oks else None
+        trust = report.calibration() if calibration else None
 
-    shown = [tables.error_table(report), tables.accuracy_table(report, compared)]
-    if any(len(table) for table in report.absences.values()):
-        shown.append(tables.presence_table(report.presence()))
-    if compared is not None and len(report.names) > 1:
-        shown.append(tables.comparison_table(compared))
-    groups = {"joint": per_joint, "video": per_video, "source": per_source, "distance": per_distance}
-    shown += [tables.group_table(report, group, baseline) for group, wanted in groups.items() if wanted]
-    if precision is not None:
-        shown.append(tables.oks_table(precision))
-    if trust is not None:
-        shown.append(tables.calibration_table(trust, report.unit))
-    if not quiet:
-        # Names of files and keypoints may hold brackets and colons, which are no markup.
-        out = console(wide=True)
-        for table in shown:
-            out.print(table)
-        for note in report.notes:
-            out.print(f"note: {note}", style="dim")
-        if not any(groups.values()):
-            files = [word for path in labels for word in ("-l", path)]
-            next_step("poof", "eval", *predictions, *files, "--per-joint", what="which keypoints are off")
+        shown = [tables.error_table(report), tables.accuracy_table(report, compared)]
+        if any(len(table) for table in report.absences.values()):
+            shown.append(tables.presence_table(report.presence()))
+        if compared is not None and len(report.names) > 1:
+            shown.append(tables.comparison_table(compared))
+        groups = {"joint": per_joint, "video": per_video, "source": per_source, "distance": per_distance}
+        shown += [tables.group_table(report, group, chosen) for group, wanted in groups.items() if wanted]
+        if precision is not None:
+            shown.append(tables.oks_table(precision))
+        if trust is not None:
+            shown.append(tables.calibration_table(trust, report.unit))
+        if not quiet:
+            # Names of files and keypoints may hold brackets and colons, which are no markup.
+            out = console(wide=True)
+            for table in shown:
+                out.print(table)
+            for note in report.notes:
+                out.print(f"note: {note}", style="dim")
+            if sets is not None and not any(groups.values()):
+                next_step("poof", "eval", "--per-joint", what="which keypoints are off")
+            elif not any(groups.values()):
+                files = [word for path in labels for word in ("-l", path)]
+                next_step("poof", "eval", *predictions, *files, "--per-joint", what="which keypoints are off")
 
-    if csv is not None:
-        report.to_csv(csv)
-    if json is not None:
-        extras: dict[str, Any] = {
-            "files": {"predictions": predictions, "labels": [str(path) for path in labels]},
-            "comparison": None if compared is None else compared.as_dict(),
-            "oks": None if precision is None else precision.to_dict("records"),
-            "calibration": None if trust is None else trust.to_dict("records"),
-        }
-        common.write_json(json, report.as_dict() | extras)
-    if curve is not None:
-        from poof.drawing.plots import accuracy_over_threshold, save_figure
+        every = inputs.named_for(csv, name)
+        if every is not None:
+            report.to_csv(every)
+        numbers = inputs.named_for(json, name)
+        if numbers is not None:
+            extras: dict[str, Any] = {
+                "files": {"predictions": predictions, "labels": [str(path) for path in labels]},
+                "comparison": None if compared is None else compared.as_dict(),
+                "oks": None if precision is None else precision.to_dict("records"),
+                "calibration": None if trust is None else trust.to_dict("records"),
+            }
+            common.write_json(numbers, report.as_dict() | extras)
+        drawn_to = inputs.named_for(curve, name)
+        if drawn_to is not None:
+            from poof.drawing.plots import accuracy_over_threshold, save_figure
 
-        grid, accuracies = report.curve()
-        figure = accuracy_over_threshold(grid, accuracies, marked=report.thresholds, unit=report.unit)
-        save_figure(figure, curve, force)
+            grid, accuracies = report.curve()
+            figure = accuracy_over_threshold(grid, accuracies, marked=report.thresholds, unit=report.unit)
+            save_figure(figure, drawn_to, force)
+
+
+def _in_project() -> dict[str, tuple[dict[str, dict[str, Any]], dict[str, Any]]]:
+    """Vocabulary -> (result -> video -> labels, video -> truth), of the videos that have all results of the group."""
+    from poof.errors import PoofError
+    from poof.labels import load_labels
+    from poof.projects.plan import TAGS
+    from poof.projects.sources import Source, read
+
+    project, _, films = many.known_project()
+    groups: dict[str, list[tuple[str, Any, dict[str, Path]]]] = {}
+    for film in films:
+        if film.trouble or not film.truth:
+            continue
+        source = Source(film.path, tuple(film.truth), tuple(film.called), project=project)
+        truth = read(source, source.open()).labels
+        files = {tag: project.results / f"{film.name}.{tag}.json" for tag in TAGS.values()}
+        made = {tag: path for tag, path in files.items() if path.exists()}
+        if made:
+            groups.setdefault(truth.skeleton.name, []).append((film.name, truth, made))
+    if not groups:
+        places = ", ".join(str(place) for place in project.truth)
+        raise PoofError(
+            f"{places}: holds no labels to judge the results by; put labels there that were not carried, of other"
+            " frames or set aside before, and make results with poof propagate"
+        )
+    judged = {}
+    for name, rows in groups.items():
+        tags = [tag for tag in TAGS.values() if all(tag in made for _, _, made in rows)]
+        if not tags:
+            raise PoofError(
+                f"{name}: no result is there of every video with truth; poof status tells which are missing"
+            )
+        predicted = {tag: {video: load_labels(made[tag]) for video, _, made in rows} for tag in tags}
+        judged[name if len(groups) > 1 else ""] = (predicted, {video: truth for video, truth, _ in rows})
+    return judged

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from poof.cli import many
 from poof.cli.common import Category, Debug, Footage, Force, Quiet, track
 from poof.cli.terminal import say
+from poof.errors import PoofError
+from poof.files import make_folder
 
 
 def export(
@@ -46,23 +49,37 @@ def export(
     from poof.exchange import export as run
 
     del debug
-    made = run(
-        result,
-        video,
-        to,
-        output,
-        min_confidence=min_confidence,
-        frames=frames,
-        count=count,
-        as_labels=as_labels,
-        category=category,
-        force=force,
-        track=track(quiet),
-    )
-    if quiet:
-        return
-    names = ", ".join(file.name for file in made.files)
-    say(f"{made.folder}: {len(made.frames)} frames in {names}; {made.images} new images")
-    for note in made.notes:
-        say(f"note: {note}")
-    say(f"next: {made.then}")
+    pairs = [(result, video, output)]
+    if result is None:
+        from poof.projects.plan import best_result
+
+        project, _, films = many.known_project()
+        found = [(film, best_result(project, film)) for film in films if not film.trouble]
+        # DeepLabCut has one project for all videos; of the others each video gets a folder.
+        pairs = [(best, film.path, output if to == "dlc" else output / film.name) for film, best in found if best]
+        if not pairs:
+            raise PoofError(f"{project.results}: holds no result yet; make some with poof propagate")
+        if to != "dlc":
+            make_folder(output, "-o")
+    for number, (labels, footage, place) in enumerate(pairs):
+        made = run(
+            labels,
+            footage,
+            to,
+            place,
+            min_confidence=min_confidence,
+            frames=frames,
+            count=count,
+            as_labels=as_labels,
+            category=category,
+            force=force,
+            track=track(quiet),
+        )
+        if quiet:
+            continue
+        names = ", ".join(file.name for file in made.files)
+        say(f"{made.folder}: {len(made.frames)} frames in {names}; {made.images} new images")
+        for note in made.notes:
+            say(f"note: {note}")
+        if number == len(pairs) - 1:
+            say(f"next: {made.then}")

@@ -22,7 +22,7 @@ def opened(videos: Sequence[Path], on_damage: str = "stop", again: bool = False)
     """The videos, all different unless one may be given `again`, which only outputs named for each give a meaning."""
     from poof.video import open_video
 
-    for number, first in enumerate(_firsts(videos)):
+    for number, first in enumerate(firsts(videos)):
         if first != number and not again:
             raise PoofError(f"{videos[number]}: is given twice; leave one out")
     return [open_video(path, on_damage) for path in videos]
@@ -42,13 +42,13 @@ def labels_of(
     """
     from poof.labels.pairing import labels_for
 
-    firsts = _firsts([Path(video.name) for video in footage])
-    own = [video for number, video in enumerate(footage) if firsts[number] == number]
+    first_of = firsts([Path(video.name) for video in footage])
+    own = [video for number, video in enumerate(footage) if first_of[number] == number]
     if len(own) < len(footage):
-        files = [files[number] for number in sorted(set(_firsts(files)))]
+        files = [files[number] for number in sorted(set(firsts(files)))]
     found = labels_for(own, files, category=category, missing=missing, prefer=prefer)  # type: ignore[arg-type]
-    places = sorted(set(firsts))
-    found = [found[places.index(first)] for first in firsts]
+    places = sorted(set(first_of))
+    found = [found[places.index(first)] for first in first_of]
     if quiet:
         return found
     for video, given in zip(footage, found):
@@ -71,7 +71,7 @@ def labels_of(
     return found
 
 
-def _firsts(paths: Sequence[Path]) -> list[int]:
+def firsts(paths: Sequence[Path]) -> list[int]:
     """For each path the place of the first one that is the same file: its own, unless it is given again."""
     there = [path.exists() for path in paths]
     return [
@@ -151,6 +151,7 @@ def check_outputs(
     others: Sequence[tuple[Path, str]] = (),
     inputs: Sequence[tuple[Path, str]] = (),
     force: bool = False,
+    replaced: bool = True,
 ) -> None:
     """Refuse outputs that collide, may not be replaced or would become frames of a folder, before anything runs.
 
@@ -173,6 +174,8 @@ def check_outputs(
         Further files that are read, with their options.
     force
         See `check_label_output`.
+    replaced
+        Whether label files that are there may be replaced is looked at here; otherwise each job does.
     """
     from poof.files import check_apart, check_output
     from poof.labels.io import format_for
@@ -186,7 +189,8 @@ def check_outputs(
     for paths, one, video in zip(written, given, videos):
         for path in paths:
             format_for(path, None)
-            check_label_output(path, [one.labels], kind, str(video), force)
+            if replaced:
+                check_label_output(path, [one.labels], kind, str(video), force)
     for path, _ in others:
         check_output(path, force)
         keep_out(path, videos)
@@ -205,6 +209,11 @@ def for_each(path: Path | None, videos: Sequence[Path]) -> list[Path | None]:
     if path is None or len(videos) == 1:
         return [path] * len(videos)
     return [path.with_name(f"{path.stem}.{name}{path.suffix}") for name in stems(videos)]
+
+
+def named_for(path: Path | None, name: str) -> Path | None:
+    """An output with the name of the part that it is of before its ending, where there are parts."""
+    return path if path is None or not name else path.with_name(f"{path.stem}.{name}{path.suffix}")
 
 
 def next_step(*words: Any, what: str = "") -> None:

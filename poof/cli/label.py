@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-from poof.cli import common
+from poof.cli import common, many
 from poof.cli.terminal import say
+
+NONE = Path()
+"""Stands for a video without labels among others that have some."""
 
 
 def label(
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO", help="Video files or folders of images.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="VIDEO", help="Video files or folders of images; in a project all of them.", show_default=False
+        ),
     ],
     labels: Annotated[
         list[Path] | None,
@@ -71,6 +77,8 @@ def label(
     from poof.propagation import Settings
     from poof.propagation.memo import cache_folder
 
+    if many.in_project(videos, labels) and not output and many.all_of_project(videos):
+        videos, labels, output, keypoints = _in_project(videos or [], keypoints)
     for name, given in (("--labels", labels), ("--output", output)):
         if given and len(given) != len(videos):
             raise PoofError(f"{len(given)} {name} for {len(videos)} videos; give one for each, in their order")
@@ -78,7 +86,7 @@ def label(
     names = [name for name in keypoints.split(",") if name.strip()]
     sessions = []
     for number, video in enumerate(videos):
-        own = None if not labels else labels[number]
+        own = None if not labels or labels[number] == NONE else labels[number]
         file = None if not output else output[number]
         sessions.append(
             open_session(video, own, file, keypoints=names, in_place=in_place, radius=radius, category=category)
@@ -91,3 +99,32 @@ def label(
         cache_folder() / "label-pages",
         (lambda _: None) if quiet else (lambda text: say(text)),
     )
+
+
+def _in_project(videos: list[Path], keypoints: str) -> tuple[list[Path], list[Path], list[Path], str]:
+    """The videos of the project, what is labelled of each, where labels are kept, and the keypoints to begin with."""
+    from poof.files import make_folder
+    from poof.labels import save_labels
+    from poof.projects.catalogue import KEPT_BY_PAGE
+    from poof.projects.plan import corrections_file, source_of
+    from poof.projects.sources import read
+
+    project, _, films = many.known_project(videos)
+    films = [film for film in films if not film.trouble]
+    given, kept = [], []
+    for film in films:
+        file = corrections_file(project, film).with_name(f"{film.name}{KEPT_BY_PAGE}")
+        make_folder(file.parent, "labels in poof.toml")
+        kept.append(file)
+        others = [path for path in film.labels if path != file]
+        if len(others) > 1 or (others and file in film.labels):
+            # What lies in several files, corrections of results among them, is handed over as one.
+            source = source_of(project, film, project.options_of("label"))
+            together = read(source, source.open()).labels
+            make_folder(project.kept / "label", "another folder for poof.toml")
+            others = [project.kept / "label" / f"{film.name}.json"]
+            save_labels(together, others[0], force=True)
+        given.append(others[0] if others else NONE)
+    if not keypoints and len(project.vocabularies) == 1:
+        keypoints = ",".join(project.vocabularies[0].skeleton.keypoints)
+    return [film.path for film in films], given, kept, keypoints

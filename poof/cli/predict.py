@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from poof.cli import common, inputs
+from poof.cli import common, inputs, many
 from poof.cli.terminal import say
 
 
 def predict(
     inputs_: Annotated[
         list[Path],
-        typer.Argument(metavar="VIDEO", help="Video files, or folders of images.", show_default=False),
+        typer.Argument(
+            metavar="VIDEO",
+            help="Video files, or folders of images; in a project those without labels.",
+            show_default=False,
+        ),
     ],
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Checkpoint of a pose model.", show_default=False)
@@ -54,7 +58,8 @@ def predict(
     flip: Annotated[bool, typer.Option(help="Average with the mirrored image: surer, half as fast.")] = True,
     start: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
     stop: Annotated[int | None, typer.Option(min=1, help="Frame before which to end.", show_default=False)] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
+    batch_: Annotated[int, typer.Option("--batch", min=1, help="Crops at a time.")] = 16,
+    jobs: many.Jobs = None,
     device: common.Device = "auto",
     precision: common.Precision = "auto",
     on_damage: common.OnDamage = "stop",
@@ -67,48 +72,81 @@ def predict(
     Without --labels and --boxes, one subject is looked for in the whole frame: fine when it fills the picture.
     """
     del debug
-    from poof.labels import save_labels
-    from poof.labels.replacing import check_label_output
-    from poof.pose import predict_pose
-    from poof.pose.files import models_and_videos, people_of
+    from poof.pose.files import models_and_videos
+    from poof.projects.jobs import Job
 
-    videos, models = models_and_videos(inputs_, model, ensemble or [])
-    written = inputs.outputs_of(videos, output, "predicted", ("json",))
-    footage = inputs.opened(videos, on_damage)
-    given = inputs.labels_of(footage, labels, quiet, category) if labels else None
-    others = [*((m, "--model") for m in models), *([(boxes, "--boxes")] if boxes else [])]
-    others += [(p, "-l") for p in labels or []]
-    inputs.check_outputs(videos, [[] for _ in videos], given or [], "predict", named=True, inputs=others)
-    from poof.files import check_apart
+    if many.in_project(inputs_, labels) and boxes is None and _of_project(inputs_):
+        videos, models, batch = _in_project(inputs_ or [], model, ensemble or [], flip, on_damage)
+    else:
+        videos, models = models_and_videos(inputs_ or [], model, ensemble or [])
+        written = inputs.outputs_of(videos, output, "predicted", ("json",))
+        others = [*((m, "--model") for m in models), *([(boxes, "--boxes")] if boxes else [])]
+        others += [(p, "-l") for p in labels or []]
+        inputs.check_outputs(videos, written, [], "predict", named=True, inputs=others, replaced=False)
+        from poof.projects.contents import checksum
 
-    check_apart([(p, "-o") for paths in written for p in paths], [*((v, "VIDEO") for v in videos), *others])
-    for paths, source in zip(written, videos):
-        for path in paths:
-            check_label_output(path, [], "predict", str(source), force)
-    for number, (video, paths) in enumerate(zip(footage, written)):
-        people = people_of(video, None if given is None else given[number], boxes)
-        predicted = predict_pose(
-            video,
-            models,
-            people,
-            start=start,
-            stop=stop,
-            flip=flip,
-            batch=batch,
-            device=device,
-            precision=precision,  # type: ignore[arg-type]  # checked inside
-            track=common.track(quiet),
-        )
-        for path in paths:
-            save_labels(predicted, path, checked=True)
-        if not quiet:
-            confidence = predicted.to_table()["confidence"]
-            until = "" if video.damage is None else f" (the video is damaged from frame {video.damage.frame} on)"
-            say(
-                f"{', '.join(map(str, paths))}: {inputs.plural(len(predicted.frames), 'frame')}{until},"
-                f" {inputs.plural(len(predicted), 'subject')}, {inputs.plural(len(confidence), 'keypoint')};"
-                f" {confidence.mean():.0%} of them expected within 5 % of the crop,"
-                f" {(confidence < 0.5).mean():.0%} below confidence 0.5"
-            )
-    if not quiet:
-        inputs.next_step("poof", "render", videos[0], "-l", written[0][0], what="look at it")
+        decides = {"start": start, "stop": stop, "boxes": checksum(boxes) if boxes else "", "batch": batch_}
+        batch = many.batch_given(
+            "predict", videos, labels or [], written,
+            {"flip": flip, "on_damage": on_damage, "category": category},
+            quiet=quiet, reads_labels=bool(labels), more={"model": [checksum(m) for m in models], "range": decides},
+        )  # fmt: skip
+    options = {
+        "start": start, "stop": stop, "flip": flip, "batch": batch_, "device": device, "precision": precision,
+    }  # fmt: skip
+
+    def job_of(todo: many.Todo) -> Job:
+        arguments = {
+            "source": todo.source, "outputs": todo.outputs, "models": models, "boxes": boxes,
+            "with_labels": bool(labels), "options": options, "force": force, "mark": todo.mark,
+        }  # fmt: skip
+        return Job(todo.name, "poof.projects.work:predict", arguments)
+
+    done = many.run(batch, job_of, shown, jobs=jobs, device=device, quiet=quiet)
+    if not quiet and done:
+        if batch.project is not None:
+            inputs.next_step("poof", "render", what="look at it")
+        else:
+            inputs.next_step("poof", "render", videos[0], "-l", batch.todo[0].outputs[0], what="look at it")
+    many.finish(batch, quiet, len(done))
+
+
+def _of_project(given: list[Path] | None) -> bool:
+    """Whether the videos are left to the project, or all are of it."""
+    from poof.pose.files import CHECKPOINT_ENDINGS
+
+    return many.all_of_project([path for path in given or [] if path.suffix not in CHECKPOINT_ENDINGS])
+
+
+def _in_project(
+    given: list[Path], model: Path | None, ensemble: list[Path], flip: bool, on_damage: str
+) -> tuple[list[Path], list[Path], many.Batch]:
+    """The videos of the project that were named, else those without labels; the models; what is out of date."""
+    from poof.errors import PoofError
+    from poof.pose.files import CHECKPOINT_ENDINGS
+    from poof.projects.plan import models_of, predicted
+
+    more = [path for path in given if path.suffix in CHECKPOINT_ENDINGS]
+    named = [path for path in given if path not in more]
+    project, known, films = many.known_project(named)
+    chosen = films if named else [film for film in films if not film.labels]
+    models = [model] if model is not None else [*ensemble, *more] or models_of(project)[:1]
+    if not models:
+        raise PoofError(f"{project.runs}: holds no pose model yet; make one with poof refine or poof train, or give -m")
+    options = {"flip": flip, "on_damage": on_damage}
+    items = predicted(known, [film for film in chosen if not film.trouble], options, models)
+    return [film.path for film in chosen], models, many.batch_of(items, project, "predict", chosen)
+
+
+def shown(todo: many.Todo, outcome: Any) -> None:
+    """Print what was predicted in a video."""
+    made = outcome.summary
+    until = "" if made["damage"] is None else f" (the video is damaged from frame {made['damage']} on)"
+    sure = ""
+    if made["confidence"] is not None:
+        share, unsure = made["confidence"], made["unsure"]
+        sure = f" {share:.0%} of them expected within 5 % of the crop, {unsure:.0%} below confidence 0.5"
+    say(
+        f"{', '.join(map(str, outcome.written))}: {inputs.plural(made['frames'], 'frame')}{until},"
+        f" {inputs.plural(made['subjects'], 'subject')}, {inputs.plural(made['keypoints'], 'keypoint')};{sure}"
+    )

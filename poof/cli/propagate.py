@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from poof.cli import common, inputs
+from poof.cli import common, inputs, many
 from poof.cli.common import Category, Crop, Debug, Device, Force, JsonFile, MaxSize, Quiet, Weights
 from poof.cli.terminal import console, say
 
@@ -87,6 +88,9 @@ def propagate(
             help="Leave out a keypoint that some label calls absent where it is in the picture with less than this.",
         ),
     ] = 0.05,
+    jobs: many.Jobs = None,
+    on: many.On = None,
+    dry_run: many.DryRun = False,
     cache: Annotated[
         bool,
         typer.Option("--cache/--no-cache", help="Keep finished parts: go on after a stop, re-run only changes."),
@@ -110,19 +114,16 @@ def propagate(
 
     Correct the result in a spreadsheet or any tool and hand it back with -l: what you changed is a label of yours then.
     """
-    from poof.cli.common import settle_for_flow, track, write_json
+    from poof.cli.common import settle_for_flow, write_json
 
+    del debug
     settle_for_flow()
+    from dataclasses import asdict
+
     from poof.errors import PoofError
-    from poof.flow.registry import AUTO_PLUS, at_hand, create_flows
-    from poof.labels import save_labels
-    from poof.planning.estimators import compare_flows
-    from poof.propagation import Settings, summarise
-    from poof.propagation import propagate as run
-    from poof.propagation.coverage import coverage
-    from poof.propagation.memo import Memo, cache_folder
-    from poof.propagation.trackers import TracksFile
-    from poof.propagation.trackers.registry import create_tracker
+    from poof.flow.registry import AUTO_PLUS, create_flows
+    from poof.projects.jobs import Job
+    from poof.propagation import Settings
 
     settings = Settings(
         radius=10 if radius == "auto" else whole_number(radius),
@@ -134,88 +135,91 @@ def propagate(
         min_confidence=min_confidence,
         min_presence=min_presence,
     )
-    written = inputs.outputs_of(videos, output, "poof")
-    pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
-    footage = inputs.opened(videos, on_damage)
-    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
-    others = [(path, "--render") for paths in pictures for path in paths]
-    others += [(json_file, "--json")] if json_file else []
-    weighed = [(weights, "--weights")] if weights else []
-    weighed += [(path, "--tracks-from") for path in tracks_from or []]
-    if tracks_from and len(tracks_from) != len(videos):
-        raise PoofError(
-            f"{len(tracks_from)} --tracks-from for {inputs.plural(len(videos), 'video')}; give one for each"
-        )
-    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
-    inputs.check_outputs(videos, written, given, "propagate", named=named, others=others, inputs=weighed, force=force)
-    kept = cache_folder() / "flows" if cache else None
-    candidates: dict[str, Any] = {}
-    if flow == AUTO_PLUS:
-        if method != "blend":
-            raise PoofError(f"--flow {AUTO_PLUS} compares blends; with --method {method} name one")
-        candidates = at_hand(weights, device, kept, iterations)
-    both = method == "blend"
-    estimators = (
-        next(iter(candidates.values())) if candidates else create_flows(flow, weights, device, both, kept, iterations)
-    )
-    trackers = [create_tracker(name, device) for name in tracker or []]
-    tracks = [TracksFile(path) for path in tracks_from or []]
-    if not quiet and not candidates:
-        for estimator in estimators[:1]:
-            say(f"flow: {estimator.reason}")
-    for one_tracker in trackers:
-        if one_tracker.licence:
-            say_licence(one_tracker)
-        if not quiet:
-            say(f"tracker: {one_tracker.reason}")
-    memo = Memo(cache_folder() / "segments") if cache else None
-    summaries: dict[str, Any] = {}
-    for number, (video, path, one, files, drawn) in enumerate(zip(footage, videos, given, written, pictures)):
-        chosen = settings
-        compared, named_flow = None, flow
-        if candidates:
-            compared = compare_flows(video, one.labels, candidates, settings, track(quiet))
-            named_flow, estimators = compared.choice, candidates[compared.choice]
-            if not quiet:
-                show_flows(compared)
-        if radius == "auto":
-            takes = weights if "raft" in named_flow or not candidates else None
-            updates = iterations if "raft" in named_flow else None
-            lone = create_flows(named_flow, takes, device, False, kept, updates)
-            chosen = measured(video, one.labels, lone, settings, quiet)
-        try:
-            beside: list[Any] = [*trackers, *tracks[number : number + 1]]
-            result = run(video, one.labels, estimators, chosen, track(quiet), memo, trackers=beside)
-        except KeyboardInterrupt:
-            if memo is not None:
-                say("poof: finished parts are kept; the same command goes on from there", err=True)
-            raise
-        for file in files:
-            save_labels(result, file, checked=True)
-        if drawn:
-            from poof.drawing import contact_sheet, render_overlay
+    if flow == AUTO_PLUS and method != "blend":
+        raise PoofError(f"--flow {AUTO_PLUS} compares blends; with --method {method} name one")
+    from poof.propagation.trackers.registry import create_tracker
 
-            render_overlay(video, result, drawn[0], True, track(quiet))
-            contact_sheet(video, result, drawn[1], force=True)
-        covered = coverage(video, result, chosen.radius)
-        summary = summarise(result) | {
-            "video": video.name,
-            "video_frames": covered.total if covered.exact else None,
-            "gaps": [gap.as_dict() for gap in covered.gaps],
-            "changes": one.labels.changes.counts(),
-        }
-        if compared is not None:
-            summary["flows"] = compared.as_dict()
-        summaries[str(path)] = summary
+    for one in [create_tracker(name, device) for name in tracker or []]:
+        if one.licence:
+            say_licence(one)
         if not quiet:
-            if len(videos) > 1:
-                say("")
-                say(path)
-            show(summary, covered, [*files, *drawn])
+            say(f"tracker: {one.reason}")
+    if on is not None and (tracker or tracks_from):
+        raise PoofError("--on gives out flow alone; leave it out with --tracker and --tracks-from")
+    reason = None
+    if weights is None and "raft" not in flow and flow != AUTO_PLUS:
+        reason = create_flows(flow, weights, device, method == "blend", iterations=iterations)[0].reason
+    options = asdict(settings) | {
+        "radius": radius, "backward": backward, "flow": flow, "weights": weights, "iterations": iterations,
+        "tracker": tracker or None, "tracks_from": tracks_from, "category": category, "missing": missing,
+        "prefer": prefer, "on_damage": on_damage,
+    }  # fmt: skip
+    if dry_run:
+        from poof.projects.cluster import parse, script_of
+
+        if on is None:
+            raise typer.BadParameter("goes with --on slurm:... (pbs, sge, lsf)", param_hint="--dry-run")
+        print(script_of(parse(on)), end="")
+        return
+    if many.in_project(videos, labels):
+        from poof.projects.plan import carried
+
+        if tracks_from:
+            raise PoofError("--tracks-from is of one video each; name the videos, and their labels with -l")
+        project, known, films = many.known_project(videos or ())
+        labelled = [film for film in films if film.labels and not film.trouble]
+        batch = many.batch_of(carried(known, labelled, options), project, "propagate", films, render)
+        without = [film.path.name for film in films if not film.labels and not film.trouble]
+        if without and not quiet:
+            say(f"no labels yet: {inputs.plural(len(without), 'video')} (poof label {shlex.quote(without[0])})")
+    else:
+        written = inputs.outputs_of(videos, output, "poof")
+        pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
+        others = [(path, "--render") for paths in pictures for path in paths]
+        others += [(json_file, "--json")] if json_file else []
+        weighed = [(weights, "--weights")] if weights else []
+        weighed += [(path, "--tracks-from") for path in tracks_from or []]
+        if tracks_from and len(tracks_from) != len(videos):
+            raise PoofError(
+                f"{len(tracks_from)} --tracks-from for {inputs.plural(len(videos), 'video')}; give one for each"
+            )
+        named = bool(output) and not output[0].is_dir()  # type: ignore[index]
+        if named:
+            weighed += [(path, "-l") for path in labels]
+        inputs.check_outputs(
+            videos, written, [], "propagate", named=False, others=others,
+            inputs=[*weighed, *((path, "-l") for path in labels if others)], force=force, replaced=False,
+        )  # fmt: skip
+        batch = many.batch_given(
+            "propagate", videos, labels, written, options, pictures=pictures, quiet=quiet,
+            again=radius == "auto" or bool(json_file),
+        )  # fmt: skip
+    if not quiet and reason and batch.todo:
+        say(f"flow: {reason}")
+
+    def job_of(todo: many.Todo) -> Job:
+        arguments = {
+            "source": todo.source, "outputs": todo.outputs, "settings": asdict(settings), "flow": flow,
+            "weights": weights, "device": device, "auto_radius": radius == "auto", "cache": cache,
+            "pictures": todo.pictures, "force": force, "mark": todo.mark, "iterations": iterations,
+            "trackers": tracker or [],
+            "tracks_from": tracks_from[list(videos).index(todo.source.video)] if tracks_from else None,
+        }  # fmt: skip
+        return Job(todo.name, "poof.projects.work:propagate", arguments)
+
+    try:
+        done = many.run(batch, job_of, shown, jobs=jobs, device=None if flow == "dis" else device, quiet=quiet, on=on)
+    except KeyboardInterrupt:
+        if cache:
+            say("poof: finished parts are kept; the same command goes on from there", err=True)
+        raise
     if json_file:
-        write_json(json_file, next(iter(summaries.values())) if len(videos) == 1 else {"videos": summaries})
-    if not quiet:
-        suggest(videos, written, pictures)
+        summaries = {name: outcome.summary for name, outcome in done.items()}
+        single = len(videos or ()) == 1 and len(summaries) == 1
+        write_json(json_file, next(iter(summaries.values())) if single else {"videos": summaries})
+    if not quiet and done:
+        suggest(batch, batch.todo[0])
+    many.finish(batch, quiet, len(done))
 
 
 def say_licence(tracker: Any) -> None:
@@ -244,23 +248,11 @@ def show_flows(compared: Any) -> None:
     say(f"flow: {compared.message}")
 
 
-def measured(video: Any, labels: Any, estimators: Any, settings: Any, quiet: bool) -> Any:
-    """The settings with the radius that `poof radius` would measure, and what that leaves out said."""
-    from dataclasses import replace
-
-    from poof.cli.common import track
-    from poof.planning.radius import measure_radius, uncovered
-
-    report = measure_radius(video, labels, estimators, settings=settings, track=track(quiet))
-    if not quiet:
-        say(f"radius {report.choice}: {report.message}")
-        lost = uncovered(labels, report.choice, settings.radius)
-        if lost:
-            say(
-                f"note: that leaves {inputs.plural(lost, 'frame')} without labels that --radius {settings.radius} would"
-                " give, less surely"
-            )
-    return replace(settings, radius=report.choice)
+def shown(todo: many.Todo, outcome: Any) -> None:
+    """Print what was done with a video."""
+    if outcome.flows is not None:
+        show_flows(outcome.flows)
+    show(outcome.summary, outcome.covered, outcome.written)
 
 
 def whole_number(text: str) -> int:
@@ -306,10 +298,13 @@ def show(summary: dict[str, Any], covered: Any, written: list[Path]) -> None:
     console(soft_wrap=True).print(table)
 
 
-def suggest(videos: list[Path], written: list[list[Path]], pictures: list[list[Path]]) -> None:
+def suggest(batch: many.Batch, first: many.Todo) -> None:
     """The next step: look at it, then say which frames are worth a label."""
-    video, files = videos[0], written[0]
-    if pictures[0]:
-        inputs.next_step("poof", "select", video, "-l", files[0], "-n", 5, what="which frames are worth a label next")
+    if batch.project is not None:
+        inputs.next_step("poof", "refine", what="repair what flow lost; or poof render, to look at it")
+    elif first.pictures:
+        what = "which frames are worth a label next"
+        inputs.next_step("poof", "select", first.source.video, "-l", first.outputs[0], "-n", 5, what=what)
     else:
-        inputs.next_step("poof", "render", video, "-l", files[0], what="look, correct, hand it back")
+        what = "look, correct, hand it back"
+        inputs.next_step("poof", "render", first.source.video, "-l", first.outputs[0], what=what)

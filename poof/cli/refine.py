@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poof.cli import common, inputs
+from poof.cli import common, inputs, many
 from poof.cli.terminal import console, say
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def refine(
         int, typer.Option("--rounds", help="2: the model that is kept learns from the refined labels.", min=1, max=2)
     ] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    jobs: many.Jobs = None,
     render: Annotated[bool, typer.Option("--render", help="Also draw an overlay video and a contact sheet.")] = False,
     flow: common.Flow = "auto",
     weights: common.Weights = None,
@@ -86,6 +87,20 @@ def refine(
     from poof.cli.common import settle_for_flow, track, write_json
 
     settle_for_flow()
+    together: dict[str, Any] = {
+        "radius": radius, "max_size": max_size, "network": network, "init": init, "nets": nets, "rounds": rounds,
+        "seed": seed, "flow": flow, "weights": weights, "device": device, "precision": precision, "always": always,
+        "category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage,
+    }  # fmt: skip
+    if many.in_project(videos, labels):
+        from poof.cli.many_refined import refine_project
+
+        refine_project(videos or [], model or [], together, cache, jobs, render, json_file, quiet, force)
+        return
+    if len(videos) > 1 and not tracks and cache:
+        from poof.cli.many_refined import carried_ahead
+
+        carried_ahead(videos, labels, together, jobs, quiet)
     from poof.errors import PoofError
     from poof.flow.registry import create_flows
     from poof.labels import save_labels

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from poof.cli import common, inputs
+from poof.cli import common, inputs, many
 from poof.cli.terminal import say
 
 
@@ -56,6 +56,7 @@ def render(
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="Columns of the contact sheet.", show_default=False)
     ] = None,
+    jobs: many.Jobs = None,
     category: common.Category = None,
     missing: common.MissingRule = "absent",
     prefer: common.Prefer = None,
@@ -69,17 +70,58 @@ def render(
     White squares were set by a person, discs carried by flow; blue is sure, red is unsure; hollow is occluded. Without
     -o, --sheet and --plots it writes LABELS.overlay.mp4 and LABELS.sheet.png into the current folder.
     """
-    from poof.drawing import (
-        Style,
-        check_overlay_output,
-        check_sheet_output,
-        contact_sheet,
-        render_overlay,
-        save_trajectories,
-    )
+    del debug
+    from poof.projects.jobs import Job
+
+    chosen = {
+        "min_confidence": min_confidence, "names": names_, "colour": colour.value, "span": span.value, "scale": scale,
+        "tiles": tiles, "columns": columns,
+    }  # fmt: skip
+    places: dict[str, dict[str, Path | None]] = {}
+    palette: dict[str, str] = {}
+    if many.in_project(videos, labels):
+        from poof.projects.plan import drawn
+
+        project, known, films = many.known_project(videos or ())
+        options = chosen | {"on_damage": on_damage}
+        batch = many.batch_of(drawn(known, films, options), project, "render", films)
+        palette = {name: code for v in project.vocabularies for name, code in v.colours.items()}
+        for todo in batch.todo:
+            places[todo.name] = {"overlay": todo.outputs[0], "sheet": todo.outputs[1], "plots": None}
+        if not batch.todo and not batch.fresh and not batch.failed and not quiet:
+            say("nothing to look at yet: poof propagate makes results")
+    else:
+        batch = _given(
+            videos, labels, output, sheet, plots, chosen, category, missing, prefer, on_damage, force, quiet, places
+        )
+    style = {"names": names_, "min_confidence": min_confidence, "colour": colour.value, "palette": palette}
+
+    def job_of(todo: many.Todo) -> Job:
+        arguments = {
+            "source": todo.source, **places[todo.name], "style": style, "span": span.value, "scale": scale,
+            "tiles": tiles, "columns": columns, "force": force, "mark": todo.mark,
+        }  # fmt: skip
+        return Job(todo.name, "poof.projects.work:render", arguments)
+
+    done = many.run(batch, job_of, lambda *_: None, jobs=jobs, quiet=quiet)
+    if not quiet and done:
+        if batch.project is not None:
+            inputs.next_step("poof", "select", what="what to label next")
+        else:
+            first = batch.todo[0].source
+            inputs.next_step("poof", "select", first.video, "-l", first.files[0], "-n", 5, what="what to label next")
+    many.finish(batch, quiet, len(done))
+
+
+def _given(
+    videos: list[Path], labels: list[Path], output: Path | None, sheet: Path | None, plots: Path | None,
+    chosen: dict[str, Any], category: str | None, missing: str, prefer: str | None, on_damage: str, force: bool,
+    quiet: bool, places: dict[str, dict[str, Path | None]],
+) -> many.Batch:  # fmt: skip
+    """The videos named, with what is written for each in `places`."""
+    from poof.drawing import check_overlay_output, check_sheet_output
     from poof.files import check_apart
 
-    del debug
     overlays, sheets, folders = (inputs.for_each(path, videos) for path in (output, sheet, plots))
     if output is None and sheet is None and plots is None:
         names = [labels[0].stem] if len(videos) == 1 else inputs.stems(videos)
@@ -98,23 +140,9 @@ def render(
     for folder in folders:
         if folder:
             inputs.keep_out(folder / "trajectories.png", videos, anything=True)
-    footage = inputs.opened(videos, on_damage)
-    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
-    style = Style(names=names_, min_confidence=min_confidence, colour=colour.value)
-    track = common.track(quiet)
-    for video, one, overlay, drawn, folder in zip(footage, given, overlays, sheets, folders):
-        written = []
-        if drawn:
-            frames = contact_sheet(video, one.labels, drawn, columns, tiles, force, track, style)
-            written.append(f"{drawn}: contact sheet, {len(frames)} of {len(one.labels.frames)} labelled frames")
-        if folder:
-            pages = save_trajectories(one.labels, folder, force, track, title=Path(video.name).name)
-            written.append(f"{folder}: trajectories, {inputs.plural(len(pages), 'page')}")
-        if overlay:
-            count = render_overlay(video, one.labels, overlay, force, track, style=style, span=span.value, scale=scale)
-            written.append(f"{overlay}: overlay video, {inputs.plural(count, 'frame')}")
-        if not quiet:
-            for line in written:
-                say(line)
-    if not quiet:
-        inputs.next_step("poof", "select", videos[0], "-l", given[0].files[0], "-n", 5, what="what to label next")
+    written = [[p for p in (overlay, drawn) if p] for overlay, drawn in zip(overlays, sheets)]
+    for video, overlay, drawn, folder in zip(videos, overlays, sheets, folders):
+        places[str(video)] = {"overlay": overlay, "sheet": drawn, "plots": folder}
+    options = chosen | {"category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage}
+    known = written if all(written) and plots is None else []
+    return many.batch_given("render", videos, labels, known, options, quiet=quiet)

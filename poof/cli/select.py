@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poof.cli import common, inputs
+from poof.cli import common, inputs, many
 from poof.cli.common import Debug, Force, JsonFile, Quiet
 from poof.cli.terminal import console, say
 
@@ -45,6 +45,7 @@ def select(
         Path | None, typer.Option("--images", help="New folder for the frames as PNG, to label them with any tool.")
     ] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Show the frames in one picture (.png, .pdf).")] = None,
+    jobs: many.Jobs = None,
     json_file: JsonFile = None,
     category: common.Category = None,
     missing: common.MissingRule = "absent",
@@ -61,11 +62,15 @@ def select(
     Blurred and repeated frames are left out, and every scene between cuts is served for itself. Of several videos each
     gets its own choice, and its name in the names of the outputs.
     """
-    from poof.cli.common import track, write_json
+    from poof.cli.common import write_json
     from poof.files import check_apart, check_output, write_text
-    from poof.planning.select import select_frames, select_next
+    from poof.projects.jobs import Job
 
     del debug
+    ours = many.in_project(videos, labels) and many.all_of_project(videos)
+    batch = _in_project(videos or [], category, missing, prefer, on_damage) if ours else None
+    if batch is not None:
+        videos = [todo.source.video for todo in batch.todo]
     lists, sheets, folders = (inputs.for_each(path, videos) for path in (output, sheet, images))
     outputs = [*((p, "-o") for p in lists if p), *((p, "--sheet") for p in sheets if p)]
     outputs += [(json_file, "--json")] if json_file else []
@@ -78,37 +83,68 @@ def select(
         inputs.keep_out(path, videos)
     for folder in folders:
         check_folder(folder, force)
-    footage = inputs.opened(videos, on_damage)
-    given = inputs.labels_of(footage, labels, quiet, category, missing, prefer) if labels else None
-    told = {}
-    for number, (path, video) in enumerate(zip(videos, footage)):
-        if given is None:
-            chosen = select_frames(video, count, radius, strategy, track=track(quiet))
-        else:
-            chosen = select_next(video, given[number].labels, count, radius, track=track(quiet))
-        told[str(path)] = chosen.as_dict(video.fps)
+    if batch is None:
+        options = {"category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage}
+        batch = many.batch_given("select", videos, labels or [], [], options, quiet=quiet, reads_labels=bool(labels))
+    places = {str(video): number for number, video in enumerate(videos)}
+
+    def job_of(todo: many.Todo) -> Job:
+        arguments = {
+            "source": todo.source, "count": count, "radius": radius, "strategy": strategy,
+            "with_labels": bool(todo.source.files),
+        }  # fmt: skip
+        return Job(todo.name, "poof.projects.work:select", arguments)
+
+    def keep(todo: many.Todo, outcome: Any) -> None:
+        (chosen, fps), number = outcome.covered, places[todo.name]
         text, drawn, folder = lists[number], sheets[number], folders[number]
         if text:
             write_text(text, "".join(f"{frame}\n" for frame in chosen.frames))
-        if folder:
-            write_images(video, chosen.frames, folder)
-        if drawn:
-            draw_sheet(video, chosen, drawn, force)
+        if folder or drawn:
+            video = todo.source.open()
+            if folder:
+                write_images(video, chosen.frames, folder)
+            if drawn:
+                draw_sheet(video, chosen, drawn, force)
         if not quiet:
-            if len(videos) > 1:
-                say("")
-                say(path)
-            show(chosen, video.fps, [p for p in (text, folder, drawn) if p])
+            show(chosen, fps, [p for p in (text, folder, drawn) if p])
+
+    told = {name: o.summary for name, o in many.run(batch, job_of, keep, jobs=jobs, quiet=quiet, silent=False).items()}
     if json_file:
-        write_json(json_file, next(iter(told.values())) if len(told) == 1 else {"videos": told})
+        write_json(json_file, next(iter(told.values())) if len(videos) == 1 and told else {"videos": told})
         if not quiet:
             say(f"written: {json_file}")
-    if not quiet and images is None:
+    if not quiet and told and ours:
+        inputs.next_step("poof", "label", next(iter(told)), what="label them")
+    elif not quiet and told and images is None:
         files = [word for path in labels or [] for word in ("-l", path)]
         more = ["poof", "select", *videos, *files, "-n", count, "--images", "frames-to-label"]
         inputs.next_step(*more, what="these frames as pictures, to label them with any tool")
-    elif not quiet:
+    elif not quiet and told:
         inputs.next_step("poof", "propagate", *videos, "-l", "LABELS", what="once they are labelled")
+    many.finish(batch, quiet, len(told))
+
+
+def _in_project(
+    videos: list[Path], category: str | None, missing: str, prefer: str | None, on_damage: str
+) -> many.Batch:
+    """The videos of the project, each with its best result or its labels."""
+    from dataclasses import replace
+
+    from poof.projects.plan import best_result, source_of
+
+    project, _, films = many.known_project(videos)
+    options = {"category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage}
+    batch = many.Batch([], project=project, several=True)
+    for film in films:
+        if film.trouble:
+            batch.failed.append((film.path.name, film.trouble))
+            continue
+        source, best = source_of(project, film, options), best_result(project, film)
+        if best is not None:
+            source = replace(source, files=(best,), project=None, corrections=None)
+        batch.todo.append(many.Todo(str(film.path), source))
+    return batch
 
 
 def check_folder(folder: Path | None, force: bool) -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poof.cli import common
+from poof.cli import common, many
 from poof.cli.inputs import next_step
 from poof.cli.terminal import say
+
+if TYPE_CHECKING:
+    from poof.projects.work import Mark
 
 
 @common.in_group
 def train(
     data: Annotated[
-        list[Path], typer.Option("--data", "-d", help="Labels to train on, human and propagated; once a video.")
+        list[Path],
+        typer.Option(
+            "--data", "-d", help="Labels to train on, human and propagated; once a video; in a project its results."
+        ),
     ],
     video: Annotated[
         list[Path] | None,
@@ -84,6 +90,14 @@ def train(
     from poof.pose.files import load_pairs, run_folder
     from poof.progress import Stages
 
+    mark = None
+    if not data:
+        quiet_here = quiet or not current().main
+        data, video, output, resume, force, mark = _in_project(
+            output, resume, force, recipe, init, body, epochs, quiet_here
+        )
+        if mark is None:
+            return
     folder = output or Path("runs") / data[0].stem
     with run_folder(folder, resume, force) if current().main else nullcontext(folder):
         if json is not None:
@@ -122,6 +136,8 @@ def train(
             raise
     if not current().main:
         return
+    if mark is not None:
+        mark.keep([run.best], {})
     steps = run.history["step"].tolist()
     figure = training_curves(run.curves(), steps, best=run.best_step, step_name="step", title=folder.name)
     save_figure(figure, folder / "curves.png", checked=True)
@@ -131,3 +147,49 @@ def train(
         for line in run.summary():
             say(line)
         next_step("poof", "predict", video[0] if video else "VIDEO", "-m", run.best, "-l", data[0])
+
+
+def _in_project(
+    output: Path | None, resume: bool, force: bool, *options: object
+) -> tuple[list[Path], list[Path], Path, bool, bool, Mark | None]:
+    """The results of the project with their videos, the run's folder, how to begin, and what it is recorded as.
+
+    Of several vocabularies the one that most videos have is taken, unless -o names another's folder.
+    """
+    from poof.errors import PoofError
+    from poof.projects.plan import best_result, records_of
+    from poof.projects.records import parts_of, why_outdated
+    from poof.projects.status import groups, keypoints_of
+    from poof.projects.work import Mark
+
+    *decides, quiet = options
+    project, known, films = many.known_project()
+    labelled = [film for film in films if film.labels and not film.trouble]
+    found = [[(film, best_result(project, film)) for film in group] for group in groups(known, labelled)]
+    usable = [[(film, path) for film, path in group if path is not None] for group in found]
+    names = []
+    for group in usable:
+        own = keypoints_of(known, group[0][0]) if group else ()
+        names.append(next((v.name for v in project.vocabularies if v.skeleton.keypoints == own), "model"))
+    if not any(usable):
+        raise PoofError(f"{project.results}: holds nothing to learn from yet; carry your labels with poof propagate")
+    most = max(range(len(usable)), key=lambda n: len(usable[n]))
+    if output is not None and output.name.removeprefix("train-") in names:
+        most = names.index(output.name.removeprefix("train-"))
+    elif sum(map(bool, usable)) > 1 and not quiet:
+        others = [f"-o {project.runs / f'train-{n}'}" for n, g in zip(names, usable) if g and n != names[most]]
+        say(f"training {names[most]} ({len(usable[most])} videos); the other vocabularies: {', '.join(others)}")
+    group = usable[most]
+    folder = output or project.runs / f"train-{names[most]}"
+    data, videos = [path for _, path in group], [film.path for film, _ in group]
+    parts = parts_of("", data, {"chosen": [str(o) for o in decides]}, videos=[film.content for film, _ in group])
+    record = records_of(project).get("train", names[most])
+    why = why_outdated(record, parts)
+    if not why and not force:
+        if not quiet:
+            say(f"{folder}: is up to date (--force trains anew)")
+        return data, videos, folder, resume, force, None
+    begun = (folder / "last.pt").exists()
+    resume = resume or (begun and record is None and not force)
+    mark = Mark("train", names[most], parts, project.kept / "made", project.folder)
+    return data, videos, folder, resume, force or (begun and not resume), mark

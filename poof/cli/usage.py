@@ -29,18 +29,64 @@ ALSO = {
 """Command -> parameters of which one is needed though Click does not know, how it is called, and an example."""
 
 
+FILLED = {
+    "propagate": ("videos", "labels"),
+    "refine": ("videos", "labels"),
+    "render": ("videos", "labels"),
+    "radius": ("videos", "labels"),
+    "predict": ("inputs_",),
+    "select": ("videos",),
+    "label": ("videos",),
+    "eval": ("predictions", "labels"),
+    "train": ("data",),
+    "convert": ("source", "target"),
+    "export": ("result", "video"),
+}
+"""Command -> what it takes from the project when it is given none of it."""
+
+
 class Command(TyperCommand):
-    """A command that names all that is missing at once, with an example made of the files in sight."""
+    """A command that names all that is missing at once, with an example made of the files in sight.
+
+    In a project nothing is missing: `FILLED` is taken from there, and `poof.toml` has the defaults of the options.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As Click does; a missing argument becomes a list of all that are missing."""
         given = list(args)
+        if not {"--help", "-h"} & set(args):
+            self._settle_project(ctx, args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             if type(error).__name__ != "MissingParameter":
                 raise
             raise typer.BadParameter(self._missing(ctx, given), ctx=ctx) from None
+
+    def _settle_project(self, ctx: Any, args: list[str]) -> None:
+        """Take the options of the project in whose folder the command was called, and need no arguments there."""
+        from poof.projects.place import find
+
+        name = str(ctx.info_name)
+        if name not in FILLED:
+            return
+        file = find()
+        if file is None:
+            return
+        from poof.projects.project import load
+
+        options = load(file).options_of(name)
+        ctx.default_map = {p.name: options[p.name] for p in self.params if p.name in options}
+        filled = [p for p in self.params if p.name in FILLED[name]]
+        try:
+            values = self.make_parser(ctx).parse_args(args=list(args))[0]
+        except Exception:
+            return  # told when the command is parsed
+        labels = [p for p in filled if p.name in ("labels", "target", "video")]
+        some = any(values.get(p.name) not in (None, (), [], "") for p in labels)
+        for parameter in filled:
+            # Labels without videos are an incomplete call, in a project too.
+            parameter.required = bool(parameter.required and some)
 
     def _missing(self, ctx: Any, args: list[str]) -> str:
         """What is missing, in one line."""

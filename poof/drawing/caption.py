@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from poof.drawing.marks import badge, mark, text, text_size
-from poof.drawing.style import DARK, GREY, WHITE, Colour, confidence_colour, drawable, keypoint_colours
+from poof.drawing.style import DARK, GREY, WHITE, Colour, colours_of, confidence_colour, drawable
 from poof.labels.model import LabelSet, Points, Source, Visible
 
 Array = np.ndarray
@@ -47,8 +47,8 @@ class Legend:
         The `Source` values of its labelled points, ascending.
     occluded, unknown, scaled
         Whether there are occluded points, machine-made points of unknown confidence, and of known confidence.
-    keypoints
-        Names, where marks are coloured by keypoint.
+    keypoints, palette
+        Names, where marks are coloured by keypoint, and colours as in `Style`.
     """
 
     sources: tuple[Source, ...]
@@ -56,9 +56,16 @@ class Legend:
     unknown: bool
     scaled: bool
     keypoints: tuple[str, ...] = ()
+    palette: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, labels: LabelSet, min_confidence: float = 0.0, colour: str = "confidence") -> Legend:
+    def of(
+        cls,
+        labels: LabelSet,
+        min_confidence: float = 0.0,
+        colour: str = "confidence",
+        palette: Mapping[str, str] | None = None,
+    ) -> Legend:
         """The kinds of point that are drawn of `labels`."""
         sources: set[int] = set()
         occluded = unknown = scaled = False
@@ -71,7 +78,7 @@ class Legend:
             scaled |= bool(np.isfinite(points.confidence[machine]).any())
         kinds = tuple(Source(s) for s in sorted(sources))
         if colour == "keypoint":
-            return cls(kinds, occluded, False, False, labels.skeleton.keypoints)
+            return cls(kinds, occluded, False, False, labels.skeleton.keypoints, palette or {})
         return cls(kinds, occluded, unknown, scaled)
 
     def draw(self, width: int, size: int) -> Array:
@@ -85,7 +92,7 @@ class Legend:
             marks.append((other, GREY, False, "occluded"))
         if self.unknown and self.scaled:
             marks.append((Source.PROPAGATED, GREY, True, "confidence unknown"))
-        for name, one in zip(self.keypoints, keypoint_colours(len(self.keypoints)).tolist()):
+        for name, one in zip(self.keypoints, colours_of(self.keypoints, self.palette).tolist()):
             marks.append((Source.PROPAGATED, (one[0], one[1], one[2]), True, name))
         lead = round(1.3 * size)
         widths = [lead + text_size(words, size)[0] for *_, words in marks]
@@ -172,6 +179,7 @@ class Strip:
         frames: tuple[int, int],
         min_confidence: float = 0.0,
         colour: str = "confidence",
+        palette: Mapping[str, str] | None = None,
     ) -> None:
         self.width = size[0]
         self._frames = frames
@@ -180,7 +188,7 @@ class Strip:
         while self._size > 7 and self._room(self._size) > self.width:
             self._size -= 1
         self._minimum = min_confidence
-        legend = Legend.of(labels, min_confidence, colour).draw(self.width, self._size)
+        legend = Legend.of(labels, min_confidence, colour, palette).draw(self.width, self._size)
         self._row = text_size("x", self._size)[1] + self._size // 2
         self._bar = max(4, self._size // 2)
         if legend.shape[0] > 0.3 * size[1]:

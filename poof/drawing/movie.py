@@ -94,7 +94,7 @@ def render_overlay(
     reached = (size[0] / video.size[0], size[1] / video.size[1])
     every = (moved(points, (0, 0), reached) for points in labels.instances.values())
     style = style.settled(labels, size, every)
-    strip = Strip(labels, size, line, style.min_confidence, style.colour)
+    strip = Strip(labels, size, line, style.min_confidence, style.colour, style.palette)
 
     # Whether there are frames behind the last label shows only when they come: the bar ends with that label.
     last_label = labels.frames[-1]

@@ -14,10 +14,10 @@ from poof.drawing.style import (
     WHITE,
     Colour,
     Style,
+    colours_of,
     confidence_colour,
     drawable,
     instance_colour,
-    keypoint_colours,
     marker_radius,
 )
 from poof.labels.model import Points, Skeleton, Source, Visible
@@ -65,7 +65,8 @@ def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleto
         if instance in names and shown.any():
             boxed = not (style.limbs and skeleton.edges)
             _individual(canvas, names[instance], points.xy[shown], radius, instance_colour(instance), boxed)
-        _marks(canvas, points, shown, radius, style.colour)
+        colours = colours_of(skeleton.keypoints, style.palette) if style.colour == "keypoint" else None
+        _marks(canvas, points, shown, radius, colours)
     if style.names:
         _names(canvas, instances, skeleton, style, radius)
     return canvas
@@ -121,10 +122,10 @@ def _trimmed(start: Array, end: Array, cut: Array) -> tuple[Array, Array]:
     return start + cut[0] * step, end - cut[1] * step
 
 
-def _marks(canvas: Array, points: Points, shown: Array, radius: float, colour: str = "confidence") -> None:
-    """Marks of one individual, the surest on top and human points above all."""
-    by_keypoint = colour == "keypoint"
-    colours = keypoint_colours(len(points)) if by_keypoint else confidence_colour(points.confidence)
+def _marks(canvas: Array, points: Points, shown: Array, radius: float, of_keypoints: Array | None = None) -> None:
+    """Marks of one individual, the surest on top and human points above all; coloured by confidence without others."""
+    by_keypoint = of_keypoints is not None
+    colours = confidence_colour(points.confidence) if of_keypoints is None else of_keypoints
     rank = np.nan_to_num(points.confidence, nan=-1.0) + 2.0 * (points.source == Source.HUMAN)
     for k in np.argsort(rank, kind="stable"):
         if shown[k]:

@@ -112,7 +112,10 @@ def contact_sheet(
     check_end(video, labels, len(tiles), [frame for frame in frames if frame not in tiles])
 
     head = _Head(
-        Path(video.name).name, len(labels.frames), len(anchors), Legend.of(labels, style.min_confidence, style.colour)
+        Path(video.name).name,
+        len(labels.frames),
+        len(anchors),
+        Legend.of(labels, style.min_confidence, style.colour, style.palette),
     )
     sheet = _arrange(list(tiles.values()), columns, head)
     with atomic(path) as temporary:

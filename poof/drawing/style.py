@@ -16,8 +16,8 @@ most (person or machine, visible or hidden, sure or unsure) use three different 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -80,6 +80,8 @@ class Style:
         the picture by their numbers, when there is more than one.
     colour
         What the colour of a mark tells: its 'confidence', or its 'keypoint'.
+    palette
+        Keypoint -> '#rrggbb', for 'keypoint'; the others have colours of their own.
     """
 
     radius: float | None = None
@@ -88,6 +90,7 @@ class Style:
     min_confidence: float = 0.0
     individuals: Mapping[int, str] | None = None
     colour: str = "confidence"
+    palette: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.colour not in ("confidence", "keypoint"):
@@ -150,6 +153,16 @@ def keypoint_colours(count: int) -> Array:
         target = 255.0 if turn % 2 else 0.0
         colours.append(base + 0.75 * light * (target - base))
     return np.rint(colours).astype(np.uint8)
+
+
+def colours_of(keypoints: Sequence[str], palette: Mapping[str, str]) -> Array:
+    """(K, 3) uint8 RGB of keypoints: those of the palette, else as `keypoint_colours` has them."""
+    colours = keypoint_colours(len(keypoints))
+    for k, name in enumerate(keypoints):
+        if name in palette:
+            digits = palette[name].removeprefix("#")
+            colours[k] = [int(digits[i : i + 2], 16) for i in (0, 2, 4)]
+    return colours
 
 
 def drawable(points: Points, min_confidence: float = 0.0) -> Array:

@@ -28,7 +28,10 @@ PATCH = 8  # px, in every preset
 
 
 def cores() -> int:
-    """Number of cores this process may use."""
+    """Number of cores this process may use: those it may run on, no more than $POOF_THREADS where that is set."""
+    asked = os.environ.get("POOF_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -60,7 +60,7 @@ def merged(labels: Sequence[LabelSet], names: Sequence[str], prefer: str | None 
             f"{former} and {other}: were made at {a[0]}x{a[1]} and {b[0]}x{b[1]}; scale one (poof convert --scale)"
         )
     skeleton = max((one.skeleton for one in labels), key=len)
-    sets = [_as_in(one, skeleton, name) for one, name in zip(labels, names)]
+    sets = [in_skeleton(one, skeleton, name) for one, name in zip(labels, names)]
     result = sets[0].replace(
         instances={key: p.copy() for key, p in sets[0].instances.items()},
         frame_names=dict(sets[0].frame_names),
@@ -112,7 +112,7 @@ def _preferred(prefer: str | None, names: Sequence[str]) -> int | None:
     return found[0]
 
 
-def _as_in(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
+def in_skeleton(labels: LabelSet, skeleton: Skeleton, name: str) -> LabelSet:
     """The labels with the keypoints of the largest skeleton; those that they lack are not labelled."""
     whole = skeleton.keypoints
     own = labels.skeleton.keypoints

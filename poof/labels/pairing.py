@@ -96,6 +96,21 @@ def labels_for(
     PoofError
         If a file is of another video or of none that can be told, a video gets no file, or files contradict each other.
     """
+    result = []
+    for video, own in zip(videos, files_for(videos, files)):
+        sets = [load_labels(p, video.frame_names, category=category, video=video.name, missing=missing) for p, _ in own]
+        names = [str(p) for p, _ in own]
+        result.append(Given(merged(sets, names, prefer), [p for p, _ in own], [how for _, how in own]))
+    return result
+
+
+def files_for(
+    videos: Sequence[Footage], files: Sequence[str | Path], lenient: bool = False
+) -> list[list[tuple[Path, str]]]:
+    """The files of each video, and by what each was found to belong to it; see `labels_for`.
+
+    `lenient`: a video may have none.
+    """
     paths = [Path(file) for file in files]
     for number, path in enumerate(paths):
         if any(_same_file(path, other) for other in paths[:number]):
@@ -109,18 +124,19 @@ def labels_for(
             chosen[0].append((path, "the only video"))
     else:
         _assign(videos, paths, chosen)
-    result = []
     for number, video in enumerate(videos):
-        own = chosen[number]
-        if not own:
-            raise PoofError(
-                f"{video.name}: none of the label files ({', '.join(map(str, paths))}) is of this video; give its"
-                f" labels with -l, under a name such as {Path(video.name).stem}.json"
-            )
-        sets = [load_labels(p, video.frame_names, category=category, video=video.name, missing=missing) for p, _ in own]
-        names = [str(p) for p, _ in own]
-        result.append(Given(merged(sets, names, prefer), [p for p, _ in own], [how for _, how in own]))
-    return result
+        if not chosen[number] and not lenient:
+            raise PoofError(none_for(video.name, paths))
+    return [chosen[number] for number in range(len(videos))]
+
+
+def none_for(video: str, paths: Sequence[Path]) -> str:
+    """What is said of a video without labels."""
+    shown = ", ".join(map(str, paths[:6])) + (f", ... ({len(paths)} in all)" if len(paths) > 6 else "")
+    return (
+        f"{video}: none of the label files ({shown}) is of this video; give its labels with -l, under a name such as"
+        f" {Path(video).stem}.json"
+    )
 
 
 def check_names(path: Path, video: Footage) -> None:

@@ -129,6 +129,21 @@ class Engine:
         """Number of pairs of frames that need flow, if the video is long enough for all of them."""
         return sum(len(work.segment.pairs) for work in self._work if work.needed)
 
+    def runs(self) -> list[list[tuple[Segment, str]]]:
+        """The segments in order, each with the key of its entry, in groups between which no chain passes.
+
+        Each group can be worked on by itself, from the labels of its frames alone, and gives the same entries.
+        """
+        groups: list[list[tuple[Segment, str]]] = []
+        for work in self._work:
+            start = work.segment.start
+            later = range(start + 1, start + 1 + reach(self._settings.radius))
+            passed = work.segment.joined and (self._carried(work.segment) or self._crossed(start, later))
+            if not passed or not groups:
+                groups.append([])
+            groups[-1].append((work.segment, work.key))
+        return groups
+
     def run(self) -> Iterator[int]:
         """Work through the video; gives the number of each pair's first frame once it is done."""
         images: list[Frame] = []

@@ -34,6 +34,9 @@ FORMAT = 1
 
 def fingerprint(video: Video) -> str | None:
     """Checksum of the bytes of a video file or of the images of a folder; None for frames that are in no file."""
+    known = getattr(video, "content", None)
+    if known is not None:  # a part of a video that lies elsewhere
+        return str(known)
     path = getattr(video, "path", None)
     if path is None or not Path(path).exists():
         return None
@@ -92,6 +95,10 @@ class Memo:
                 temporary.write_bytes(buffer.getvalue())
         except (PoofError, OSError):
             return  # the work does not depend on it
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry under `key`; it may turn out to be damaged."""
+        return self._path(key).exists()
 
     def trim(self) -> None:
         """Drop the entries used longest ago beyond the limit, and what killed processes left."""

@@ -85,11 +85,7 @@ def propagate(
     if trackers and settings.method != "blend":
         raise PoofError(f"--method {settings.method}: takes no tracks beside flow; use blend, or leave the tracker out")
     estimators = estimators_of(flow, settings.method == "blend")
-    anchors = _with_points(link_identities(video, labels.human(), settings.radius, track))
-    if not anchors.instances:
-        raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
-    known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
-    check_fit(anchors, video.size, known, video.name)
+    anchors = anchors_of(video, labels, settings, track)
     from_files = {n: t.trajectories(video, anchors) for n, t in enumerate(trackers) if isinstance(t, TracksFile)}
     engine = Engine(video, anchors, estimators, settings, memo, only)
     for _ in track(engine.run(), "propagating", engine.total):
@@ -133,6 +129,16 @@ def propagate(
     if trackers:
         result.info["propagation"]["trackers"] = [t.describe() for t in trackers]
     return result
+
+
+def anchors_of(video: Video, labels: LabelSet, settings: Settings, track: Track = silent) -> LabelSet:
+    """What a person set, with identities; a `PoofError` where that is nothing, or cannot belong to the video."""
+    anchors = _with_points(link_identities(video, labels.human(), settings.radius, track))
+    if not anchors.instances:
+        raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
+    known = None if video.frame_names is None else len(video.frame_names)  # others are counted by reading them
+    check_fit(anchors, video.size, known, video.name)
+    return anchors
 
 
 def _with_points(anchors: LabelSet) -> LabelSet:

@@ -144,6 +144,7 @@ def refine(
     always: bool = False,
     memo: Memo | None = None,
     track: Track = silent,
+    fusing: bool = True,
 ) -> Refinement:
     """Labels carried by flow and repaired by what networks trained on the same footage see.
 
@@ -180,6 +181,9 @@ def refine(
         Of the propagation, see `propagate`.
     track
         Shows progress.
+    fusing
+        Whether to look and fuse; otherwise only the networks are made, and the labels stay as carried. A second call
+        with `models` fuses, for each pair by itself if one likes.
 
     Raises
     ------
@@ -219,7 +223,7 @@ def refine(
             models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
             loaded = _loaded(models, pairs, where)
         appearance = Appearance(loaded, precision)
-        for index, (pair, carried) in enumerate(zip(pairs, tracks)):
+        for index, (pair, carried) in enumerate(zip(pairs, tracks) if fusing else ()):
             fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)
             labels = apply(carried, fused)
             labels.info = carried.info | {"refinement": {"network": network, "models": [str(m) for m in models]}}

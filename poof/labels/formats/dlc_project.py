@@ -148,6 +148,11 @@ def load(path: Path, choice: Choice) -> LabelSet:
     return _in_order(project, labels)
 
 
+def labelled_videos(path: Path) -> list[str]:
+    """The names of the videos of a project that have labels."""
+    return list(_tables(read_project(path)))
+
+
 def _tables(project: Project) -> dict[str, list[Path]]:
     """Video -> its label tables, of any scorer, those of the project's first, .h5 before .csv."""
     found: dict[str, list[Path]] = {}
