@@ -16,13 +16,13 @@ from poof.labels.model import Points
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import VideoWriter
 
-FRAMES, LABELLED = 22, (2, 11, 20)
-SIZE = (320, 192)
+FRAMES, LABELLED = 15, (1, 7, 13)
+SIZE = (256, 144)
 
 
 @cache
 def _clip() -> tuple[tuple[np.ndarray, ...], LabelSet]:
-    """The first frames of the demo at half size, and the truth."""
+    """The first frames of the demo, small, and the truth."""
     scene = sample("demo")
     across = SIZE[0] / scene.size[0], SIZE[1] / scene.size[1]
     frames = tuple(
