@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What networks trained on the footage repair (`poof refine`), by the protocol and the scorer of ../shared/bench.
 
-    python benchmarks/refine.py                              five clips, three seeds of two networks: an hour
+    python benchmarks/refine.py                              five clips, three seeds of two networks
     python benchmarks/refine.py --clips dog --seeds 1        one cell
     python benchmarks/refine.py --show                       the tables of what is there
     python benchmarks/refine.py --fit                        the constants of the confidence, and what they are worth
 
 Labels every 2R+1 frames, everything else hidden (benchmarks/propagation.py). Columns: the blend of `poof propagate
 --flow dis`; what the networks see by themselves; the fusion with networks that see nothing (the control: it must be
-worse than with them); and the labels of `poof refine`. Everything is kept in --out and taken over by the next run.
+worse than with them); and the labels of `poof refine`, which are the blend's where the person's own labels, each left
+out, say that the networks do not help (last column: by how much flow misses them, without and with the networks).
+Everything is kept in --out and taken over by the next run.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ from poof.propagation.propagate import chains_of, merged
 from poof.refine import combine
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, even
+from poof.refine.check import check
 from poof.refine.fusion import Fused, fuse
+from poof.refine.learning import NETWORKS, Learning
 from poof.refine.places import input_size, largest_box
-from poof.refine.run import NETWORKS, learn
 from poof.video import open_video
 from poof.video.base import Video
 
@@ -125,20 +128,25 @@ def run_seed(
     """Train, fuse and score with one seed; `again` takes over what the last run has fused."""
     folder, kept = out / f"{bench.name}-{network}-{seed}", out / f"{bench.name}-{network}-{seed}.pkl"
     begin = time.process_time()
-    fresh = not (folder / f"net-{nets}" / "best.pt").exists()
-    models = learn(
-        [Pair(bench.video, bench.tracks)], [bench.tracks], folder, network=network, init=init, nets=nets, seed=seed
-    )
-    trained = time.process_time() - begin
-    loaded = [load_model(path) for path in models]
+    fresh = not (folder / "net-1-first").exists()
+    given = [Pair(bench.video, bench.tracks)], [bench.tracks]
+    learning = Learning(*given, folder, network=network, init=init, nets=nets, seed=seed)
+    first = learning.first()
+    said = check(*given, [load_model(path) for path in first], learning.left_out, bench.flow[0])
+    begun = time.process_time() - begin
+    begin = time.process_time()
+    loaded = [load_model(path) for path in learning.rest(first)]
+    finished = time.process_time() - begin
     begin = time.process_time()
     if again and kept.exists():
         with kept.open("rb") as file:
             fused = pickle.load(file)[1]
     else:
         fused = fuse(bench.video, bench.tracks, Appearance(loaded), bench.flow[0], loaded[0].input_size)
-    refined = combine.apply(bench.tracks, fused)
+    always = combine.apply(bench.tracks, fused)
     looked = time.process_time() - begin
+    kept_flow = said is not None and not said.helps
+    refined = bench.tracks if kept_flow else always
     with kept.open("wb") as file:
         pickle.dump((bench.tracks, fused, bench.errors(bench.placed(fused, "xy")), bench.errors(refined)), file)
     blend, now = bench.errors(bench.tracks), bench.errors(refined)
@@ -148,12 +156,26 @@ def run_seed(
     return {
         "networks": bench.score(bench.placed(fused, "alone")),
         "fusion": bench.score(bench.placed(fused, "xy")),
+        "always": bench.score(always),
         "refined": bench.score(refined),
+        "check": None if said is None else [said.flow, said.refined, said.points],
+        "worse": worse(blend, now),
         "unsure": [float(np.sum([e[k] for k in unsure])) for e in (blend, now)] + [len(unsure)],
         "broken": [sum(now[k] > BAD for k in good), len(good)],
-        "seconds": bench.propagation_seconds + looked + (trained if fresh and not again else np.nan),
+        "seconds": bench.propagation_seconds
+        + (begun + (0 if kept_flow else finished + looked) if fresh and not again else np.nan),
         "frames": len(bench.tracks.frames),
     }
+
+
+def worse(blend: dict[tuple[int, str], float], now: dict[tuple[int, str], float]) -> dict[str, list[float]]:
+    """Keypoint -> its mean error by flow and refined, in longer sides, of those that got worse by more than 2 %."""
+    found = {}
+    for name in sorted({k[1] for k in now}):
+        before, after = (float(np.mean([e[k] for k in now if k[1] == name])) for e in (blend, now))
+        if after > 1.02 * before:
+            found[name] = [before, after]
+    return found
 
 
 def run_clip(scorer: ModuleType, name: str, arguments: argparse.Namespace) -> None:
@@ -182,8 +204,10 @@ def run_clip(scorer: ModuleType, name: str, arguments: argparse.Namespace) -> No
 def tables(out: Path, network: str) -> str:
     """Markdown of what is in `out`."""
     lines = [
-        "| clip | " + " | ".join(COLUMNS) + " | ratio to the blend | delta_avg | p95 ratio | goal |",
-        "|---" * (len(COLUMNS) + 5) + "|",
+        "| clip | "
+        + " | ".join(COLUMNS)
+        + " | ratio to the blend | delta_avg | p95 ratio | goal | own labels, left out |",
+        "|---" * (len(COLUMNS) + 6) + "|",
     ]
     ratios, deltas, unsure, broken, costs = [], [], np.zeros(3), np.zeros(2), []
     for path in sorted(out.glob(f"*-{network}.json")):
@@ -208,13 +232,15 @@ def tables(out: Path, network: str) -> str:
         goal = "{} / {}".format(*GOALS[name]) if name in GOALS else "-"
         spread = f"{np.mean(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})"
         p95 = mean("refined", "p95") / blend["p95"]
-        lines.append(f"| {name} | {' | '.join(texts)} | {spread} | {delta:+.1f} | {p95:.2f} | {goal} |")
+        said = [row["check"] for row in rows if row.get("check")]
+        told = "; ".join(f"{100 * a:.1f} -> {100 * b:.1f} %{'' if b < a else ': flow kept'}" for a, b, _ in said)
+        lines.append(f"| {name} | {' | '.join(texts)} | {spread} | {delta:+.1f} | {p95:.2f} | {goal} | {told} |")
         ratios.append(np.mean(ratio))
         deltas.append(delta)
         unsure += np.sum([row["unsure"] for row in rows], axis=0)
         broken += np.sum([row["broken"] for row in rows], axis=0)
         costs += [row["seconds"] / row["frames"] * 100 / 60 for row in rows if row["seconds"] is not None]
-    lines.append(f"| mean | | | | | {np.mean(ratios):.3f} | {np.mean(deltas):+.1f} | | 0.95 / +0.8 |")
+    lines.append(f"| mean | | | | | {np.mean(ratios):.3f} | {np.mean(deltas):+.1f} | | 0.95 / +0.8 | |")
     lines += [
         "",
         f"Points whose blend sigma exceeds {UNSURE:.0%} of the side ({int(unsure[2])} over all seeds): error x"

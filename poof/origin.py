@@ -6,6 +6,7 @@ checksum is kept beside the cache: a file that still has the content that poof g
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -55,6 +56,8 @@ def origin_of(path: Path) -> Origin:
             head = file.read(HEAD)
     except OSError:
         return Origin.FOREIGN
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # a spreadsheet's "Unicode text"
+        head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     ending = path.suffix.lower()
     first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
     table = ending == ".csv" and ("poof:" in first or first.startswith(("frame,instance,keypoint", "scorer,")))

@@ -10,6 +10,7 @@ import typer
 from poof.cli import many
 from poof.cli.common import Debug, Force, MissingRule, Quiet
 from poof.cli.inputs import next_step
+from poof.cli.sight import video_of
 from poof.cli.terminal import say
 
 
@@ -95,8 +96,9 @@ def convert(
         if labels.assumed_absent:
             count = len(labels.assumed_absent)
             say(f"note: {count} empty keypoints taken as absent (--missing unlabelled: as not labelled)")
-        shown = ["poof", "propagate", frames or labels.info.get("video") or "VIDEO", "-l", target]
-        next_step(*shown)
+        shown = frames or video_of(labels, source, target)
+        unseen = "" if shown else "VIDEO: the one that was labelled; none is in sight here"
+        next_step("poof", "propagate", shown or "VIDEO", "-l", target, what=unseen)
 
 
 def _factors(text: str) -> tuple[float, float]:

@@ -222,6 +222,13 @@ def next_step(*words: Any, what: str = "") -> None:
     say(f"next: {line}" + (f"    ({what})" if what else ""))
 
 
+def checked_by(held_out: dict[str, Any]) -> str:
+    """What the labels say of the confidences, each left out: the words of a summary."""
+    right, claimed = 100 * held_out["right"], 100 * held_out["claimed"]
+    told = f"{right:.0f} % of {plural(held_out['points'], 'point')} within 5 %, {claimed:.0f} % were promised"
+    return told + ("; the figure above is lowered by that" if held_out["offset"] < -0.005 else "")
+
+
 def plural(count: int, noun: str) -> str:
     """'1 frame', '2 frames'."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -278,12 +278,14 @@ def show(summary: dict[str, Any], covered: Any, written: list[Path]) -> None:
         table.add_row("keypoints thought absent", str(summary["absent"]))
     for reason, count in summary["left_out"].items():
         table.add_row(f"points left out, {reason}", str(count))
-    if summary["confidence"] is not None:
+    if summary["expected"] is not None:
         table.add_row(
             "expected within 5 % of the subject",
-            f"{100 * summary['confidence']:.0f} % of the carried points; {100 * summary['unsure']:.0f} % are below"
+            f"{100 * summary['expected']:.0f} % of the carried points; {100 * summary['unsure']:.0f} % are below"
             " confidence 0.5",
         )
+    if summary["held_out"] and summary["held_out"]["points"]:
+        table.add_row("your own labels, each left out", inputs.checked_by(summary["held_out"]))
     if summary["cuts"]:
         table.add_row("scene cuts at frame", ", ".join(map(str, summary["cuts"])))
     if summary["damage"]:

@@ -79,7 +79,8 @@ def refine(
     """Repair what flow lost: networks learn your footage, and what they see is fused with the flow.
 
     Your labels are carried to the frames around them, as by poof propagate. Small networks learn the footage from your
-    labels and the confident carried ones; what they see corrects the points that flow is unsure of. Where both
+    labels and the confident carried ones; what they see corrects the points that flow is unsure of. Half-way they are
+    checked by labels of yours that they have not seen yet: where they do not help, flow's points are kept. Where both
     disagree, the point is marked, and poof select offers its frame first. The run folder gets best.pt, for poof
     predict. Several videos of one project share their networks.
     """
@@ -137,7 +138,11 @@ def refine(
         for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
     stages = [] if tracks else ["propagating"] * len(videos)
-    stages += [] if model else [*["training crops"] * len(videos), "training"] * nets
+    if not model:  # in two parts where there are labels to check the first one by
+        training = ["training"] * nets
+        checked = any(len(one.labels.human().frames) > 2 for one in given)
+        first = [*training, *["fusing"] * len(videos)] if checked else []
+        stages += [*["training crops"] * len(videos), *first, *training]
     stages += ["fusing"] * len(videos)
     stages += [*["training crops"] * len(videos), "training"] if rounds == 2 else []
     try:
@@ -214,11 +219,13 @@ def show(summary: dict[str, Any], covered: Sequence[Any], written: list[Path]) -
         share = f"{100 * summary['expected']:.0f} % of the points that nobody set"
         table.add_row("expected within 5 % of the subject", share)
     if summary["skipped"]:
-        table.add_row("nothing was trained", f"{summary['skipped']} (--always trains all the same)")
+        table.add_row("not refined", f"{summary['skipped']} (--always refines all the same)")
     else:
         moved = f"{summary['moved_median']:.1f} px in the median" if summary["moved_median"] is not None else "no point"
         table.add_row("moved by", moved)
         table.add_row("points in dispute", f"{summary['disputed']} (poof select offers their frames first)")
+        if summary["checked"]:
+            table.add_row("checked", summary["checked"])
     for note in summary["notes"]:
         table.add_row("note", note)
     gaps = [gap for one in covered for gap in one.gaps]

@@ -121,7 +121,8 @@ def select(
         more = ["poof", "select", *videos, *files, "-n", count, "--images", "frames-to-label"]
         inputs.next_step(*more, what="these frames as pictures, to label them with any tool")
     elif not quiet and told:
-        inputs.next_step("poof", "propagate", *videos, "-l", "LABELS", what="once they are labelled")
+        files = [word for path in labels or [] for word in ("-l", path)] if len(labels or []) == len(videos) else []
+        inputs.next_step("poof", "label", *videos, *files, what="label these frames in the browser")
     many.finish(batch, quiet, len(told))
 
 

@@ -146,7 +146,7 @@ def train(
     if not quiet:
         for line in run.summary():
             say(line)
-        next_step("poof", "predict", video[0] if video else "VIDEO", "-m", run.best, "-l", data[0])
+        next_step("poof", "predict", pairs[0].video.name, "-m", run.best, "-l", data[0])
 
 
 def _in_project(

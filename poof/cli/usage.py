@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".wmv")
-LABELS = (".json", ".csv", ".h5", ".slp")
+from poof.cli.sight import LABELS, VIDEOS
+
 EXAMPLES = {
     "video": ("video.mp4", VIDEOS),
     "videos": ("video.mp4", VIDEOS),
@@ -97,12 +97,12 @@ class Command(TyperCommand):
         required = [p for p in self.params if p.required]
         missing = [p for p in required if values.get(p.name) in (None, (), [], "")]
         named = [" ".join((_option(p), _name(p))) if _option(p) else _name(p) for p in missing]
-        words = shlex.split(ctx.command_path) if " " in ctx.command_path else [ctx.command_path]
-        words = ["poof", *words[1:]] if words and words[0].startswith("python") else words
-        if words[0] != "poof":
-            words = ["poof", words[-1]]
-        else:
-            words = ["poof", *[w for w in words[1:] if w not in ("-m", "poof")]]
+        words: list[str] = []
+        level = ctx
+        while level.parent is not None:
+            words.insert(0, level.info_name)
+            level = level.parent
+        words.insert(0, "poof")
         example = _example(required)
         names, called, more = ALSO.get(words[-1], ((), "", []))
         if names:

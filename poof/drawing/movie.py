@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from poof.drawing.caption import Strip, frames_of, stack
+from poof.drawing.inset import Inset
 from poof.drawing.overlay import draw_labels, moved
 from poof.drawing.style import Style
 from poof.errors import PoofError, PoofWarning
@@ -39,6 +41,8 @@ def render_overlay(
     scale: float | None = None,
 ) -> int:
     """Write an H.264 MP4 of the video with the labels drawn on it, frame by frame in flat memory.
+
+    A subject that is small in the picture is shown again, larger, in a corner, see `poof.drawing.inset`.
 
     Parameters
     ----------
@@ -94,6 +98,8 @@ def render_overlay(
     reached = (size[0] / video.size[0], size[1] / video.size[1])
     every = (moved(points, (0, 0), reached) for points in labels.instances.values())
     style = style.settled(labels, size, every)
+    inset = Inset(labels, by_frame, video.size, size, style)
+    plain = replace(style, names=False) if inset.wanted else style  # the pane has room for names
     strip = Strip(labels, size, line, style.min_confidence, style.colour, style.palette)
 
     # Whether there are frames behind the last label shows only when they come: the bar ends with that label.
@@ -104,7 +110,9 @@ def render_overlay(
     with VideoWriter(path, video.fps, (size[0], size[1] + strip.height)) as writer:
         for frame, image in chain(track(islice(selected, sure), "overlay", sure), selected):
             instances = {i: moved(points, (0, 0), reached) for i, points in by_frame.get(frame, {}).items()}
-            picture = draw_labels(resized(image, size), instances, labels.skeleton, style)
+            picture = draw_labels(resized(image, size), instances, labels.skeleton, plain)
+            if inset.wanted:
+                inset.draw(picture, image, by_frame.get(frame, {}))
             writer.write(stack(picture, strip.draw(frame, instances)))
             written, drawn, last = written + 1, drawn + (frame in by_frame), frame
         check_end(video, labels, drawn, [frame for frame in by_frame if frame > last])

@@ -74,7 +74,10 @@ def check_label_output(
     changed = {(f, old.skeleton.keypoints[k]) for f, _, k in old.changes.places}
     theirs = list(statements(old))
     people_only = not is_recorded(old)
-    if people_only and not is_remembered(path):
+    # A format without stamps tells no edit; but a file that still is what poof wrote there has none.
+    untouched = is_remembered(path)
+    unstamped = people_only or not old.changes.recorded
+    if unstamped and not untouched:
         changed = {(frame, name) for frame, name, _, _ in theirs}
     alone = [s for s in theirs if s[:2] in changed and not any(_same(s, g) for g in given)]
     if alone:
@@ -89,9 +92,9 @@ def check_label_output(
     reason = ""
     if dropped:
         reason = f"holds {_count(dropped)} that the labels given lack (first: frame {dropped[0][0]}, {dropped[0][1]})"
-    elif not people_only and not old.changes.recorded:
+    elif unstamped and not people_only and not untouched:
         reason = "was written by an earlier version, which did not note what a person changed"
-    elif kind_of(old) != kind and not people_only:
+    elif kind_of(old) != kind and not unstamped:
         reason = f"is what poof {kind_of(old)} wrote"
     elif video is not None and not _same_video(old.info.get("video"), video):
         reason = f"was made of {old.info['video']}, not of {video}"

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -203,10 +203,22 @@ def round_of(examples: Sequence[Example], human: float = 0.0) -> list[int]:
     return members + [set_[i % len(set_)] for i in range(wanted - len(set_))]
 
 
+class Crops(Protocol):
+    """Examples and their crops: a `CropStore` or a part of one."""
+
+    examples: list[Example]
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, index: int) -> Array:
+        """(H, W, 3) RGB uint8."""
+
+
 class TrainingSet(Dataset[dict[str, Tensor]]):
     """Augmented examples. An item is asked for by (place in the round, seed of its randomness); see `round_of`."""
 
-    def __init__(self, store: CropStore, augmentation: Augmentation, members: Sequence[int] | None = None) -> None:
+    def __init__(self, store: Crops, augmentation: Augmentation, members: Sequence[int] | None = None) -> None:
         self.store, self.augmentation = store, augmentation
         self.members = range(len(store)) if members is None else members
 

@@ -28,6 +28,7 @@ from poof.flow.device import resolve_device
 from poof.labels.model import Visible
 from poof.parallel import ALONE, Group, Share
 from poof.pose.augmentation import Augmentation
+from poof.pose.bank import CropBank, CropView
 from poof.pose.crops import normalise
 from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
 from poof.pose.initial import initial_network
@@ -66,6 +67,7 @@ def train_pose(
     precision: Precision = "auto",
     workers: int | None = None,
     resume: bool = False,
+    bank: CropBank | None = None,
     track: Track = silent,
     notice: Callable[[str], object] | None = None,
     group: Group = ALONE,
@@ -100,6 +102,8 @@ def train_pose(
         Processes that prepare batches; None: one per core, up to eight, where there is a GPU, and none otherwise.
     resume
         Go on from `last.pt` in `folder`.
+    bank
+        Crops that were cut before; None cuts those of this training.
     track
         Shows progress.
     notice
@@ -134,7 +138,11 @@ def train_pose(
         )
     if divided.validation and not any(val_examples):
         raise PoofError("no labelled frame to validate on; give validation labels, or none")
-    store = group.from_main(lambda: CropStore(divided.train, examples, CONTEXT, folder, track, "training crops"))
+    store: CropStore | CropView
+    if bank is None:
+        store = group.from_main(lambda: CropStore(divided.train, examples, CONTEXT, folder, track, "training crops"))
+    else:
+        store = bank.view(examples)
     judged = group.from_main(
         lambda: CropStore(divided.validation, val_examples, 1.0, folder, track, "validation crops")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
 from poof.propagation.engine import Engine, Passages
 from poof.propagation.evidence import Evidence, compared, gather
+from poof.propagation.held_out import as_info, held_out, without_labels
 from poof.propagation.identity import link_identities
 from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
@@ -73,7 +75,8 @@ def propagate(
         What a person said, unchanged, and the propagated points, each with anchor, steps, confidence and visibility.
         Keypoints that some label says are absent also have `presence`; where it is below `Settings.min_presence` they
         are absent, and never is there a point between two labels that say so.
-        `info["propagation"]` says how they were made and what was left out.
+        `info["propagation"]` says how they were made and what was left out; its `held_out` (not with `only`) what the
+        same blend makes of the person's labels when each is left out, see `poof.propagation.held_out`.
 
     Raises
     ------
@@ -103,9 +106,13 @@ def propagate(
         info={key: value for key, value in anchors.info.items() if key not in MAKING},
     )
     left_out: dict[str, int] = {}
-    tracks = {}
+    tracks, checked = {}, {}
     for instance in anchors.instance_ids:
-        frames, chains = passages.frames_of(instance), chains_of(anchors, instance, passages)[0]
+        frames, (chains, human) = passages.frames_of(instance), chains_of(anchors, instance, passages)
+        if only is None:  # flow alone: where a tracker was asked it says the label itself
+            without = without_labels(chains)
+            joint = merged(without, frames, replace(settings, radius=reach(settings.radius)))
+            checked[instance] = held_out(joint, without, frames, human, subject_sides(anchors, instance))
         for opinion in followed:
             sides = subject_sides(anchors, instance)
             chains += opinions(opinion, anchors, instance, frames, sides, reach(settings.radius), passages.cuts)
@@ -125,6 +132,7 @@ def propagate(
         "damage": None if video.damage is None else {"frame": video.damage.frame, "reason": video.damage.reason},
         "holes": [{"start": h.start, "stop": h.stop, "reason": h.reason} for h in video.holes],
         "video_end": passages.end,
+        "held_out": as_info(checked),
     }
     if trackers:
         result.info["propagation"]["trackers"] = [t.describe() for t in trackers]

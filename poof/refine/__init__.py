@@ -9,7 +9,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from poof.refine.run import NETWORKS, Refinement, refine
+from poof.refine.learning import NETWORKS
+from poof.refine.run import Refinement, refine
 
 __all__ = ["NETWORKS", "Refinement", "refine"]
 

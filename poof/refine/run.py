@@ -1,69 +1,39 @@
 """Propagate, train, look, fuse: appearance repairs what flow has lost. The public function.
 
-A run's folder holds a folder for each network (`net-1`, `net-2`, ... as `train_pose` leaves it) and `best.pt`, the
-model that falls out. A run that was stopped goes on where it was: finished segments of the propagation are in the
-cache, finished networks in their folders, and a network in training goes on from its `last.pt`.
+A run's folder holds the folders of the networks (see `poof.refine.learning`) and `best.pt`, the model that falls out. A
+run that was stopped goes on where it was: finished segments of the propagation are in the cache, finished networks in
+their folders.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poof import interrupts
-from poof.errors import PoofError, names_near
-from poof.files import atomic, made_folder, make_folder, write_text
+from poof.errors import PoofError
+from poof.files import atomic, made_folder
 from poof.flow.base import FlowEstimator
 from poof.flow.device import resolve_device
-from poof.labels import LabelSet, Points, Source
-from poof.pose.initial import NAMED
+from poof.labels import LabelSet, Source
 from poof.pose.model import PoseModel, load_model
 from poof.pose.precision import Precision, check_precision
-from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.splitting import Pair
-from poof.pose.training import train_pose
 from poof.progress import Track, silent
 from poof.propagation import Settings, propagate
-from poof.propagation.memo import Memo, key_of
+from poof.propagation.memo import Memo
 from poof.propagation.propagate import estimators_of
+from poof.propagation.summary import expected
 from poof.refine.appearance import Appearance
+from poof.refine.check import Check, check
 from poof.refine.combine import LITTLE, apply, unsure_share
 from poof.refine.fusion import fuse
-from poof.refine.lessons import lessons
-from poof.refine.places import input_size, largest_box
-
-
-@dataclass(frozen=True)
-class Network:
-    """A kind of network that can learn one footage.
-
-    Attributes
-    ----------
-    body, stages
-        Of `initial_network`; None for a checkpoint's own.
-    recipe
-        A name in `RECIPES`.
-    long
-        Longer side of its crops, pixels.
-    """
-
-    body: str | None
-    stages: int | None
-    recipe: str
-    long: int
-
-
-NETWORKS = {
-    "small": Network("unet", None, "footage", 224),
-    "mspn": Network(None, None, "default", 256),
-}
+from poof.refine.learning import Learning, check_networks
 
 
 @dataclass
@@ -81,7 +51,9 @@ class Refinement:
     model : Path or None
         The model that falls out, for `poof predict`.
     skipped : str
-        Why nothing was trained, '' when something was.
+        Why the labels are those of flow, '' when they are refined.
+    check : Check or None
+        What the person's own labels say of it, each left out; None where it was not asked or there are too few.
     notes
         What the user should know beside the numbers.
     """
@@ -91,13 +63,17 @@ class Refinement:
     models: list[Path] = field(default_factory=list)
     model: Path | None = None
     skipped: str = ""
+    check: Check | None = None
     notes: list[str] = field(default_factory=list)
 
-    @staticmethod
-    def _expected(every: Sequence[Points]) -> float | None:
-        """Mean confidence of the points that nobody set: the share expected within 5 % of the subject."""
-        values = np.concatenate([p.confidence[p.labelled & ~p.is_human] for p in every] or [np.zeros(0)])
-        return float(np.nanmean(values)) if len(values) else None
+    @property
+    def expected(self) -> float | None:
+        """Share of the points that nobody set which is expected within 5 % of the subject, over all videos."""
+        found = [(sum(int((p.labelled & ~p.is_human).sum()) for _, _, p in labels), expected(labels))
+                 for labels in self.labels]  # fmt: skip
+        known = [(count, share) for count, share in found if share is not None]
+        total = sum(count for count, _ in known)
+        return sum(count * share for count, share in known) / total if total else None
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values, with counts of refined and disputed points and how far they moved, pixels."""
@@ -116,13 +92,15 @@ class Refinement:
             "refined": sum(int((p.source == Source.REFINED).sum()) for p in every),
             "disputed": sum(int(p.in_dispute.sum()) for p in every),
             "unsure": self.unsure,
-            "expected": self._expected(every),
+            "expected": self.expected,
             "notes": list(self.notes),
             "moved_median": float(np.median(distances)) if len(distances) else None,
             "moved_most": float(distances.max()) if len(distances) else None,
             "models": [str(path) for path in self.models],
             "model": None if self.model is None else str(self.model),
             "skipped": self.skipped,
+            "check": None if self.check is None else asdict(self.check) | {"helps": self.check.helps},
+            "checked": "" if self.check is None else str(self.check),
         }
 
 
@@ -176,7 +154,7 @@ def refine(
     device, precision
         See `train_pose`.
     always
-        Train even where there is little to gain.
+        Train even where there is little to gain, and keep what does not help.
     memo
         Of the propagation, see `propagate`.
     track
@@ -192,7 +170,7 @@ def refine(
     """
     folder, where = Path(folder), resolve_device(device)
     settings = settings or Settings()
-    _check_networks(network, nets, init)
+    check_networks(network, nets, init)
     if rounds not in (1, 2):
         raise PoofError(f"--rounds {rounds}: valid are 1 and 2; a third has nothing to add")
     if rounds == 2 and models:
@@ -220,8 +198,19 @@ def refine(
         }  # fmt: skip
         fresh = not models
         if fresh:
-            models = learn(pairs, tracks, folder, nets=nets, seed=seed, **training)
+            learning = Learning(pairs, tracks, folder, nets=nets, seed=seed, **training)
+            first: list[Path] = []
+            if learning.is_checked:
+                first = learning.first()
+                seen = _loaded(first, pairs, where)
+                result.check = check(pairs, tracks, seen, learning.left_out, estimators[0], precision, track)
+            if result.check is not None and not result.check.helps and not always:
+                result.skipped = f"{result.check}; flow's points are kept"
+                return result
+            models = learning.rest(first)
             loaded = _loaded(models, pairs, where)
+            if result.check is None:
+                result.notes.append("too few labels to check the refinement by; look at it before you use it")
         appearance = Appearance(loaded, precision)
         for index, (pair, carried) in enumerate(zip(pairs, tracks) if fusing else ()):
             fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)
@@ -232,109 +221,12 @@ def refine(
         if fresh:
             kept = result.models[0]
             if rounds == 2:
-                (kept,) = learn(pairs, result.labels, folder / "round-2", nets=1, seed=(seed + 1) * nets, **training)
+                again = Learning(pairs, result.labels, folder / "round-2", nets=1, seed=(seed + 1) * nets, **training)
+                (kept,) = again.rest()
             result.model = folder / "best.pt"
             with atomic(result.model) as temporary:
                 shutil.copyfile(kept, temporary)
         return result
-
-
-def learn(
-    pairs: Sequence[Pair],
-    tracks: Sequence[LabelSet],
-    folder: Path,
-    *,
-    network: str = "small",
-    init: str = "random",
-    nets: int = 2,
-    seed: int = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    track: Track = silent,
-) -> list[Path]:
-    """Networks that have learned the footage, one of each seed; those that an earlier run has finished are taken over.
-
-    Parameters
-    ----------
-    pairs
-        Videos; their labels are not looked at.
-    tracks
-        Human and propagated (or refined) points of each.
-    folder
-        Gets a folder for each network.
-    network, init, nets, seed, device, precision, track
-        See `refine`.
-
-    Returns
-    -------
-    list of Path
-        The checkpoints.
-    """
-    _check_networks(network, nets, init)
-    kind = NETWORKS[network]
-    size = input_size([largest_box(t.human(), i) for t in tracks for i in t.instance_ids], kind.long)
-    data = [Pair(pair.video, lessons(carried, size)) for pair, carried in zip(pairs, tracks)]
-    common: dict[str, Any] = {"init": init, "size": size, "device": device, "precision": precision, "track": track}
-    return [_trained(data, folder / f"net-{n + 1}", kind, seed=seed * nets + n, **common) for n in range(nets)]
-
-
-def _trained(
-    data: Sequence[Pair],
-    folder: Path,
-    kind: Network,
-    *,
-    seed: int,
-    init: str,
-    size: tuple[int, int],
-    device: str,
-    precision: Precision,
-    track: Track,
-) -> Path:
-    """The checkpoint of a network trained on `data`; what an earlier run left of the same one is used."""
-    interrupts.check()
-    recipe: Recipe = recipe_named(kind.recipe)
-    arrays = [
-        array
-        for _, labels in data
-        for frame, instance, p in labels
-        for array in (np.array([frame, instance]), p.xy, p.source, np.nan_to_num(p.confidence), p.box)
-    ]
-    identity = key_of(recipe.as_dict(), kind.body, kind.stages, init, seed, size, precision, *arrays)
-    mark, best, last = folder / "refine.json", folder / "best.pt", folder / "last.pt"
-    known = _read(mark)
-    if known.get("identity") == identity and known.get("done") and best.exists():
-        return best
-    resume = known.get("identity") == identity and last.exists()
-    make_folder(folder, "--run")
-    _write(mark, {"identity": identity, "done": False})
-    if not resume:
-        last.unlink(missing_ok=True)
-    train_pose(
-        data,
-        folder,
-        init=init,
-        recipe=recipe,
-        stages=kind.stages,
-        body=kind.body,
-        input_size=size,
-        hold_out=False,
-        seed=seed,
-        device=device,
-        precision=precision,
-        resume=resume,
-        track=track,
-    )
-    _write(mark, {"identity": identity, "done": True})
-    return best
-
-
-def _check_networks(network: str, nets: int, init: str) -> None:
-    if network not in NETWORKS:
-        raise PoofError(f"--network {network}: valid are {names_near(network, NETWORKS)}")
-    if network == "small" and init in NAMED and init != "random":
-        raise PoofError(f"--init {init}: there are no such weights for the small network; take --network mspn")
-    if nets < 1:
-        raise PoofError(f"--nets {nets}: at least one network has to look")
 
 
 def _loaded(models: Sequence[str | Path], pairs: Sequence[Pair], device: Any) -> list[PoseModel]:
@@ -365,15 +257,3 @@ def _check_same(pair: Pair, tracks: LabelSet) -> None:
 
 def _sorted(xy: np.ndarray) -> np.ndarray:
     return np.asarray(xy[np.lexsort(xy.T)])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_text(path, json.dumps(content) + "\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poof.drawing import Style, draw_labels
 from poof.drawing.marks import line, mark
 from poof.drawing.overlay import moved
-from poof.drawing.style import DARK, GREY, WHITE, confidence_colour, instance_colour, marker_radius
+from poof.drawing.style import DARK, GREY, WHITE, confidence_colour, instance_colour, keypoint_colours, marker_radius
 from poof.labels.model import Points, Skeleton, Source, Visible
 
 GROUND = (90, 120, 100)
@@ -54,15 +54,33 @@ DEFICIENCIES = {
 }
 
 
-@pytest.mark.parametrize("deficiency", list(DEFICIENCIES))
-def test_quarters_of_the_scale_are_told_apart_without_full_colour_vision(deficiency):
-    colours = confidence_colour(np.linspace(0, 1, 5)) / 255.0
+def distances(colours, deficiency):
+    """(N, N) distances in CIELAB of colours (N, 3) as somebody with the deficiency sees them."""
+    colours = np.asarray(colours) / 255.0
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.array(DEFICIENCIES[deficiency]).T, 0, 1)
     encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
     lab = cv2.cvtColor(encoded[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
-    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    return np.linalg.norm(lab[:, None] - lab[None], axis=2)
+
+
+@pytest.mark.parametrize("deficiency", list(DEFICIENCIES))
+def test_quarters_of_the_scale_are_told_apart_without_full_colour_vision(deficiency):
+    apart = distances(confidence_colour(np.linspace(0, 1, 5)), deficiency)
     assert apart[np.triu_indices(5, 1)].min() > 15  # 2.3 is just noticeable
+
+
+@pytest.mark.parametrize("deficiency", list(DEFICIENCIES))
+@pytest.mark.parametrize("count", [2, 5, 8, 13, 17, 40])
+def test_keypoints_are_told_apart_without_full_colour_vision(deficiency, count):
+    colours = keypoint_colours(count)
+    assert colours.shape == (count, 3) and colours.dtype == np.uint8
+    assert len(np.unique(colours, axis=0)) == count
+    apart = distances(colours, deficiency)
+    neighbours = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    assert apart[(neighbours > 0) & (neighbours < 4)].min() > 5  # those that lie beside each other in the list
+    if count <= 8:
+        assert apart[np.triu_indices(count, 1)].min() > 6
 
 
 def test_a_persons_point_is_a_white_square_with_a_dark_core(skeleton):

@@ -45,8 +45,36 @@ def test_one_line_says_what_was_done(run, source: Path) -> None:
     assert (code, err) == (0, "")
     told, following = out.splitlines()
     assert told == f"{target}: 2 frames, 2 instances, 2 keypoints; points: 4 human (coco -> csv)"
-    assert following == f"next: poof propagate VIDEO -l {target}"
+    assert following == (
+        f"next: poof propagate VIDEO -l {target}    (VIDEO: the one that was labelled; none is in sight here)"
+    )
     assert load_labels(target).instances[3, 0].xy.tolist() == [[10, 20], [30.5, 40.25]]
+
+
+@pytest.mark.parametrize(
+    ("videos", "shown"),
+    [
+        (["my clip.mp4"], "'{}/my clip.mp4'"),  # the only one beside the labels
+        (["other.mp4", "gt.avi"], "{}/gt.avi"),  # the one of their name
+        (["gt.mp4", "gt.overlay.mp4"], "{}/gt.mp4"),  # not what poof draws
+        (["a.mp4", "b.mp4"], "VIDEO"),
+    ],
+)
+def test_the_next_step_names_the_video_in_sight(run, source: Path, videos: list[str], shown: str) -> None:
+    for name in videos:
+        source.with_name(name).touch()
+    _, out, _ = run(source, source.with_name("gt.csv"))
+    assert f"next: poof propagate {shown.format(source.parent)} -l " in out
+
+
+def test_the_next_step_takes_the_video_that_the_labels_name(run, source: Path) -> None:
+    labels = load_labels(source)
+    labels.info["video"] = "/elsewhere/second.mp4"
+    save_labels(labels, source, checked=True)
+    for name in ("first.mp4", "second.mp4"):
+        source.with_name(name).touch()
+    _, out, _ = run(source, source.with_name("gt.csv"))
+    assert f"next: poof propagate {source.parent}/second.mp4 -l " in out
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,20 @@ def test_files_of_an_earlier_version_need_force(tmp_path: Path) -> None:
     with pytest.raises(PoofError, match="earlier version"):
         save_labels(labels(), path)
     save_labels(labels(), path, force=True)
+
+
+@pytest.mark.parametrize("name", ["x.h5", "CollectedData_me.csv", "x.slp"])
+def test_a_format_without_stamps_is_replaced_as_long_as_nobody_touched_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOF_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the format cannot hold
+        save_labels(labels(), path)
+    check_label_output(path, [labels()], "propagate")  # the second run of the same command
+    with pytest.raises(PoofError, match=r"that the labels given lack .*--force"):
+        check_label_output(path, [labels(human=())], "propagate")  # which would lose a label of frame 0
+    path.write_bytes(path.read_bytes() + b"\n")  # a person has been there
+    with pytest.raises(PoofError, match=r"never written over|give this file with -l|written by an earlier"):
+        check_label_output(path, [labels(human=())], "propagate")

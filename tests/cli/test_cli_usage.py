@@ -1,0 +1,95 @@
+"""A bare command names all that is missing, with an example of the files in sight; help shows flags as flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poof.cli import command as whole
+from poof.cli.common import guarded
+from poof.cli.sight import video_of
+from poof.labels import LabelSet, Skeleton
+
+
+def asked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of a command."""
+    monkeypatch.setattr("sys.argv", ["poof", *words])
+    code = guarded(whole())
+    return code, capsys.readouterr().err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_all_that_is_missing_is_named_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, told = asked(capsys, monkeypatch, "propagate")
+    assert code == 2 and told.count("\n") == 1
+    assert "missing VIDEO and --labels FILE" in told or "missing VIDEO and --labels" in told
+    assert "for example: poof propagate video.mp4 -l labels.json" in told
+    code, told = asked(capsys, monkeypatch, "convert", "in.json")
+    assert code == 2 and "missing OUT" in told and "missing IN" not in told
+
+
+def test_the_example_takes_the_files_in_sight_and_quotes_them(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("my clip.avi", "my clip.poof.json", "points.csv", "a.overlay.mp4", ".hidden.mp4"):
+        (here / name).touch()
+    _, told = asked(capsys, monkeypatch, "propagate")
+    assert "poof propagate 'my clip.avi' -l points.csv" in told  # neither an overlay nor a result of poof's
+
+
+@pytest.mark.parametrize(("command", "needs"), [("predict", "--model FILE"), ("train", "--video VIDEO")])
+def test_what_click_does_not_know_to_be_needed_is_named_too(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, needs: str
+) -> None:
+    _, told = asked(capsys, monkeypatch, command)
+    assert needs in told
+
+
+def test_a_choice_that_is_none_is_told_without_the_librarys_words(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, told = asked(capsys, monkeypatch, "eval", "a.json", "-l", "b.json", "--match", "neer")
+    assert code == 2 and "'neer' is not one of" in told and "Value error" not in told
+
+
+def test_flags_have_no_type_in_any_command() -> None:
+    seen = []
+
+    def look(command: object) -> None:
+        for inner in getattr(command, "commands", {}).values():
+            look(inner)
+        seen.extend(p for p in getattr(command, "params", []) if getattr(p, "is_flag", False))
+
+    look(whole())
+    assert len(seen) > 20 and all(p.metavar in ("", None) or "bool" not in p.metavar.lower() for p in seen)
+    assert all(p.metavar == "" for p in seen)
+
+
+def labels(**info: object) -> LabelSet:
+    return LabelSet(Skeleton(("a",)), info=dict(info))
+
+
+def test_the_video_of_labels_is_the_one_they_name_then_the_one_of_their_name_then_the_only_one(here: Path) -> None:
+    for name in ("one.mp4", "two.mp4"):
+        (here / name).touch()
+    assert video_of(labels(video="/elsewhere/two.mp4"), Path("x.json")) == Path("two.mp4")
+    assert video_of(labels(), Path("one.poof.json")) == Path("one.mp4")
+    assert video_of(labels(), Path("x.json")) is None
+    (here / "two.mp4").unlink()
+    assert video_of(None, Path("x.json")) == Path("one.mp4")
+
+
+def test_labels_of_images_mean_their_folder(here: Path) -> None:
+    (here / "frames").mkdir()
+    (here / "frames" / "img1.png").touch()
+    named = labels()
+    named.frame_names = {0: "frames/img1.png"}
+    assert video_of(named, Path("x.json")) == Path("frames")
