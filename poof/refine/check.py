@@ -34,8 +34,9 @@ FAR = 0.3
 """Longer errors, in longer sides, count as so much: one point that is quite lost shall not decide alone."""
 ENOUGH = 10
 """Points that a check needs."""
-HARM = 1.05
-"""From so many times flow's error on the networks count as doing harm: they have learned less than they will."""
+HARM = 1.2
+"""From so many times flow's error on the networks count as doing harm. They are half trained, and few labels are few:
+on a dog (three labels) they come 9 % farther from the one left out, and in the end 10 % nearer to the hidden ones."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_networks_that_see_what_flow_loses_help(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_networks_that_do_harm_do_not() -> None:
-    assert Check(20, 0.02, 0.0205).helps and not Check(20, 0.02, 0.022).helps
+    assert Check(20, 0.02, 0.0235).helps and not Check(20, 0.02, 0.0245).helps
     told = str(Check(20, 0.02, 0.03))
     assert told.startswith("with the networks flow comes 50 % farther from your own labels") and "20 points" in told
 

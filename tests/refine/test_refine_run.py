@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     with pytest.raises(KeyboardInterrupt):
         go(pair, tracks, tmp_path)
     done = len(trained)
-    assert done == {"the first network": 0, "the second network": 1, "the fusion": 4}[at]
+    assert done == {"the first network": 0, "the second network": 1, "the fusion": 2}[at]
 
     def counted(data: Any, folder: Path, **options: Any) -> Any:
         trained.append(folder)
@@ -151,7 +151,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     monkeypatch.setattr(learning_module, "train_pose", counted)
     monkeypatch.setattr(run_module, "fuse", fuse)
     finished = go(pair, tracks, tmp_path)
-    assert [folder.name for folder in trained] == ["net-1-first", "net-2-first", "net-1", "net-2"]  # each once
+    assert [folder.name for folder in trained] == ["net-1", "net-2"]  # each once; two labels are too few for a check
     np.testing.assert_array_equal(arrays(finished.labels[0]), arrays(result[0].labels[0]))
 
 
