@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +51,9 @@ class Evaluation:
         (N, V, classes) scores before softmax; only needed to average them.
     broken
         Videos that could not be read and rows that name none, with the reason; they are not part of the rest.
+    reads
+        Read-outs of the modules (share of open gates, attention entropy ...), means over all views, by module; only
+        where they were asked for.
     """
 
     scores: Array
@@ -59,6 +63,7 @@ class Evaluation:
     broken: dict[str, str]
     average: Average = "probabilities"
     logits: Array | None = None
+    reads: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def video_scores(self) -> Array:
@@ -158,6 +163,7 @@ def evaluate(
     max_broken: float = 1.0,
     batches: DataLoader[Batch] | None = None,
     average: Average = "probabilities",
+    read_outs: bool = False,
 ) -> Evaluation:
     """Run a network over every view of every clip of a list; it is in evaluation mode for that, and then as before.
 
@@ -167,6 +173,8 @@ def evaluate(
         What `judging_loader` gave, for judging the same clips again and again.
     average
         What is averaged over the views of a video; see `Evaluation`.
+    read_outs
+        Whether the modules' read-outs are gathered, too.
 
     Raises
     ------
@@ -185,6 +193,7 @@ def evaluate(
     labels: list[int] = []
     indices: list[int] = []
     broken: dict[str, str] = {}
+    reads = _Reads(model) if read_outs else None
     for text in clips.bad:
         broken[text.split(": ")[0]] = text
     total = len(clips) + len(clips.bad)
@@ -195,9 +204,13 @@ def evaluate(
                 warnings.warn(f"left out: {error}", PoofWarning, stacklevel=2)
             if not len(got.labels):
                 continue
-            with torch.inference_mode():
-                parts = got.clips.split(max(batch, 1))
-                logits = torch.cat([model(normalise(p.to(device), model.mean, model.std)).float() for p in parts])
+            given = []
+            with torch.inference_mode(), nullcontext() if reads is None else model.watching():
+                for part in got.clips.split(max(batch, 1)):
+                    given.append(model(normalise(part.to(device), model.mean, model.std)).float())
+                    if reads is not None:
+                        reads.add(len(part))
+            logits = torch.cat(given)
             if not torch.isfinite(logits).all():
                 row = int((~torch.isfinite(logits).all(-1)).nonzero()[0]) * len(got.labels) // len(logits)
                 raise NotFinite(
@@ -215,7 +228,28 @@ def evaluate(
     paths = [str(clips.records[i].path) for i in indices]
     raw = np.concatenate(scores)
     probabilities = torch.from_numpy(raw).softmax(-1).numpy()
-    return Evaluation(probabilities, np.array(labels), paths, list(clips.labels), broken, average, raw)
+    means = {} if reads is None else reads.means()
+    return Evaluation(probabilities, np.array(labels), paths, list(clips.labels), broken, average, raw, means)
+
+
+class _Reads:
+    """Means of the modules' read-outs over clips."""
+
+    def __init__(self, model: Recognizer) -> None:
+        self.model = model
+        self.sums: dict[str, dict[str, tuple[float, int]]] = {}
+
+    def add(self, clips: int) -> None:
+        """Take what the last forward pass, of so many clips, left."""
+        for name, read in self.model.diagnostics().items():
+            own = self.sums.setdefault(name, {})
+            for key, value in read.items():
+                total, count = own.get(key, (0.0, 0))
+                own[key] = total + value * clips, count + clips
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """By module and name."""
+        return {name: {key: t / n for key, (t, n) in own.items()} for name, own in self.sums.items()}
 
 
 def merged(parts: Sequence[Evaluation]) -> Evaluation:

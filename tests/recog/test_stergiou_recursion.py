@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from poof.recog.backbones import BACKBONES
 from poof.recog.backbones.thin_video_resnet import thin_video_resnet
 from poof.recog.counting import count_forward, parameters
 from poof.recog.data import read_list
+from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
+from poof.recog.evaluate import evaluate
 from poof.recog.modules.base import Shape
 from poof.recog.modules.sr import PLACEMENTS, GatedCell, Recurrence, SqueezeRecursion
 from poof.recog.modules.srtg import RecursionGate, cycle_consistent, nearest, soft_neighbours
@@ -319,3 +322,26 @@ def test_what_a_placement_multiplies(placement: str) -> None:
             "final": 2 * (main + x),
         }[placement]
     assert torch.allclose(got, expected.relu(), atol=1e-5)
+
+
+def test_what_the_release_runs_and_the_wide_network_have_the_printed_parameters() -> None:
+    with torch.device("meta"):
+        wide = recog.build_model("stergiou-wide_r3d_50", num_classes=400)
+    assert parameters(wide) / 1e6 == pytest.approx(140.9, abs=0.05)
+    assert [line.module for line in recog.build_model("sr-r3d_34", frames=4, size=32, num_classes=3).insertions] == (
+        ["sr"] * 16
+    )
+    assert "never opens: see sr-r3d_34" in NETWORKS["srtg-r3d_34"].document
+
+
+def test_read_outs_are_means_over_all_clips(tmp_path: Path) -> None:
+    clips = read_list(render_task(tmp_path, train=8, test=8, frames=4, size=32)[1])
+    torch.manual_seed(0)
+    model = recog.build_model("resnet18_quarter", ["srtg"], 4, 8, size=32).eval()
+    view = View(4, size=32, flip="none")
+    judged = evaluate(model, clips, view, batch=3, read_outs=True)
+    assert not evaluate(model, clips, view).reads
+    each = [evaluate(model, replace(clips, records=(r,)), view, read_outs=True).reads for r in clips.records]
+    for name, read in judged.reads.items():
+        assert 0 <= read["gate_open"] <= 1
+        assert read["scale"] == pytest.approx(np.mean([one[name]["scale"] for one in each]), rel=1e-5)

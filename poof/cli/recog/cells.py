@@ -56,7 +56,16 @@ def judge_run(run: Path, names: ClipList, changes: dict[str, Any], how: dict[str
     view = options.view_of(model, how["quiet"], **changes)
     track = common.track(how["quiet"])
     result = evaluate(
-        model, names, view, None, how["workers"], how["batch"], track, how["max_broken"], average=how["average"]
+        model,
+        names,
+        view,
+        None,
+        how["workers"],
+        how["batch"],
+        track,
+        how["max_broken"],
+        average=how["average"],
+        read_outs=how["read_outs"],
     )
     return Cell(_name(run), result)
 

@@ -58,6 +58,9 @@ def evaluate(
         ),
     ] = None,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also the accuracy of every class.")] = False,
+    read_outs: Annotated[
+        bool, typer.Option("--read-outs", help="Also what the modules tell: share of open gates, attention entropy ...")
+    ] = False,
     batch: Annotated[int, typer.Option(help="Clips at once.", min=1)] = 8,
     max_broken: Annotated[
         float, typer.Option(help="Share of unreadable videos at which to stop.", min=0, max=1)
@@ -86,6 +89,8 @@ def evaluate(
         raise PoofError("--rates chooses the frames itself: leave out --fuse, --rate, --window and --sampling")
     if len(runs) > 1 and rates is None and not fuse:
         raise PoofError("several runs make a grid with --rates, or are judged together with --fuse")
+    if read_outs and (fuse or rates is not None):
+        raise PoofError("--read-outs are those of one run: leave out --fuse and --rates")
     if fuse and len(runs) < 2:
         raise PoofError("--fuse takes several runs or answers")
     if weights is not None and not fuse:
@@ -109,6 +114,7 @@ def evaluate(
         "batch": batch,
         "max_broken": max_broken,
         "average": average.value,
+        "read_outs": read_outs,
         "device": device,
         "quiet": quiet,
     }
@@ -144,6 +150,8 @@ def evaluate(
     for cell in cells if per_class else ():
         title = "per class" + (f" ({cell.title})" if len(cells) > 1 else "")
         options.show(options.records(cell.result.per_class()), title, {"top1": "{:.1%}"})
+    if read_outs:
+        _show_reads(cells[0].result)
     for cell, difference in zip(cells, differences):
         assert against is not None
         _show_difference(difference, cell.title, against.stem)
@@ -157,6 +165,8 @@ def _content(cells: list[Any], differences: list[Difference]) -> dict[str, Any]:
         return {"summary": result.summary(), "per_class": result.per_class().to_dict("records")}
 
     content: dict[str, Any] = of(cells[-1].result)
+    if cells[-1].result.reads:
+        content["read_outs"] = cells[-1].result.reads
     if len(cells) > 1:
         content["runs"] = [{"run": cell.name, "rate": cell.rate, **of(cell.result)} for cell in cells]
     compared = [
@@ -172,6 +182,20 @@ def _content(cells: list[Any], differences: list[Difference]) -> dict[str, Any]:
     if compared:
         content["against"] = compared[-1] if len(compared) == 1 else compared
     return content
+
+
+def _show_reads(result: Evaluation) -> None:
+    from poof.cli.recog.explain import READ_OUTS
+
+    rows: list[dict[str, Any]] = [{"module": name, **read} for name, read in result.reads.items()]
+    if not rows:
+        return say("read-outs: the modules of this network tell nothing")
+    keys = dict.fromkeys(key for row in rows for key in row if key != "module")
+    options.show(rows, "read-outs", dict.fromkeys(keys, "{:.3f}"))
+    for key in keys:
+        if key in READ_OUTS:
+            say(f"{key}: {READ_OUTS[key]}; mean over all clips")
+    return None
 
 
 def _show_difference(difference: Difference, first: str, second: str, per_class: bool = True) -> None:

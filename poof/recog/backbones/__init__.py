@@ -45,6 +45,7 @@ BACKBONES: dict[str, Factory] = {
         for kind in ("r3d", "r2plus1d")
         for depth in BLOCKS
     },
+    "wide_r3d_50": partial(thin_video_resnet, "r3d", 50, wide=True),
     **{name: partial(x3d, name) for name in SIZES},
     **{name: partial(mtnet, name) for name in MTNETS},
 }

@@ -2,8 +2,9 @@
 
 Document: Stergiou, Efficient Modelling Across Time of Human Actions and Interactions (Utrecht 2021), Chapter 4 and
 Table 6.1a. 34 layers have Simple blocks, 50 and 101 Bottleneck blocks with expansion 1 (1x1x1, 3x3x3, 1x1x1, all as
-wide as the stage: 64, 128, 256, 512). That is what the printed parameter counts belong to (400 classes: 63.68, 36.73,
-69.06 M and 61.83, 34.86, 67.22 M); the usual expansion of 4 gives 46 and 86 M.
+wide as the stage: 64, 128, 256, 512); wide ones are twice as wide inside (140.94 M). That is what the printed
+parameter counts belong to (400 classes: 63.68, 36.73, 69.06 M and 61.83, 34.86, 67.22 M); the usual expansion of 4
+gives 46 and 86 M.
 
 Blocks and keys are torchvision's. Two things differ. The stem is followed by a 1x3x3 max-pooling of stride 2: the
 printed FLOPs of 101 minus 50 layers (25.4 G) are those of stages at 56, 28, 14 and 7 cells with all frames in the
@@ -14,6 +15,8 @@ no keys.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from poof.recog.backbones.base import KINETICS_MEAN, KINETICS_STD, Host, residual_blocks
@@ -22,13 +25,22 @@ from poof.torchvision_ops import ensure
 BLOCKS = {34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-def thin_video_resnet(kind: str, depth: int, classes: int, pooled: bool = False) -> Host:
-    """`kind` is r3d or r2plus1d, `depth` 34, 50 or 101; `pooled`: the stem pools time as well, as released."""
+def thin_video_resnet(kind: str, depth: int, classes: int, pooled: bool = False, wide: bool = False) -> Host:
+    """`kind` is r3d or r2plus1d, `depth` 34, 50 or 101; `pooled`: the stem pools time as well, as released.
+
+    `wide`: the first two convolutions of a bottleneck have twice the channels of the stage.
+    """
     ensure()
     from torchvision.models.video import resnet as parts
 
     class Thin(parts.Bottleneck):
         expansion = 1
+
+        def __init__(self, inplanes: int, planes: int, *more: Any, **kwargs: Any) -> None:
+            super().__init__(inplanes, planes * (2 if wide else 1), *more, **kwargs)
+            if wide:
+                last = nn.Conv3d(2 * planes, planes, 1, bias=False)
+                self.conv3 = nn.Sequential(last, nn.BatchNorm3d(planes))
 
     factorised = kind == "r2plus1d"
     convolution = parts.Conv2Plus1D if factorised else parts.Conv3DSimple
