@@ -78,7 +78,7 @@ def test_splines_pass_through_the_cells_and_keep_what_is_even() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "r3d_18"])
-def test_weights_are_the_classifiers_and_equal_the_gradients(name: str) -> None:
+def test_weights_are_the_classifiers_and_equal_the_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(name)
     found = evidence(model, clip(), 2)
     assert found.source == "classifier"
@@ -91,10 +91,27 @@ def test_weights_are_the_classifiers_and_equal_the_gradients(name: str) -> None:
     assert float(summed.mean()) == pytest.approx(logit, abs=1e-4)
     del classifier.weight
     classifier.weight = nn.Parameter(found.weights.expand(6, -1) * 1.0)  # the same row for all: gradients must be it
-    model.classifier = ""
+    monkeypatch.setattr(type(model), "classifiers", ())
     by_gradient = evidence(model, clip(), 2)
     assert by_gradient.source == "gradients"
     assert torch.allclose(by_gradient.weights, found.weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bqn-resnet50:backbone=resnet18_quarter", "bqn-x3d_m:backbone=x3d_xs"])
+def test_either_pathway_that_ends_in_the_mean_and_a_classifier_has_its_weights(name: str) -> None:
+    torch.manual_seed(0)
+    model = recog.build_model(name, frames=2, num_classes=3, size=64, dropout=0).eval()
+    clip = torch.randn(model.clip_shape)[0]
+    for stage in (4, 8):
+        found = evidence(model, clip, 1, stage)
+        if "x3d" in name:  # its mean goes through another layer before the classifier
+            assert found.source == "gradients"
+            continue
+        assert found.source == "classifier"
+        layer = model.get_submodule(model.classifiers[0])
+        assert torch.equal(found.weights, layer.weight[1].detach())  # type: ignore[union-attr, index]
+        assert found.layer == f"the input of {'busy' if stage == 4 else 'quiet'}.backbone.avgpool"
+    assert evidence(model, clip, 1, 3).source == "gradients"
 
 
 def test_stages_with_class_regularisation_have_weights_of_their_own() -> None:

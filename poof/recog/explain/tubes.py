@@ -150,10 +150,10 @@ def interpolate(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
 def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: int | None = None) -> Evidence:
     """Run the network on a clip and find the weights of a layer's channels for a class.
 
-    Where the layer's mean over cells and frames is the classifier's input, the weights are the classifier's (the
-    document's case). Behind a stage with Class Regularisation they are its class weights (Section 6.3.3). Anywhere
-    else they are the sums of the class logit's gradient over cells and frames, which is the same number where both
-    exist.
+    Where the layer's mean over cells and frames is a classifier's input, the weights are the classifier's (the
+    document's case; in networks of two pathways, the end of either). Behind a stage with Class Regularisation they are
+    its class weights (Section 6.3.3). Anywhere else they are the sums of the class logit's gradient over cells and
+    frames, which is the same number where both exist.
     """
     stage = len(model.stages) if stage is None else stage
     if not 1 <= stage <= len(model.stages):
@@ -162,18 +162,24 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
     if label is not None and not 0 <= label < classes:
         raise PoofError(f"class {label}: this network has classes 0 to {classes - 1}")
     path = model.stages[stage - 1]
-    classifier = last_linear(model)
     seen: dict[str, Tensor] = {}
+    pooled: list[tuple[nn.Linear, Tensor]] = []
     tails: list[tuple[str, Tensor]] = []
+    pathway = path.partition("backbone.")[0]
+    ends = not any(other.startswith(f"{pathway}backbone.") for other in model.stages[stage:])
     pools = [
         (name, layer)
         for name, layer in model.named_modules()
-        if isinstance(layer, (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)) and stage == len(model.stages)
+        if ends and name.startswith(pathway) and isinstance(layer, (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d))
     ]
     handles = [
         *(layer.register_forward_pre_hook(lambda _, x, n=name: tails.append((n, x[0]))) for name, layer in pools),
         model.get_submodule(path).register_forward_hook(lambda _, __, output: seen.update(features=output)),
-        *([classifier.register_forward_pre_hook(lambda _, x: seen.update(pooled=x[0]))] if classifier else []),
+        *(
+            layer.register_forward_pre_hook(lambda own, x: pooled.append((own, x[0])))
+            for layer in dict.fromkeys(model.get_submodule(path) for path in model.classifiers)
+            if isinstance(layer, nn.Linear)
+        ),
     ]
     training = model.training
     model.eval()
@@ -192,26 +198,17 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
     site = _regularised(model, path)
     for name, tail in tails:
         # Norm and activation behind the last stage (MFNet): what is pooled for the classifier is evidence, not before.
-        if (
-            tail.dim() in (4, 5)
-            and tail is not features
-            and _is_pooled(channels_first(tail, name), tail, seen.get("pooled"))
-        ):
+        if tail.dim() not in (4, 5) or tail is features:
+            continue
+        if any(_is_pooled(channels_first(tail, name), tail, inputs) for _, inputs in pooled):
             maps, features, path = channels_first(tail, name), tail, f"the input of {name}"
-    if _is_pooled(maps, features, seen.get("pooled")):
-        assert classifier is not None
-        weights, source = classifier.weight.detach()[chosen, : len(maps)], "classifier"
+    behind = [layer for layer, inputs in pooled if _is_pooled(maps, features, inputs)]
+    if behind:
+        weights, source = behind[0].weight.detach()[chosen, : len(maps)], "classifier"
     elif site is not None:
         weights, source = site.class_weights().detach()[chosen], "class regularisation"
     probability = float(logits.detach().softmax(-1)[chosen])
     return Evidence(maps.cpu(), weights.cpu(), chosen, probability, path, source)
-
-
-def last_linear(model: Recognizer) -> nn.Linear | None:
-    """The classifier of a network that has one backbone."""
-    path = getattr(model, "classifier", None)
-    layer = model.get_submodule(f"backbone.{path}") if path else None
-    return layer if isinstance(layer, nn.Linear) else None
 
 
 def channels_first(features: Tensor, path: str) -> Tensor:
@@ -224,9 +221,9 @@ def channels_first(features: Tensor, path: str) -> Tensor:
     raise PoofError(f"{path}: gives {tuple(features.shape)}, which is no map over the picture")
 
 
-def _is_pooled(maps: Tensor, features: Tensor, pooled: Tensor | None) -> bool:
+def _is_pooled(maps: Tensor, features: Tensor, pooled: Tensor) -> bool:
     """Whether the classifier saw the mean of these maps (of each frame in 2D hosts)."""
-    if pooled is None or pooled.dim() != 2 or pooled.shape[1] < len(maps):
+    if pooled.dim() != 2 or pooled.shape[1] < len(maps):
         return False
     means = maps.mean((1, 2, 3))[None] if features.dim() == 5 else maps.mean((2, 3)).T
     inputs = pooled.detach()[:, : len(maps)]
