@@ -22,6 +22,11 @@ def is_printable(text: str) -> bool:
     return _UNPRINTABLE.search(text) is None
 
 
+def plural(count: int, noun: str) -> str:
+    """'1 frame', '2 frames'."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def one_line(text: object, longest: int = LONGEST) -> str:
     """The text printable and at most `longest` characters long.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from poof.cli.terminal import say
 from poof.errors import PoofError
+from poof.printable import plural as plural
 
 if TYPE_CHECKING:
     from poof.labels.pairing import Given
@@ -227,11 +228,6 @@ def checked_by(held_out: dict[str, Any]) -> str:
     right, claimed = 100 * held_out["right"], 100 * held_out["claimed"]
     told = f"{right:.0f} % of {plural(held_out['points'], 'point')} within 5 %, {claimed:.0f} % were promised"
     return told + ("; the figure above is lowered by that" if held_out["offset"] < -0.005 else "")
-
-
-def plural(count: int, noun: str) -> str:
-    """'1 frame', '2 frames'."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def is_terminal() -> bool:

@@ -148,6 +148,16 @@ def show_flags(command: Any) -> Any:
     for parameter in getattr(command, "params", []):
         if getattr(parameter, "is_flag", False) and parameter.metavar is None:
             parameter.metavar = ""
+    if hasattr(command, "get_help_option"):
+        made = command.get_help_option
+
+        def help_flag(context: Any) -> Any:  # it is made when it is first asked for
+            option = made(context)
+            if option is not None:
+                option.metavar = ""
+            return option
+
+        command.get_help_option = help_flag
     for inner in getattr(command, "commands", {}).values():
         show_flags(inner)
     return command

@@ -13,6 +13,7 @@ from poof.files import write_text
 from poof.labels.formats import dlc_project
 from poof.labels.io import detect_format, load_labels
 from poof.labels.model import Skeleton
+from poof.printable import plural
 from poof.projects.catalogue import NO_LABELS, label_files
 from poof.projects.plan import TAGS
 from poof.projects.project import FILE, KEPT, load
@@ -141,8 +142,9 @@ def create(folder: Path, videos: Sequence[Path], labels: Sequence[Path]) -> tupl
     text = _text(folder, _written(folder, chosen, list(videos)), _label_places(folder, places), skeletons)
     write_text(file, text)
     load(file)  # what was written can be read
-    notes.insert(0, f"{len(chosen)} videos, {len(files)} label files, {len(skeletons)} skeletons"
-                    f" ({', '.join(f'{s.name}: {len(s)} keypoints' for s in skeletons) or 'none found'})")  # fmt: skip
+    named = ", ".join(f"{s.name}: {plural(len(s), 'keypoint')}" for s in skeletons) or "none found"
+    counts = plural(len(chosen), "video"), plural(len(files), "label file"), plural(len(skeletons), "skeleton")
+    notes.insert(0, f"{', '.join(counts)} ({named})")
     return file, notes
 
 

@@ -87,7 +87,7 @@ def test_a_new_file_is_made_of_what_is_found_and_comments_stay(tmp_path: Path) -
     project = load(file)
     assert project.videos == ("*.mp4",) and project.labels == (tmp_path / "labels",)
     assert project.vocabularies[0].skeleton.keypoints == tuple(f"p{k}" for k in range(8))
-    assert notes[0].startswith("2 videos, 2 label files, 1 skeletons")
+    assert notes[0].startswith("2 videos, 2 label files, 1 skeleton")
     with pytest.raises(PoofError, match="exists already"):
         create(tmp_path, [], [])
     before = file.read_text()
