@@ -40,11 +40,11 @@ def _clip() -> tuple[tuple[np.ndarray, ...], LabelSet]:
     return frames, labels
 
 
-def write_video(path: Path) -> None:
+def write_video(path: Path, backwards: bool = False) -> None:
     """The clip as H.264."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(path, 30, SIZE) as writer:
-        for image in _clip()[0]:
+        for image in reversed(_clip()[0]) if backwards else _clip()[0]:
             writer.write(image)
 
 
@@ -71,6 +71,19 @@ def for_all(folder: Path) -> None:
     write_video(folder / "video.mp4")
     save_labels(given(), folder / "labels.json")
     save_labels(exact(), folder / "truth.json")
+
+
+def for_many(folder: Path) -> None:
+    """Two videos, the second of them backwards, and a label file of each."""
+    (folder / "labels").mkdir()
+    write_video(folder / "monday.mp4")
+    save_labels(given(), folder / "labels/monday.json")
+    write_video(folder / "tuesday.mp4", backwards=True)
+    labels = LabelSet(given().skeleton, image_size=SIZE)
+    for frame, instance, points in given():
+        other = FRAMES - 1 - frame
+        labels.add(other, instance, Points.human(other, points.xy, points.visible))
+    save_labels(labels, folder / "labels/tuesday.json")
 
 
 def for_deeplabcut(folder: Path) -> None:

@@ -18,6 +18,7 @@ TUTORIALS: dict[str, Callable[[Path], None]] = {
     "sleap": material.for_sleap,
     "cvat": material.for_cvat,
     "python": material.for_all,
+    "many-videos": material.for_many,
 }
 PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md"]
 
