@@ -32,9 +32,11 @@ from poof.evaluation.calibration import auroc, expected_calibration_error, relia
 from poof.labels.model import LabelSet, Points, Visible
 from poof.propagation import Settings
 from poof.propagation.chains import Passage
-from poof.propagation.confidence import MODELS, cases, terms
+from poof.propagation.confidence import MODELS, cases, confidence, terms
 from poof.propagation.engine import Engine, Passages
+from poof.propagation.held_out import held_out, lowered, offset, without_labels
 from poof.propagation.propagate import chains_of, merged
+from poof.propagation.subject import subject_sides
 from poof.propagation.visibility import visibility
 from poof.synthetic import PENN_ACTION, SyntheticVideo, from_tracks, penn_joints, sample, stage, truth
 from poof.video import open_video
@@ -347,14 +349,55 @@ def report(store: Store, table: pd.DataFrame, plot: Path | None) -> None:
     show("Visibility (all visible: balanced accuracy 0.5)", rows)
 
 
+def footage(store: Store, names: Sequence[str]) -> None:
+    """What the summary of `poof propagate` expects of each clip, with its own labels left out in turn and without.
+
+    The constants are those of `poof.propagation.confidence`, which these clips are part of the fit of.
+    """
+    rows = {}
+    for name in names:
+        given = store.footage(name)
+        found = store.passages(name, "blend")
+        frames, (chains, human) = found.frames_of(0), chains_of(given.anchors, 0, found)
+        settings = Settings(given.radius)
+        without = without_labels(chains)
+        held = held_out(merged(without, frames, settings), without, frames, human, subject_sides(given.anchors, 0))
+        joint = merged(chains, frames, settings)
+        sure = confidence(joint, chains)
+        row, k = np.nonzero(np.isfinite(joint.xy).all(axis=-1) & ~np.isfinite(human).all(axis=-1))
+        keypoints = np.array(given.anchors.skeleton.keypoints, dtype=object)
+        table = pd.DataFrame({"frame": frames[row], "keypoint": keypoints[k], "confidence": sure[row, k]})
+        table["x"], table["y"] = joint.xy[row, k].T
+        scored = judge(store, table.assign(clip=name))
+        shown = scored[(scored.visible == 1) & scored.confidence.notna()]
+        right = (shown.error < GOOD * shown.side).to_numpy()
+        by = offset(held.confidence, held.error < GOOD)
+        after = lowered(shown.confidence, by)
+        rows[name] = {
+            "points": len(shown),
+            "right": right.mean(),
+            "expected, by confidence": shown.confidence.mean(),
+            "expected, as the summary says": after.mean(),
+            "ECE before": expected_calibration_error(shown.confidence, right),
+            "ECE after": expected_calibration_error(after, right),
+            "own labels right": float((held.error < GOOD).mean()),
+            "promised there": float(np.nanmean(held.confidence)),
+        }
+    show("What a summary expects", rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("runs/calibration"), help="where passages are kept")
     parser.add_argument("--plot", type=Path, help="write the reliability diagram here")
     parser.add_argument("--transfer", default="", help="clips to try chains of raft-small on (slow), by comma")
+    parser.add_argument("--footage", action="store_true", help="only what the summaries of the real clips expect")
     options = parser.parse_args(arguments)
     store = Store(options.cache)
+    if options.footage:
+        footage(store, [*MEAN_OF, "jhmdb"])
+        return
     names = [*MEAN_OF, *store.scenes()]
     table = pd.concat([points(store, n, v) for v in VARIANTS for n in names], ignore_index=True)
     model = fit(weighted(table))
