@@ -93,7 +93,7 @@ def _refine(spec: dict[str, Any]) -> tuple[list[str], str]:
     )
     facts = result.as_dict()
     if result.skipped:
-        return [], f"nothing was trained: {result.skipped}"
+        return [], f"not refined: {result.skipped}"
     save_labels(result.labels[0], spec["output"], force=True)
     return [spec["output"]], f"{facts['refined']} points refined, {facts['disputed']} to look at"
 
