@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from poof import recog
 from poof.cli.recog import recog as app
 from poof.errors import PoofError
+from poof.recog.backbones.res2net import Split
 from poof.recog.checkpoint import save_model
 from poof.recog.explain import Way, class_feature_pyramid, explain, saliency_tube
 from poof.recog.explain.pyramids import back_step, normalise, pooled_kernel
@@ -255,6 +256,41 @@ def test_pyramids_of_every_family(name: str) -> None:
     assert len(found.layers) == 4 if name != "x3d_m" else len(found.layers) >= 4
     assert all(found.channels(level) for level in range(4))
     assert not any("downsample" in layer or "branch1" in layer or ".se." in layer for layer in found.layers)
+
+
+def test_groups_side_by_side_are_padded_to_the_longest() -> None:
+    torch.manual_seed(0)
+    model = recog.build_model("res2net50", (), 2, 3, size=64, dropout=0).eval()
+    pyramid = class_feature_pyramid(model, torch.randn(2, 3, 64, 64), 1, theta=0.8, depth=10)
+    names = [layer.removeprefix("input of layer4.") for layer in pyramid.layers[1:6]]
+    assert names == ["2.conv3", "2.convs.2", "2.convs.1", "2.convs.0", "2.conv1"]
+    assert pyramid.widths[:6] == [2048, 832, 832, 832, 832, 2048]
+    assert len(pyramid.layers) == 11
+    width = 208
+    chosen = [set(pyramid.channels(level)) for level in range(1, 6)]
+    # A group without a convolution at a level passes: the last one at all three, the first two at the first.
+    for before, after, free in ((0, 1, (0, 1, 3)), (1, 2, (0, 2, 3)), (2, 3, (1, 2, 3))):
+        for group in free:
+            kept = {c for c in chosen[before] if c // width == group}
+            assert kept <= chosen[after], (before, group)
+
+
+def test_a_sum_of_groups_has_the_kernel_of_the_one_and_passes_to_the_other() -> None:
+    torch.manual_seed(0)
+    block = Split(64, 64, 1, first=False)
+    w = block.width
+    x = {f"convs.{i}": torch.rand(w, 1, 4, 4) for i in range(3)} | {"conv3": torch.rand(4 * w, 1, 4, 4)}
+    steps = block.padded_steps(x)
+    _, kernel, held, passed = steps[1]
+    means = block.convs[1].weight.detach().flatten(2).mean(2)  # type: ignore[union-attr, operator]
+    assert torch.equal(kernel[w : 2 * w, w : 2 * w], means)
+    assert torch.equal(kernel[2 * w : 3 * w, w : 2 * w], means)  # of the third group, what was added came from here
+    assert not kernel[:w].any()
+    assert not kernel[3 * w :].any()
+    assert passed == frozenset(range(4 * w)) - frozenset(range(w, 2 * w))
+    assert torch.equal(held[:w], x["conv3"][:w])
+    assert torch.equal(held[w : 2 * w], x["convs.1"])
+    assert torch.allclose(held[2 * w : 3 * w], x["convs.2"] - x["conv3"][w : 2 * w])
 
 
 def test_options_that_make_no_sense() -> None:

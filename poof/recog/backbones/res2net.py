@@ -7,6 +7,8 @@ here, so the keys are those of the published ImageNet weights.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +82,42 @@ class Split(nn.Module):
             self.downsample = nn.Sequential(
                 nn.Conv2d(inputs, 4 * planes, 1, stride, bias=False), nn.BatchNorm2d(4 * planes)
             )
+
+    def padded_steps(self, inputs: Mapping[str, Tensor]) -> list[tuple[str, Tensor, Tensor, frozenset[int]]]:
+        """The groups' convolutions as layers of all channels, for class feature pyramids (Fig. 7.9c of Stergiou).
+
+        Groups that have no convolution at a layer are padded: their channels pass as they are.
+
+        Parameters
+        ----------
+        inputs
+            (C, T, h, w) that went into each convolution, by its path in this block.
+
+        Returns
+        -------
+        list of (path, kernel, activation, passed)
+            In the order of the forward pass: (wide, wide) means of the kernel, (wide, T, h, w) what all groups held in
+            front of it, and which channels pass unchanged. A sum of a group and what the group before gave passes to
+            the one and has the kernel of the other.
+        """
+        wide, last = self.width * SCALE, SCALE - 1
+        given = inputs["conv3"].split(self.width)
+        own = [inputs[f"convs.{i}"] for i in range(last)]
+        bare = [x if self.first or i == 0 else x - given[i - 1] for i, x in enumerate(own)]
+        steps = []
+        for number, conv in enumerate(self.convs):
+            assert isinstance(conv, nn.Conv2d)
+            held = [*given[:number], own[number], *bare[number + 1 :], given[last]]
+            size = own[number].shape[-2:]
+            held = [x if x.shape[-2:] == size else nn.functional.interpolate(x, size) for x in held]
+            kernel = torch.zeros(wide, wide, device=conv.weight.device)
+            here = slice(number * self.width, (number + 1) * self.width)
+            kernel[here, here] = conv.weight.detach().flatten(2).mean(2)
+            if not self.first and number + 1 < last:
+                kernel[here.stop : here.stop + self.width, here] = kernel[here, here]
+            passed = frozenset(i for i in range(wide) if not here.start <= i < here.stop)
+            steps.append((f"convs.{number}", kernel, torch.cat(held), passed))
+        return steps
 
     def forward(self, x: Tensor) -> Tensor:
         """Features to features."""

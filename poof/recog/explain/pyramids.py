@@ -4,7 +4,8 @@ Document: Stergiou, Efficient Modelling Across Time (Utrecht 2021), Section 7.5.
 
 Level 0 are the channels of the last features. Each further level is the input of one convolution of the blocks' main
 paths, from the last one backwards; where a block begins, the channels that its skip connection hands on unchanged join
-those that its convolutions depend on. The forward pass is only listened to.
+those that its convolutions depend on. Branches side by side (Res2Net's groups) are padded to the length of the longest;
+MTConv's lateral path is joined to the kernel that it follows. The forward pass is only listened to.
 """
 
 from __future__ import annotations
@@ -115,6 +116,9 @@ class Step:
         Whether this is the first, the last convolution of its block.
     inner
         How many levels up the channels are that an inner branch hands on unchanged to this input; 0: none.
+    passed
+        Output channels that are input channels unchanged: of branches that have no layer here (the ones-kernels with
+        which Fig. 7.9c pads the shorter branches).
     """
 
     name: str
@@ -124,6 +128,7 @@ class Step:
     begins: bool
     ends: bool
     inner: int = 0
+    passed: frozenset[int] = frozenset()
 
 
 def class_feature_pyramid(
@@ -176,7 +181,9 @@ def class_feature_pyramid(
         if step.ends:
             block_end = above
         pooled = step.activation.mean((1, 2, 3))
-        links = _links([(n, nodes[n].channel) for n in above], pooled, step.kernel, theta, mode)
+        scored = [(n, nodes[n].channel) for n in above if step.kernel[nodes[n].channel].any() or not step.passed]
+        links = _links(scored, pooled, step.kernel, theta, mode)
+        links += [(n, nodes[n].channel, nodes[n].score) for n in above if nodes[n].channel in step.passed]
         if step.inner:
             handed = [node for node in enumerate(nodes) if node[1].level == level - step.inner]
             links += [(n, node.channel, node.score) for n, node in handed if node.channel < len(pooled)]
@@ -251,6 +258,8 @@ def _links(
     above: list[tuple[int, int]], pooled: Tensor, kernel: Tensor, theta: float, mode: Mode
 ) -> list[tuple[int, int, float]]:
     """(node above, channel here, score of that link) for what is chosen here."""
+    if not above:
+        return []
     products = back_step([channel for _, channel in above], pooled, kernel)
     own = normalise(products)
     if mode == "features":
@@ -304,6 +313,7 @@ def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
         inside = [entry for entry in heard if entry[0].startswith(f"{block.path}.")]
         parts = {path: path.removeprefix(f"{block.path}.").split(".") for path, _, _ in inside}
         main = [entry for entry in inside if not set(parts[entry[0]]) & set(BESIDE)]
+        padded = _padded(model.get_submodule(f"backbone.{block.path}"), block.path, main)
         beside = [entry for entry in inside if set(parts[entry[0]]) & set(PROJECTIONS)]
         skip = None
         if beside:
@@ -314,12 +324,27 @@ def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
             activation = channels_first(x, path).cpu()
             inner = next((up for part, up in INNER.items() if part in parts[path]), 0)
             last = number == len(main) - 1
+            if path in padded:
+                kernel, held, passed = padded[path]
+                steps.append(Step(path, kernel.cpu(), held.cpu(), skip, begins, last, inner, passed))
+                continue
             steps.append(Step(path, kernel_of(layer).cpu(), activation, skip, begins, last, inner))
     within = tuple(f"{block.path}." for block in model.blocks)
     for path, layer, x in heard:
         if not path.startswith(within):  # MobileNet's last stage ends with a convolution behind its blocks
             steps.append(Step(path, kernel_of(layer).cpu(), channels_first(x, path).cpu(), None, False, True))
     return steps[::-1]
+
+
+def _padded(
+    block: nn.Module, path: str, main: Sequence[tuple[str, nn.Module, Tensor]]
+) -> dict[str, tuple[Tensor, Tensor, frozenset[int]]]:
+    """Layers of a block's branches as layers of all its channels, by path; see `Res2Net`'s `padded_steps`."""
+    steps: Any = getattr(block, "padded_steps", None)
+    if steps is None:
+        return {}
+    inputs = {name.removeprefix(f"{path}."): channels_first(x, name) for name, _, x in main}
+    return {f"{path}.{name}": (kernel, held, passed) for name, kernel, held, passed in steps(inputs)}
 
 
 def kernel_of(layer: nn.Module) -> Tensor:
