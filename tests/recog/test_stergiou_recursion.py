@@ -22,7 +22,7 @@ from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
 from poof.recog.evaluate import evaluate
 from poof.recog.modules.base import Shape
-from poof.recog.modules.sr import PLACEMENTS, GatedCell, Recurrence, SqueezeRecursion
+from poof.recog.modules.sr import PLACEMENTS, GatedCell, PeepholeCell, Recurrence, SqueezeRecursion
 from poof.recog.modules.srtg import RecursionGate, cycle_consistent, nearest, soft_neighbours
 from poof.recog.networks import NETWORKS
 from poof.recog.recipes import recipe
@@ -88,13 +88,13 @@ def test_parameters_of_the_cells() -> None:
     assert parameters(Recurrence(c, "gru_after", 1)) == 6 * c * c + 6 * c
     assert parameters(Recurrence(c, "gru", 1)) == 6 * c * c + 3 * c
     assert parameters(Recurrence(c, "rnn", 2)) == 2 * (2 * c * c + 2 * c)
-    with pytest.raises(PoofError, match="cell=lstmp: choose one of lstm, gru, gru_after, rnn"):
+    with pytest.raises(PoofError, match="cell=lstmp: choose one of lstm, peephole, gru, gru_after, rnn"):
         Recurrence(c, "lstmp")
     with pytest.raises(PoofError, match="layers=0"):
         Recurrence(c, "lstm", 0)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_after", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "peephole", "gru", "gru_after", "rnn"])
 def test_out_is_the_product_causal_and_blind_to_places(cell: str) -> None:
     module, x = SqueezeRecursion(SHAPE, cell), clips()
     with torch.no_grad():
@@ -345,3 +345,32 @@ def test_read_outs_are_means_over_all_clips(tmp_path: Path) -> None:
     for name, read in judged.reads.items():
         assert 0 <= read["gate_open"] <= 1
         assert read["scale"] == pytest.approx(np.mean([one[name]["scale"] for one in each]), rel=1e-5)
+
+
+def test_gates_that_see_the_memory() -> None:
+    torch.manual_seed(0)
+    p = torch.randn(2, 5, 4, dtype=torch.float64)
+    torchs = nn.LSTM(4, 4, batch_first=True).double()
+    own = PeepholeCell(4).double()
+    with torch.no_grad():
+        own.inputs.weight.copy_(torchs.weight_ih_l0)
+        own.inputs.bias.copy_(torchs.bias_ih_l0 + torchs.bias_hh_l0)
+        own.states.weight.copy_(torchs.weight_hh_l0)
+        own.memory.zero_()
+        assert torch.allclose(own(p), torchs(p)[0])
+        # One channel, all weights 1, no bias: x = 1, 2.
+        one = PeepholeCell(1).double()
+        for parameter in one.parameters():
+            parameter.fill_(1.0)
+        one.inputs.bias.zero_()
+        found = one(torch.tensor([[[1.0], [2.0]]], dtype=torch.float64)).flatten()
+    c = sigmoid(1.0) * np.tanh(1.0)
+    h = sigmoid(1.0 + c) * np.tanh(c)
+    gate = sigmoid(2.0 + h + c)
+    second = gate * c + gate * np.tanh(2.0 + h)
+    assert found.tolist() == pytest.approx([h, sigmoid(2.0 + h + second) * np.tanh(second)])
+    assert parameters(Recurrence(8, "peephole", 1)) == 8 * 64 + 4 * 8 + 3 * 8
+
+
+def sigmoid(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))

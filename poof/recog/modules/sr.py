@@ -11,7 +11,7 @@ from poof.errors import PoofError
 from poof.recog.backbones.base import Block, Host
 from poof.recog.modules.base import Place, Shape, TemporalModule, choose, full_precision
 
-CELLS = ("lstm", "gru", "gru_after", "rnn")
+CELLS = ("lstm", "peephole", "gru", "gru_after", "rnn")
 PLACEMENTS = ("start", "top", "mid", "end", "res", "final")
 
 
@@ -24,9 +24,10 @@ class SqueezeRecursion(TemporalModule):
 
     Knobs
     -----
-    cell : lstm | gru | gru_after | rnn
-        `lstm` of Chapter 4; `gru` by the document's equations, the reset gate in front of the matrix product and one
-        bias a gate; `gru_after` is torch's own, with the reset behind it and two biases; `rnn` of Table 5.7.
+    cell : lstm | peephole | gru | gru_after | rnn
+        `lstm` of Chapter 4; `peephole` the LSTM of Table 5.7 whose gates see its memory; `gru` by the document's
+        equations, the reset gate in front of the matrix product and one bias a gate; `gru_after` is torch's own, with
+        the reset behind it and two biases; `rnn` of Table 5.7.
     layers : 2
         Stacked cells; the text says two, the parameter counts of Table 5.7 (GRU) fit one.
     placement : start | top | mid | end | res | final
@@ -107,6 +108,8 @@ class Recurrence(nn.Module):
         self.net: nn.Module
         if cell == "gru":
             self.net = nn.Sequential(*(GatedCell(channels) for _ in range(layers)))
+        elif cell == "peephole":
+            self.net = nn.Sequential(*(PeepholeCell(channels) for _ in range(layers)))
         else:
             kind = {"lstm": nn.LSTM, "gru_after": nn.GRU, "rnn": nn.RNN}[cell]
             self.net = kind(channels, channels, layers, batch_first=True)
@@ -145,5 +148,36 @@ class GatedCell(nn.Module):
             z, r = gates.chunk(2, 1)
             proposal = (from_input[:, t, 2 * channels :] + self.candidate(r * h)).tanh()
             h = z * h + (1 - z) * proposal
+            states.append(h)
+        return torch.stack(states, 1)
+
+
+class PeepholeCell(nn.Module):
+    """An LSTM whose gates see the memory c besides input p and state h (Gers and Schmidhuber, IJCNN 2000).
+
+    i = sigmoid(W_i [p, h'] + v_i * c'), f likewise, c = f * c' + i * tanh(W_c [p, h']), o = sigmoid(W_o [p, h'] + v_o *
+    c), h = o * tanh(c), each product with a bias; c' and h' are those before. With v = 0 it is torch's LSTM, but that
+    has each bias twice.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(channels, 4 * channels)  # of i, f, c and o, as torch has them
+        self.states = nn.Linear(channels, 4 * channels, bias=False)
+        self.memory = nn.Parameter(torch.empty(3, channels))  # v of i, f and o
+        bound = channels**-0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, p: Tensor) -> Tensor:
+        """(N, T, C) to (N, T, C)."""
+        from_input = self.inputs(p)
+        h = c = torch.zeros_like(p[:, 0])
+        states = []
+        for t in range(p.shape[1]):
+            i, f, new, o = (from_input[:, t] + self.states(h)).chunk(4, 1)
+            i, f = (i + self.memory[0] * c).sigmoid(), (f + self.memory[1] * c).sigmoid()
+            c = f * c + i * new.tanh()
+            h = (o + self.memory[2] * c).sigmoid() * c.tanh()
             states.append(h)
         return torch.stack(states, 1)
