@@ -205,8 +205,12 @@ def _assign(videos: Sequence[Footage], paths: Sequence[Path], chosen: dict[int, 
     open_: list[Path] = []
     for path in paths:
         said = said_by(path)
-        found = _by_content(said, videos)
+        found = _by_content(said, videos, images=False)
         how = "says so"
+        if not found:
+            found, how = _by_name(path, videos, exactly=True), "by its name"
+        if not found:  # numbers as names of images are in many folders
+            found, how = _by_content(said, videos), "says so"
         if not found:
             if said.names and said.surely and all(plain(Path(_whole(v.name)).stem) not in GENERIC for v in videos):
                 names = ", ".join(Path(v.name).name for v in videos)
@@ -235,8 +239,8 @@ def _assign(videos: Sequence[Footage], paths: Sequence[Path], chosen: dict[int, 
     )
 
 
-def _by_content(said: Said, videos: Sequence[Footage]) -> list[int]:
-    """The videos that a file names; of one name the best match alone."""
+def _by_content(said: Said, videos: Sequence[Footage], images: bool = True) -> list[int]:
+    """The videos that a file names, of one name the best match alone; else the only folder that has all its images."""
     found: list[int] = []
     for name in said.names:
         scores = [match(name, v.name) for v in videos]
@@ -244,7 +248,7 @@ def _by_content(said: Said, videos: Sequence[Footage]) -> list[int]:
         own = [v for v, score in enumerate(scores) if best and score == best]
         if len(own) == 1:
             found += own
-    if not found and said.images:
+    if images and not found and said.images:
         stems = {Path(base_name(image)).stem for image in said.images}
         own = [v for v, video in enumerate(videos)
                if video.frame_names is not None and stems <= {Path(n).stem for n in video.frame_names}]  # fmt: skip
@@ -252,8 +256,11 @@ def _by_content(said: Said, videos: Sequence[Footage]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _by_name(path: Path, videos: Sequence[Footage]) -> list[int]:
-    """The video after which a file, or the folder that it lies in, is named."""
+def _by_name(path: Path, videos: Sequence[Footage], exactly: bool = False) -> list[int]:
+    """The video after which a file, or the folder that it lies in, is named; `exactly`: the file, and just so."""
+    if exactly:
+        own = [v for v, video in enumerate(videos) if match(path.name.split(".")[0], video.name) == 2]
+        return own if len(own) == 1 else []
     for name in (path.name.split(".")[0], path.stem, path.resolve().parent.name):
         scores = [(match(name, v.name), len(plain(Path(_whole(v.name)).stem))) for v in videos]
         best = max(scores)

@@ -233,6 +233,9 @@ def _owners(films: Sequence[Film], path: Path, seen: Seen) -> list[int]:
         best = max(scores, default=0)
         if best and scores.count(best) == 1:
             found.append(scores.index(best))
+    if not found:  # before the images: numbers as their names are in many folders
+        exact = [i for i, f in enumerate(films) if any(match(path.name.split(".")[0], c) == 2 for c in f.called)]
+        found = exact if len(exact) == 1 else []
     if not found and said["images"]:
         stems = set(said["images"])
         found = [i for i, film in enumerate(films) if film.path.is_dir()

@@ -90,3 +90,13 @@ def test_images_of_a_folder_with_gaps_go_by_their_names(tmp_path: Path) -> None:
         load_labels(path, folder)
     named = write(tmp_path / "n.csv", frames=(0, 1, 2), frame_names=dict(enumerate(folder)))
     assert load_labels(named, ("img000.png", "img009.png", "img004.png")).instances[1, 0].xy[0, 1] == 3
+
+
+def test_a_file_named_after_its_video_is_not_given_to_a_folder_that_has_images_of_its_numbers(tmp_path: Path) -> None:
+    bear = Clip("bear.mp4")
+    camel = Clip("camel", tuple(f"{number:05}.jpg" for number in range(9)))
+    files = [write(tmp_path / f"{name}.json", frames=(3,), frame_names={3: "00003.jpg"}) for name in ("bear", "camel")]
+    assert [given.files for given in labels_for([bear, camel], files)] == [[files[0]], [files[1]]]
+    lone = write(tmp_path / "mine.json", frames=(3,), frame_names={3: "00003.jpg"})
+    found = labels_for([bear, camel], [lone, files[0]])
+    assert found[1].files == [lone] and found[1].how == ["says so"]
