@@ -90,6 +90,11 @@ class Display:
         took = f" in {clock(time.monotonic() - row.begun)}" if row is not None else ""
         self._line(f"{name}: {'failed' if error else 'done'}{took} ({self._done} of {self._count}{self._left()})")
 
+    def note(self, text: str) -> None:
+        """Something to know meanwhile."""
+        if not self._quiet:
+            print(printable(text), file=sys.stderr, flush=True)
+
     def tick(self) -> None:
         """Time has passed."""
         now = time.monotonic()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from project_material import clip, part
 
 from poof.errors import PoofError
-from poof.labels import LabelSet, save_labels
+from poof.labels import LabelSet, load_labels, save_labels
 from poof.labels.model import Points
 from poof.projects.cluster.address import Address, parse
 
@@ -304,3 +305,39 @@ def test_failures_on_a_cluster_are_told_and_stop_nothing(long: Path, tmp_path: P
     with cluster(1, tmp_path) as (where, _):
         done = {d.job.name: d for d in drive.run_on(where, jobs, Display(quiet=True))}
     assert "x.mp4" in done["x"].error and not done["v"].error and same(long, tmp_path / "out")
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_batch_system_is_given_its_jobs_and_they_are_cancelled(
+    long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SLURM played by two scripts: `sbatch` starts the script that it is given, `scancel` ends it."""
+    tools, log = tmp_path / "tools", tmp_path / "cancelled"
+    tools.mkdir()
+    script = f"cp $1 {tmp_path}/script\nsetsid bash {tmp_path}/script >/dev/null 2>&1 &\n"
+    (tools / "sbatch").write_text(f"#!/bin/bash\n{script}echo Submitted batch job $!\n")
+    (tools / "scancel").write_text(f"#!/bin/bash\necho $1 >> {log}\nkill -- -$1 2>/dev/null\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "out").mkdir()
+    before = signal.getsignal(signal.SIGINT)
+    where = "slurm:partition=gpu,gres=gpu:1,time=0:10:00,interface=lo,memory=2GB"
+    (done,) = drive.run_on(where, [job_of(long, tmp_path / "out")], Display(quiet=True))
+    assert not done.error and same(long, tmp_path / "out")
+    assert signal.getsignal(signal.SIGINT) is before  # dask-jobqueue would take Ctrl-C for itself
+    script = (tmp_path / "script").read_text()
+    assert "#SBATCH -p gpu" in script and "#SBATCH --gres=gpu:1" in script
+    (job,) = log.read_text().split()
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):
+            os.kill(int(job), 0)
+            time.sleep(0.1)
+
+
+def test_a_worker_of_another_version_is_refused(long: Path) -> None:
+    film: Any = type("Film", (), {"how": tasks.How(SETTINGS, "dis", None, "cpu")})()
+    labels = load_labels(long / "here" / "v.poof.json")
+    assert drive._alike(labels, film)
+    labels.info["propagation"]["flow"][0]["opencv"] = "4.9.0"
+    assert not drive._alike(labels, film)

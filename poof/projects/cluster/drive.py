@@ -45,6 +45,8 @@ SENT = 64 * 2**20
 """Bytes of a file that is sent whole to workers that cannot see it."""
 GONE = 20.0
 """Seconds without a scheduler after which it is given up."""
+LONELY = 15.0
+"""Seconds without a worker after which that is said."""
 MORE = 2
 """Pieces that are out for each worker's thread."""
 
@@ -108,6 +110,7 @@ class _Drive:
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._blind = False  # whether some worker did not see a video: from then on they are sent
         self._gone_since: float | None = None
+        self._alone_since = time.monotonic()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Everything, piece by piece."""
@@ -130,6 +133,7 @@ class _Drive:
                 future = self._ended.get(timeout=0.2)
             except queue.Empty:
                 self._display.tick()
+                self._tell_of_workers()
                 continue
             out = self._out.pop(future, None)
             if out is not None:
@@ -140,8 +144,16 @@ class _Drive:
         try:
             threads = sum(self._client.nthreads().values())
         except (OSError, TimeoutError, AttributeError, RuntimeError):
-            threads = 1
-        return max(4, MORE * threads + 2)
+            threads = 0
+        return 4 if not threads else max(5, MORE * threads + 2)
+
+    def _tell_of_workers(self) -> None:
+        """Say once when there has been no worker for a while."""
+        if self._room() > 4 or self._client.status != "running":
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > LONELY:
+            self._alone_since = float("inf")
+            self._display.note(f"--on {self._where}: no worker has come yet; the work begins when one does")
 
     def _check_scheduler(self) -> None:
         """Raise where the scheduler has been gone for long."""
@@ -218,11 +230,7 @@ class _Drive:
             return
         if rows.entries and not set(rows.entries) <= film.expected:
             film.failed = True
-            yield self._failed(
-                film,
-                f"{film.job.name}: worker {rows.worker} works otherwise than this machine; install the same versions of"
-                " poof and OpenCV on all",
-            )
+            yield self._failed(film, _otherwise(film, rows))
             return
         for key, arrays in rows.entries.items():
             film.memo.put(key, arrays)
@@ -234,6 +242,8 @@ class _Drive:
     def _kept(self, film: _Film, rows: Rows) -> Done:
         """A whole video came back."""
         assert rows.labels is not None
+        if rows.flows is None and not _alike(rows.labels, film):
+            return self._failed(film, _otherwise(film, rows))
         arguments = film.job.arguments
         notes = [*film.given.notes, *rows.notes]
         try:
@@ -271,6 +281,19 @@ class _Drive:
     def _failed(self, film: _Film, error: str) -> Done:
         self._display.end(film.job.name, error)
         return Done(film.job, error=error, seconds=time.monotonic() - film.begun)
+
+
+def _alike(labels: LabelSet, film: _Film) -> bool:
+    """Whether a result was made by the estimators that would work here."""
+    theirs = [{k: v for k, v in flow.items() if k != "reason"} for flow in labels.info["propagation"]["flow"]]
+    return theirs == [estimator.describe() for estimator in film.how.estimators()]
+
+
+def _otherwise(film: _Film, rows: Rows) -> str:
+    return (
+        f"{film.job.name}: worker {rows.worker} works otherwise than this machine; install the same versions of poof"
+        " and OpenCV on all"
+    )
 
 
 def _told(error: Exception, name: str) -> str:

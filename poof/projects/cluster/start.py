@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -84,10 +86,16 @@ def _batch(address: Address) -> Any:
 
 def made(address: Address) -> Any:
     """The cluster object of dask-jobqueue, before any job is submitted."""
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         import dask_jobqueue
     except ImportError:
         raise PoofError(MISSING) from None
+    finally:
+        if main:  # dask-jobqueue 0.9 takes Ctrl-C for itself when it is imported
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return getattr(dask_jobqueue, BATCH[address.kind])(**arguments(address))
 
 
@@ -111,7 +119,7 @@ def arguments(address: Address) -> dict[str, Any]:
         "local_directory": own.get("scratch"),
         "interface": own.get("interface"),
         "walltime": own.get("time"),
-        "scheduler_options": {"dashboard_address": None},
+        "scheduler_options": {"dashboard_address": "127.0.0.1:0", "dashboard": False},
     }
     if "partition" in own:
         chosen["queue"] = own["partition"]

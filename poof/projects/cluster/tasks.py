@@ -99,8 +99,8 @@ class Rows:
     notes : list of str
     unseen : bool
         Whether the worker cannot see the video, so that nothing was done.
-    worker, seconds
-        Who did it, and how long it took.
+    worker, seconds, cpu
+        Who did it, how long it took, and how long a core worked on it.
     """
 
     entries: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -111,6 +111,7 @@ class Rows:
     unseen: bool = False
     worker: str = ""
     seconds: float = 0.0
+    cpu: float = 0.0
 
 
 class Collected(Memo):
@@ -157,7 +158,7 @@ class SentVideo(Video):
 
 def run_piece(piece: Piece) -> Rows:
     """Carry the labels of a run; its segments' entries come back."""
-    begun = time.monotonic()
+    begun, cpu = time.monotonic(), time.process_time()
     video: Video | None = SentVideo(piece) if piece.sent else _seen(piece)
     if video is None:
         return Rows(unseen=True, worker=_name())
@@ -168,7 +169,8 @@ def run_piece(piece: Piece) -> Rows:
     engine = Engine(video, piece.labels, piece.how.estimators(), settings, collected, only)
     for _ in engine.run():
         pass
-    return Rows(collected.entries, worker=_name(), seconds=time.monotonic() - begun)
+    spent = {"seconds": time.monotonic() - begun, "cpu": time.process_time() - cpu}
+    return Rows(collected.entries, worker=_name(), **spent)
 
 
 def run_whole(piece: Piece) -> Rows:
@@ -190,6 +192,7 @@ def _whole(piece: Piece, path: Path, begun: float) -> Rows:
     from poof.progress import silent
     from poof.projects.work import measured
 
+    cpu = time.process_time()
     video = open_video(path, piece.on_damage)
     video.name = piece.called
     settings, how = Settings(**piece.how.settings), piece.how
@@ -210,7 +213,13 @@ def _whole(piece: Piece, path: Path, begun: float) -> Rows:
     result = propagate(video, piece.labels, estimators, settings)
     covered = coverage(video, result, settings.radius)
     return Rows(
-        labels=result, covered=covered, notes=notes, flows=compared, worker=_name(), seconds=time.monotonic() - begun
+        labels=result,
+        covered=covered,
+        notes=notes,
+        flows=compared,
+        worker=_name(),
+        seconds=time.monotonic() - begun,
+        cpu=time.process_time() - cpu,
     )
 
 
