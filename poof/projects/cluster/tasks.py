@@ -169,8 +169,8 @@ def run_piece(piece: Piece) -> Rows:
     engine = Engine(video, piece.labels, piece.how.estimators(), settings, collected, only)
     for _ in engine.run():
         pass
-    spent = {"seconds": time.monotonic() - begun, "cpu": time.process_time() - cpu}
-    return Rows(collected.entries, worker=_name(), **spent)
+    seconds, worked = time.monotonic() - begun, time.process_time() - cpu
+    return Rows(collected.entries, worker=_name(), seconds=seconds, cpu=worked)
 
 
 def run_whole(piece: Piece) -> Rows:
