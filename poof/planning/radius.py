@@ -22,6 +22,7 @@ from poof.planning.arrivals import Arrivals, carry_to_each_other
 from poof.planning.distance_curve import Curve, fit_curve, largest_below, resamples
 from poof.progress import Track, silent
 from poof.propagation.identity import link_identities
+from poof.propagation.settings import MAX_RADIUS as LARGEST
 from poof.propagation.settings import Settings
 from poof.video.base import Video
 
@@ -175,8 +176,8 @@ def measure_radius(
         raise PoofError(
             f"--threshold {threshold:g}: is a fraction of the subject's longer side, between 0 and 1 (0.05)"
         )
-    if max_radius < 1:
-        raise PoofError(f"--max-radius {max_radius}: must be at least 1 ({MAX_RADIUS} is usual)")
+    if not 1 <= max_radius <= LARGEST:
+        raise PoofError(f"--max-radius {max_radius}: must lie between 1 and {LARGEST} ({MAX_RADIUS} is usual)")
     human = labels.human()
     if not human.instances:
         raise PoofError(f"{video.name}: the labels hold no point that a person set; label a frame first")
