@@ -38,7 +38,7 @@ STRICT = {"err_detect": "crccheck+explode"}
 # The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
 _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
 # Decoders that leave out a picture whose kind was changed by damage; theirs, too, are one picture a packet.
-_MAY_DROP = frozenset({"hevc"})
+MAY_DROP = frozenset({"hevc"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
 TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
 # With several threads these decoders may hand out a picture before they have marked it as corrupt.
@@ -181,9 +181,9 @@ class Feed:
         self._expected = self._received = 0
         self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
         # Times of pictures that have gone in and not come out.
-        self._inside: set[int] | None = set() if timed and context.codec.name in _MAY_DROP | {"h264"} else None
+        self._inside: set[int] | None = set() if timed and context.codec.name in MAY_DROP | {"h264"} else None
         # Two fields of a picture may come in packets of their own, and there are files with times in another order.
-        self._strictly = context.codec.name in _MAY_DROP
+        self._strictly = context.codec.name in MAY_DROP
         self._last: Packet | None = None
         self._refused: Packet | None = None
         self._pts: int | None = None

@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from poof.video.bitstream import Kind, kind_of
-from poof.video.decoding import Broken, Plan, packets_of, prepared
+from poof.video.decoding import MAY_DROP, Broken, Plan, packets_of, prepared
 from poof.video.opening import open_container, video_stream
 from poof.video.structure import chain_of
 from poof.video.timeline import Timeline
@@ -85,6 +85,10 @@ class _Island:
         self._given = 0
         self._last = -1
         self._refused: set[int | None] = set()
+        # Times of pictures that have gone in and not come out; a damaged header makes a decoder forget some.
+        one_by_one = strict and timeline.timed and context.name in MAY_DROP | {"h264"}
+        self._inside: set[int] | None = set() if one_by_one else None
+        self._first_pts: int | None = None
 
     def send(self, packet: Packet) -> Iterator[tuple[int, VideoFrame, str]]:
         kind = kind_of(self._context.name, bytes(packet), self._settings, packet.is_keyframe)
@@ -101,6 +105,9 @@ class _Island:
                 return
             self._begin = order if place is None else place
             self._given, self._lost, self._leading = 0, False, kind is Kind.OPEN
+            self._first_pts = packet.pts
+            if self._inside:
+                self._inside.clear()
         elif kind is not Kind.LEANING:
             self._leading = kind is Kind.OPEN
         try:
@@ -110,6 +117,9 @@ class _Island:
             if not (self._leading and kind is Kind.LEANING and self._given == 0):
                 yield from self.leave(f"the pictures cannot be decoded: {error.strerror}")
             return
+        shown = packet.pts is not None and not packet.is_discard
+        if self._inside is not None and shown and self._first_pts is not None and packet.pts >= self._first_pts:
+            self._inside.add(packet.pts)
         yield from self._numbered(frames)
 
     def skip(self) -> None:
@@ -144,6 +154,16 @@ class _Island:
                     self._refused.update(f.pts for f in frames[: position + 1])
                     yield from self.leave("the decoder marks the picture as corrupt")
                 return
+            if frame.interlaced_frame:
+                self._inside = None  # its two fields may have come in packets of their own
+            if self._inside and frame.pts is not None:
+                self._inside.discard(frame.pts)
+                if min(self._inside, default=frame.pts) < frame.pts:
+                    # One before it is gone: what the decoder takes for the order of pictures is damaged, and with it
+                    # what this one leans on.
+                    if not leaving:
+                        yield from self.leave("a picture is lost")
+                    return
             number = self._timeline.number(frame.pts)
             if number is None and not self._timeline.timed and self._begin is not None:
                 number = self._begin + self._given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from poof.labels import LabelSet, Points, Skeleton
 from poof.planning.survey import survey
 from poof.propagation import Settings, propagate, summarise
 from poof.video import open_video
+from poof.video.bitstream import Kind
 
 Files = Callable[[str], Path]
 
@@ -159,3 +161,33 @@ def test_a_whole_file_has_no_holes(numbered_file: Files) -> None:
     video = open_video(numbered_file("h264.mp4"), "continue")
     assert [n for n, _, real in video.filled(50) if real] == list(range(50, 60)) and video.holes == ()
     assert video.count() == 60 and video.damage is None
+
+
+def test_a_picture_behind_one_that_the_decoder_forgot_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen in H.264 with a changed bit: picture 2 never comes out, and 3, made from it, shows something else."""
+    from poof.video import salvage
+
+    def frame(pts: int, interlaced: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(pts=pts, is_corrupt=False, interlaced_frame=interlaced)
+
+    class Packet(SimpleNamespace):
+        def __bytes__(self) -> bytes:
+            return b""
+
+    def island(interlaced: bool) -> list[int]:
+        # Decoding order 0 2 1 3 4, one picture of delay; 2 is forgotten.
+        shown = {0: [], 2: [frame(0, interlaced)], 1: [frame(1)], 3: [], 4: [frame(3)]}
+        context = SimpleNamespace(
+            name="h264", extradata=b"", decode=lambda p: [] if p is None else shown[p.pts], flush_buffers=lambda: None
+        )
+        timeline = SimpleNamespace(timed=True, number=lambda pts: pts, place=lambda pos: 0)
+        one = salvage._Island(context, timeline, strict=True)  # type: ignore[arg-type]
+        monkeypatch.setattr(salvage, "kind_of", lambda name, data, settings, key: Kind.CLOSED if key else Kind.LEANING)
+        found: list[int] = []
+        for pts in shown:
+            packet = Packet(pts=pts, pos=pts, is_corrupt=False, is_discard=False, is_keyframe=pts == 0)
+            found += [number for number, _, _ in one.send(packet)]  # type: ignore[arg-type]
+        return found
+
+    assert island(interlaced=False) == [0, 1]
+    assert island(interlaced=True) == [0, 1, 3], "two fields of a picture may be two packets"
