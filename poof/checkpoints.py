@@ -126,13 +126,17 @@ def read_checkpoint(path: str | Path, remedy: str = "give the .pt of a training 
     return content
 
 
+SENSELESS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, PoofError)
+"""What Python and torch raise when something else stands where a plain value or a tensor of its kind should."""
+
+
 def refuse_odd_tensors(content: Any, path: str | Path) -> None:
     """A `PoofError` for sparse and quantised tensors, of which most of what is asked of weights cannot be asked."""
-    if any(tensor.layout != torch.strided or tensor.is_quantized for tensor in _tensors(content)):
+    if any(tensor.layout != torch.strided or tensor.is_quantized for tensor in tensors_of(content)):
         raise PoofError(f"{path}: holds sparse or quantised tensors; save the network's weights as they train")
 
 
-def _tensors(content: Any) -> Iterator[Tensor]:
+def tensors_of(content: Any) -> Iterator[Tensor]:
     """All tensors in what was read, however deep."""
     todo, seen = [content], set()
     while todo:

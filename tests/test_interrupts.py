@@ -115,3 +115,18 @@ def test_outside_of_a_command_two_of_them_do_not_stop_what_comes_after() -> None
         press()
     assert not interrupts.pressed()
     assert list(silent(range(3), "steps")) == [0, 1, 2]
+
+
+def test_what_is_said_of_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
+    """It reaches the terminal, though what libraries print in C no longer does."""
+    program = (
+        "import os, signal, sys\n"
+        "from poof import __main__ as program\n"
+        "from poof.cli import common\n"
+        "signal.signal(signal.SIGINT, program._stopped)\n"
+        "common.own_lines_only()\n"
+        "os.write(2, b'a library')\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "poof: stopped\n")

@@ -196,11 +196,12 @@ def own_lines_only() -> None:
             return
         copy = os.dup(2)
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
     except (OSError, ValueError):
         return
+    # First the copy, so that a Ctrl-C in between still finds where to say so.
     sys.stderr = open(copy, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: PTH123, SIM115
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
     def unraisable(found: sys.UnraisableHookArgs) -> None:
         # A Ctrl-C that a finaliser swallowed: it is remembered, see `poof.interrupts`.

@@ -234,7 +234,7 @@ def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
         model.absent_in_training = tuple(str(name) for name in content.get("absent_in_training", ()))
         if model.validation.get("presence") and not 0 <= float(model.validation["presence"]["threshold"]) <= 1:
             raise ValueError("presence")
-    except (LookupError, TypeError, ValueError, OverflowError, PoofError) as error:
+    except checkpoints.SENSELESS as error:
         raise incomplete(path, error) from error
     if not (math.isfinite(model.margin) and 0 < model.margin < _WIDEST):
         raise incomplete(path, ValueError(f"margin {model.margin}"))
@@ -245,13 +245,14 @@ def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
 
 def architecture_in(path: str | Path, content: dict[str, Any]) -> Architecture:
     """The architecture that a checkpoint of ours names; a `PoofError` where it is none that can be built."""
-    if content.get("version") != VERSION:
+    version = content.get("version")
+    if isinstance(version, Tensor) or version != VERSION:
         raise PoofError(
             f"{path}: is of version {str(content.get('version'))[:20]}, this poof reads {VERSION}; update poof"
         )
     try:
         return Architecture(**content["architecture"]).checked()
-    except (LookupError, TypeError, ValueError) as error:
+    except checkpoints.SENSELESS as error:
         raise incomplete(path, error) from error
 
 
@@ -265,7 +266,7 @@ def skeleton_in(path: str | Path, content: dict[str, Any]) -> Skeleton:
         if not (within and names and all(isinstance(name, str) for name in (*names, stored["name"]))):
             raise ValueError("skeleton")
         return Skeleton(names, edges, symmetry, stored["name"])
-    except (LookupError, TypeError, ValueError, OverflowError, PoofError) as error:
+    except checkpoints.SENSELESS as error:
         raise incomplete(path, error) from error
 
 

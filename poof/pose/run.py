@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from poof.checkpoints import check_finite, load_optimizer
+from poof.checkpoints import SENSELESS, check_finite, load_optimizer
 from poof.errors import PoofError
 from poof.files import write_text
 from poof.pose.data import Example
@@ -119,7 +119,7 @@ def resumable(last: Path, identity: str) -> dict[str, Any]:
         good = good and isinstance(content["validation"], dict)
         for moments in state["optimizer"]["state"].values():
             check_finite(moments, last)
-    except (LookupError, TypeError, AttributeError) as error:
+    except SENSELESS as error:
         raise incomplete(last, error) from error
     if not good:
         raise incomplete(last, ValueError("training"))
@@ -133,7 +133,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], l
         for moments in optimizer.state.values():
             if moments and not {"step", "exp_avg", "exp_avg_sq"} <= set(moments):
                 raise ValueError("state of the optimizer")
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except SENSELESS as error:
         raise incomplete(last, error) from error
 
 

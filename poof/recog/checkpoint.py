@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poof.checkpoints import tensors_of
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.recog.build import build_model
@@ -64,7 +65,8 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
     config, labels, state = content.get("config"), content.get("labels"), content.get("state")
     if not isinstance(config, dict) or not {"name", "frames", "num_classes"} <= set(config):
         raise PoofError(f"{path}: does not say which network it holds; it is damaged")
-    if not isinstance(config["name"], str) or any(not isinstance(key, str) for key in config):
+    plain = isinstance(config["name"], str) and all(isinstance(key, str) for key in config)
+    if not plain or any(True for _ in tensors_of(config)):
         raise PoofError(f"{path}: does not say which network it holds; it is damaged")
     for key in ("frames", "num_classes", "size"):
         if type(config.get(key, 1)) is not int:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from poof import interrupts
-from poof.checkpoints import load_optimizer
+from poof.checkpoints import SENSELESS, load_optimizer
 from poof.errors import PoofError, PoofWarning
 from poof.files import make_folder
 from poof.parallel import ALONE, Group, Share
@@ -518,7 +518,9 @@ def resume(
         raise PoofError(f"{path}: is of another network; resume with the options the run was started with")
     try:
         return _restored(path, content, training, model, optimizer, scaler, recipe, settings)
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except PoofError:
+        raise
+    except SENSELESS as error:
         raise PoofError(
             f"{path}: the state of its training is damaged ({shown(error, 60)}); start anew with --force"
         ) from error

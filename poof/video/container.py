@@ -194,7 +194,8 @@ class ContainerVideo(Video):
                 yield found, frame
                 number = found + 1
             self._note(holes)
-        total = self._timeline.total if self._timeline is not None and self._timeline.exact else 0
+        line = self._timeline
+        total = max(line.total if line.exact else 0, line.announced) if line is not None else 0
         if number == broken.frame or unread or number < total:
             self.damage = Damage(number, unread or broken.reason)
         self._count = number

@@ -17,6 +17,8 @@ from poof.video.opening import open_container, video_stream
 from poof.video.structure import chain_of
 from poof.video.timeline import Timeline
 
+_HIDDEN = "a part of the file is broken and hides the pictures at its end"
+
 
 def salvage(path: Path, plan: Plan, timeline: Timeline) -> Generator[tuple[int, VideoFrame, str], None, str]:
     """(number, picture, why those before it are missing) of everything in a file that can be decoded.
@@ -41,10 +43,13 @@ def salvage(path: Path, plan: Plan, timeline: Timeline) -> Generator[tuple[int, 
         structure = chain_of(container.format.name, path)
         if structure is not None:
             stack.enter_context(structure)
+        # An edit list hides pictures; one that is damaged, or damaged times, may hide any.
+        followed, hidden = structure is not None, False
         stream = video_stream(container, plan.stream)
         island = _Island(prepared(stream, False, lenient), timeline, not lenient)
         try:
             for packet in packets_of(container, stream):
+                hidden = packet.is_discard and structure is None and followed
                 if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
                     # Where FFmpeg goes on is right; what it jumped over shows in the times, or in the index. The packet
                     # itself may be a part of the damage.
@@ -55,8 +60,10 @@ def salvage(path: Path, plan: Plan, timeline: Timeline) -> Generator[tuple[int, 
                 yield from island.send(packet)
         except Broken as broken:
             yield from island.leave(str(broken))
+        if structure is not None and not structure.is_whole():
+            yield from island.leave(structure.reason)  # pictures that are not there may belong before those that wait
         reason = yield from island.end()
-        return reason or ("" if structure is None or structure.is_whole() else structure.reason)
+        return reason or (_HIDDEN if hidden else "")
 
 
 def _opens(path: Path, plan: Plan) -> bool:
@@ -85,6 +92,7 @@ class _Island:
         self._given = 0
         self._last = -1
         self._refused: set[int | None] = set()
+        self._nowhere = False  # whether the latest pictures had no number
         # Times of pictures that have gone in and not come out; a damaged header makes a decoder forget some.
         one_by_one = strict and timeline.timed and context.name in MAY_DROP | {"h264"}
         self._inside: set[int] | None = set() if one_by_one else None
@@ -130,6 +138,8 @@ class _Island:
         """The pictures that wait at the end of the file; gives why it was not reached, '' if it was."""
         reached = not self._lost
         yield from self.leave("")
+        if reached and self._nowhere:
+            return "the times of the pictures contradict each other"
         return "" if reached else self._reason or "the pictures cannot be decoded"
 
     def leave(self, reason: str) -> Iterator[tuple[int, VideoFrame, str]]:
@@ -168,6 +178,7 @@ class _Island:
             if number is None and not self._timeline.timed and self._begin is not None:
                 number = self._begin + self._given
             self._given += 1
+            self._nowhere = number is None or number <= self._last
             if number is not None and number > self._last:
                 self._last = number
                 yield number, frame, self._reason

@@ -35,6 +35,8 @@ class Timeline:
         packets that are there.
     total : int
         Number of pictures up to the last packet that was found.
+    announced : int
+        Number of pictures that the file says it has, 0 where it does not.
     """
 
     def __init__(self, path: Path, stream: int) -> None:
@@ -65,6 +67,9 @@ class Timeline:
             whole = whole and structure is not None
             index = index_of(path) if container.format.name == "avi" and not whole else []
             announced = pictures.frames
+            # Of a file with nothing but pictures: how long all of them are shown.
+            alone = container.format.name == "matroska,webm" and len(container.streams) == 1
+            lasts = container.duration / 1e6 / float(pictures.time_base) if alone and container.duration else 0.0
             rate = pictures.average_rate or pictures.guessed_rate
             usual = float(1 / (rate * pictures.time_base)) if rate and pictures.time_base else None
         self._places = {offset: n for n, offset in enumerate(index)} or ({} if index else _ranks(offsets))
@@ -82,8 +87,11 @@ class Timeline:
             self.exact = whole or len(index) == announced > 0
         self._by_rank = whole or self._step is None
         self.total = max(len(index), len(times))
+        self.announced = 0
         if self._times and not self._by_rank:
             self.total = self._by_time(self._times[-1]) + 1
+            if self._step is not None:
+                self.announced = int((lasts - self._times[0]) / self._step + 0.25)
 
     def number(self, pts: int | None) -> int | None:
         """Number of the picture that is shown at `pts`; None when the file does not tell."""

@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 }
 
 # Their damaged pictures may decode to anything.
-_WITHOUT_CHECKS = ("vp8.webm", "vp9.webm", "h265.mp4", "ffv1.mkv", "anim.gif")
+_WITHOUT_CHECKS = ("vp8.webm", "vp9.webm", "h265.mp4", "ffv1.mkv", "anim.gif", "mjpeg.avi")
 # Nothing in these files says where they were meant to end, or it is not looked at (H.265 in MP4, a known limit).
 _ENDLESS = ("h264.ts", "h264.flv", "flv1.flv", "fragments.mp4", "h265.mp4")
 

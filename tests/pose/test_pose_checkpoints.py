@@ -58,6 +58,8 @@ def test_nan_weights_are_refused(tmp_path: Path, content: dict[str, Any], value:
         {"skeleton": {"name": "", "keypoints": ["nose", 3], "edges": [], "symmetry": []}},
         {"skeleton": {"name": "", "keypoints": [], "edges": [], "symmetry": []}},
         {"skeleton": None},
+        {"version": torch.zeros(3)},
+        {"architecture": {"num_keypoints": torch.zeros(3), "stages": 1, "conv_bias": True, "body": "unet"}},
         {"network": None},
         {"network": {"a": 3}},
         {"network": {}},
@@ -127,6 +129,7 @@ def test_resume_states_are_checked(tmp_path: Path, content: dict[str, Any]) -> N
     nan = {name: value * math.nan for name, value in content["network"].items() if value.is_floating_point()}
     for change in (
         {"step": "3"}, {"step": -1}, {"step": 2.5}, {"top_score": None}, {"history": 3}, {"history": [{"step": "x"}]},
+        {"history": [torch.zeros(3)]},
         {"pending": None}, {"pending": ["x"]}, {"fresh": 3}, {"fresh": [3]}, {"network": {}.get("x")}, {"network": nan},
         {"optimizer": []}, {"optimizer": {}}, {"optimizer": {"state": {0: {"exp_avg": torch.tensor([math.nan])}}}},
     ):  # fmt: skip

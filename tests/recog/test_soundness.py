@@ -20,7 +20,7 @@ from poof.recog.data.dataset import View
 from poof.recog.evaluate import Evaluation, evaluate, top
 from poof.recog.recipes import Recipe
 from poof.recog.stored import checksum
-from poof.recog.train import train
+from poof.recog.train import Settings, train
 from poof.recog.weights import read_state
 
 FAST = Recipe(epochs=1, batch=4, lr=0.01, warmup=0, flip="none")
@@ -135,6 +135,10 @@ def broken(content: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
         ({"config": config | {"frames": "many"}}, "frames is no whole number"),
         ({"config": config | {"modules": 7}}, "builds no network"),
         ({"config": config | {"colour": 7}}, "builds no network"),
+        ({"config": config | {"size": torch.zeros(3)}}, "no whole number|does not say which network"),
+        ({"config": config | {"modules": [torch.zeros(3)]}}, "does not say which network"),
+        ({"training": 1.5}, "does not say how its clips are cut"),
+        ({"training": {"recipe": 3}}, "does not say how its clips are cut"),
         ({"poof_recog": 99}, "of a newer poof"),
         ({"poof_recog": None}, "is no checkpoint"),
     ]
@@ -202,3 +206,22 @@ def test_weights_of_compiled_and_parallel_networks_are_read(model: recog.Recogni
     torch.save(own, tmp_path / "w.pt")
     with pytest.raises(PoofError, match=r"w\.pt: the weights 'fc\.bias' are not finite"):
         read_state(tmp_path / "w.pt")
+
+
+def test_states_of_a_training_are_checked(clips: ClipList, tmp_path: Path) -> None:
+    """What a resumed run takes from `last.pt` is of its own kinds, or the run does not begin."""
+    made = recog.build_model("resnet18_quarter", [], 2, 4, size=32)
+    train(made, clips, tmp_path, FAST)
+    path = tmp_path / "last.pt"
+    content = torch.load(path, weights_only=True)
+    state, optimizer = content["training"]["state"], content["training"]["optimizer"]
+    for change in (
+        {"state": state | {"epoch": "one"}}, {"state": state | {"epoch": -1}}, {"state": state | {"history": [3]}},
+        {"state": 3}, {"state": state | {"wings": 2}}, {"rng": {}}, {"recipe": None}, {"recipe": {"wings": 2}},
+        {"optimizer": {}}, {"optimizer": optimizer | {"param_groups": []}},
+    ):  # fmt: skip
+        changed = {k: v for k, v in content.items() if k != "checksum"} | {"training": content["training"] | change}
+        torch.save(changed | {"checksum": checksum(changed)}, path)
+        fresh = recog.build_model("resnet18_quarter", [], 2, 4, size=32)
+        with pytest.raises(PoofError, match=r"last\.pt: (the state of its training is damaged|is of another network)"):
+            train(fresh, clips, tmp_path, replace(FAST, epochs=2), Settings(resume=True))

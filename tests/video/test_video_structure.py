@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from poof.video.structure import AviChain, FlvChain, MatroskaChain, chain_of
+from poof.video.structure.mp4 import _agrees
+from poof.video.structure.mpegts import TransportStream
 
 UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
 
@@ -143,3 +145,28 @@ def test_formats_without_a_chain(tmp_path: Path) -> None:
     for name, kind in (("matroska,webm", MatroskaChain), ("avi", AviChain), ("flv", FlvChain)):
         with chain_of(name, path) as elements:
             assert type(elements) is kind
+
+
+@pytest.mark.parametrize(
+    ("duration", "edits", "right"), [(6144, True, True), (40, True, False), (40, False, True), (0, True, True)]
+)
+def test_pictures_that_last_longer_than_their_track(duration: int, edits: bool, right: bool) -> None:
+    """A changed table of durations puts pictures behind the end of the edit list, where no reader shows them."""
+
+    def box(kind: bytes, *content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + sum(map(len, content)), kind) + b"".join(content)
+
+    header = box(b"mdhd", struct.pack(">IIIII", 0, 0, 0, 12800, duration), bytes(4))
+    durations = box(b"stts", struct.pack(">IIII", 0, 1, 12, 512))
+    list_of_edits = box(b"edts", box(b"elst", struct.pack(">IIIII", 0, 1, 480, 0, 1 << 16))) if edits else b""
+    assert _agrees(list_of_edits + box(b"mdia", header, box(b"minf", box(b"stbl", durations)))) is right
+
+
+@pytest.mark.parametrize(("size", "lead"), [(188, 0), (192, 4), (204, 0)])
+def test_packets_of_a_transport_stream_behind_a_damaged_beginning(tmp_path: Path, size: int, lead: int) -> None:
+    """Their size was looked for at the beginning alone; the first group of pictures went without a word."""
+    packet = bytes(lead) + b"G" + bytes(size - lead - 1)
+    (tmp_path / "a.ts").write_bytes(bytes(12 * size) + 20 * packet)
+    assert TransportStream(tmp_path / "a.ts")._packet_size() == (size, lead)
+    (tmp_path / "b.ts").write_bytes(bytes(range(256)) * 30)
+    assert TransportStream(tmp_path / "b.ts")._packet_size() == (0, 0)

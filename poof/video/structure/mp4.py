@@ -130,7 +130,7 @@ def _agrees(track: bytes) -> bool:
             else:
                 tables.setdefault(kind, box)
     counts = {_sizes(tables), _durations(tables), _chunks(tables)} - {None}
-    return len(counts) <= 1 and _shown_within(tables) and _edits_agree(tables)
+    return len(counts) <= 1 and _shown_within(tables) and _edits_agree(tables) and _lasts_as_said(tables)
 
 
 def _sizes(tables: dict[bytes, bytes]) -> int | None:
@@ -166,6 +166,18 @@ def _shown_within(tables: dict[bytes, bytes]) -> bool:
         return True
     total = sum(count * each for count, each in _rows(durations))
     return all(offset <= total or offset >= 1 << 31 for count, offset in _rows(table) if count)  # 2^31 on: negative
+
+
+def _lasts_as_said(tables: dict[bytes, bytes]) -> bool:
+    """Whether the pictures do not last far longer than the track says: those beyond its edits would be hidden."""
+    header = tables.get(b"mdhd", b"")
+    wide = header[:1] == b"\1"
+    if b"elst" not in tables or len(header) < (32 if wide else 20):
+        return True
+    said = int.from_bytes(header[24:32] if wide else header[16:20], "big")
+    total = sum(count * each for count, each in _rows(tables.get(b"stts", bytes(8))))
+    unknown = said in (0, (1 << 64 if wide else 1 << 32) - 1)
+    return unknown or total <= 1.5 * said
 
 
 def _rows(table: bytes) -> list[tuple[int, int]]:

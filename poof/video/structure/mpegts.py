@@ -11,6 +11,8 @@ from poof.video.structure.base import BROKEN, Structure
 _SYNC = 0x47
 _SIZES = ((188, 0), (192, 4), (204, 0))  # and bytes before the one that marks the beginning
 _BLOCK = 4096  # packets that are looked at in one go
+_MOST = 0.3
+"""Share of the packets that begin as one, from which on a file is of that size; by chance it is 1 in 256."""
 _PICTURE_IDS = {*range(0xE0, 0xF0), 0xFD}
 
 
@@ -70,12 +72,15 @@ class TransportStream(Structure):
         return self._first_fault is None and not self._partial
 
     def _packet_size(self) -> tuple[int, int]:
+        """The size at which the first packets begin as one, or, where these are damaged, most of the others."""
+        data = np.frombuffer(self._read(0, _BLOCK * _SIZES[0][0]), np.uint8)
         for size, lead in _SIZES:
-            marks = [self._read(k * size + lead, 1) for k in range(8)]
-            # The very beginning may be damaged.
-            if sum(mark == b"\x47" for mark in marks if mark) >= max(1, sum(map(bool, marks)) - 3):
+            marks = data[lead::size][:8] == _SYNC
+            if marks.sum() >= max(1, len(marks) - 3):
                 return size, lead
-        return 0, 0
+        shares = [float((data[lead::size] == _SYNC).mean()) if len(data) > lead else 0.0 for size, lead in _SIZES]
+        best = int(np.argmax(shares))
+        return _SIZES[best] if shares[best] > _MOST else (0, 0)
 
     def _look(self) -> bool:
         """Look at the next packets; False at the end of the file."""
