@@ -125,9 +125,9 @@ class _Island:
             if not (self._leading and kind is Kind.LEANING and self._given == 0):
                 yield from self.leave(f"the pictures cannot be decoded: {error.strerror}")
             return
-        shown = packet.pts is not None and not packet.is_discard
-        if self._inside is not None and shown and self._first_pts is not None and packet.pts >= self._first_pts:
-            self._inside.add(packet.pts)
+        if self._inside is not None and packet.pts is not None and not packet.is_discard:
+            late = self._first_pts is not None and packet.pts >= self._first_pts
+            self._inside |= {packet.pts} if late else set()
         yield from self._numbered(frames)
 
     def skip(self) -> None:

@@ -69,7 +69,7 @@ class Timeline:
             announced = pictures.frames
             # Of a file with nothing but pictures: how long all of them are shown.
             alone = container.format.name == "matroska,webm" and len(container.streams) == 1
-            lasts = container.duration / 1e6 / float(pictures.time_base) if alone and container.duration else 0.0
+            length, unit = (container.duration or 0) if alone else 0, float(pictures.time_base or 1)
             rate = pictures.average_rate or pictures.guessed_rate
             usual = float(1 / (rate * pictures.time_base)) if rate and pictures.time_base else None
         self._places = {offset: n for n, offset in enumerate(index)} or ({} if index else _ranks(offsets))
@@ -91,7 +91,7 @@ class Timeline:
         if self._times and not self._by_rank:
             self.total = self._by_time(self._times[-1]) + 1
             if self._step is not None:
-                self.announced = int((lasts - self._times[0]) / self._step + 0.25)
+                self.announced = int((length / 1e6 / unit - self._times[0]) / self._step + 0.25)
 
     def number(self, pts: int | None) -> int | None:
         """Number of the picture that is shown at `pts`; None when the file does not tell."""
