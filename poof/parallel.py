@@ -138,13 +138,17 @@ class Processes(Group):
         import torch.distributed as dist
 
         self.rank, self.size, self.device = rank, size, device
-        self.plain = dist.new_group(backend="gloo", timeout=PREPARING)  # numbers and words, on the CPU
+        self.plain = dist.new_group(backend="gloo", timeout=TIMEOUT)  # numbers and words, on the CPU
+        self.patient = dist.new_group(backend="gloo", timeout=PREPARING)
 
     def gather(self, value: T) -> list[T]:
+        return self._gather(value, self.plain)
+
+    def _gather(self, value: T, processes: Any) -> list[T]:
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, self.plain)
+        dist.all_gather_object(values, value, processes)
         return values
 
     def any(self, *flags: bool) -> list[bool]:
@@ -220,14 +224,14 @@ class Processes(Group):
     @contextmanager
     def first(self) -> Iterator[None]:
         if not self.main:
-            self.gather(None)
+            self._gather(None, self.patient)
         yield
         if self.main:
-            self.gather(None)
+            self._gather(None, self.patient)
 
     def from_main(self, make: Callable[[], T]) -> T:
         made: Any = make() if self.main else None
-        given = self.gather(made)[0]
+        given = self._gather(made, self.patient)[0]
         return made if self.main else given  # its own: what it made may go when nobody holds it
 
 
@@ -274,7 +278,7 @@ def joined(device: str = "auto") -> Iterator[tuple[Group, str]]:
         group = Processes(rank, size, place)
     except (RuntimeError, ValueError) as error:
         raise PoofError(f"process {rank + 1} of {size} cannot join the others: {error}") from error
-    _current, before = group, None
+    _current, before, whole = group, None, False
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, lambda *_: group.stopped.set())
     try:
@@ -282,6 +286,7 @@ def joined(device: str = "auto") -> Iterator[tuple[Group, str]]:
             if not group.main:
                 warnings.simplefilter("ignore", PoofWarning)
             yield group, str(place)
+        whole = True
     except RuntimeError as error:
         if not any(word in str(error).lower() for word in LOST):
             raise
@@ -293,7 +298,7 @@ def joined(device: str = "auto") -> Iterator[tuple[Group, str]]:
         _current = ALONE
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-        if place.type == "cpu":
+        if whole or place.type == "cpu":  # with NCCL and another process gone this might wait for it
             dist.destroy_process_group()
 
 
