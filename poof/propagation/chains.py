@@ -106,15 +106,18 @@ class Passage:
     cycle : (F, K) float32
     anchor : (F, K) int32
         As in `State`.
+    stride : int
+        Frames that each step takes.
     """
 
     frames: np.ndarray
     xy: np.ndarray
     cycle: np.ndarray
     anchor: np.ndarray
+    stride: int = 1
 
     @classmethod
-    def empty(cls, frames: Sequence[int] | np.ndarray, count: int) -> Passage:
+    def empty(cls, frames: Sequence[int] | np.ndarray, count: int, stride: int = 1) -> Passage:
         """Nothing came by."""
         n = len(frames)
         return cls(
@@ -122,11 +125,12 @@ class Passage:
             np.full((n, count, 2), np.nan, np.float32),
             np.full((n, count), np.nan, np.float32),
             np.full((n, count), -1, np.int32),
+            stride,
         )
 
     def over(self, frames: np.ndarray) -> Passage:
         """The passage over other frames (ascending): rows it has not are empty, rows of others are left out."""
-        moved = Passage.empty(frames, self.xy.shape[1])
+        moved = Passage.empty(frames, self.xy.shape[1], self.stride)
         _, here, there = np.intersect1d(self.frames, moved.frames, assume_unique=True, return_indices=True)
         for mine, theirs in ((self.xy, moved.xy), (self.cycle, moved.cycle), (self.anchor, moved.anchor)):
             theirs[there] = mine[here]

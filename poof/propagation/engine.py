@@ -191,7 +191,8 @@ class Engine:
             near = np.unique(np.add.outer(own, np.arange(-self._reach, self._reach + 1)))
             frames = np.intersect1d(near, self._covered, assume_unique=True)
             room[i] = [
-                (Passage.empty(frames, self._count), Passage.empty(frames, self._count)) for _ in self._estimators
+                (Passage.empty(frames, self._count, e.stride), Passage.empty(frames, self._count, e.stride))
+                for e in self._estimators
             ]
         return room
 

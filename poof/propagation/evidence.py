@@ -9,10 +9,14 @@ import numpy as np
 
 from poof.propagation.chains import Passage
 
-LEAST_CLOSURE = 0.001
-"""Closure, in longer sides, below which estimators are not told apart."""
-MOST_TRUST = 16.0
-"""Bound of the factor between an estimator's expected squared errors and the average, and of its inverse."""
+LEAST_CLOSURE = 0.005
+"""Closure, in longer sides, that is added before a logarithm is taken: less than this is how exact labels are."""
+DISTRUST = 12
+"""Power of the ratio of two estimators' closures in that of their expected squared errors. It is steep on purpose: most
+of a worse estimator's errors are lost points, which the mean of two positions suffers from even at a small weight.
+Chosen by leaving one clip out, see `benchmarks/stress.py`; from 8 to 16 little changes."""
+MOST_DISTRUST = 1000.0
+"""Bound of the factor between the expected squared errors of an estimator and those of the best."""
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Evidence:
         Longer side of the subject at the chain's anchor, pixels.
     hidden
         Whether a person marked the keypoint occluded at the chain's anchor.
+    stride : int
+        Frames that each of its steps takes.
     scale : float
         How the squared errors of the chain's estimator compare with those of the others; see `compared`.
     own : or None
@@ -54,6 +60,7 @@ class Evidence:
     cycle_end: np.ndarray
     side: np.ndarray
     hidden: np.ndarray
+    stride: int = 1
     scale: float = 1.0
     own: np.ndarray | None = None
 
@@ -61,12 +68,13 @@ class Evidence:
 def compared(estimators: Sequence[Sequence[Evidence]]) -> list[Evidence]:
     """The chains of several estimators, each with its estimator's `scale`, which the footage itself tells.
 
-        scale_e = (C_e / mean over estimators of C)^4,   within [1/16, 16]
+        scale_e = (C_e / least C of all)^12,   at most 1000
 
-    C_e is the mean closure error of all points of the estimator's chains, in longer sides: an estimator that this
-    footage does not suit lands farther from the labels, and counts less everywhere. The square of the ratio would do
-    for errors that are independent of each other; those of one chain are not. One estimator alone, or chains that
-    reach no other label, have the scale 1.
+    C_e is the geometric mean of the closure errors of all points of the estimator's chains, in longer sides: an
+    estimator that this footage does not suit lands farther from the labels, and counts less everywhere. A smooth wrong
+    flow agrees with itself, so that cycle errors do not tell; and the arithmetic mean does not tell either, since the
+    few points that all estimators lose decide it, and not how near they come elsewhere. One estimator alone, or chains
+    that reach no other label, have the scale 1.
 
     Parameters
     ----------
@@ -76,11 +84,10 @@ def compared(estimators: Sequence[Sequence[Evidence]]) -> list[Evidence]:
     means = []
     for chains in estimators:
         misses = np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in chains])
-        means.append(max(float(misses.mean()), LEAST_CLOSURE) if len(misses) else np.nan)
-    average = np.mean(means)
-    if not np.isfinite(average):
+        means.append(float(np.log(misses + LEAST_CLOSURE).mean()) if len(misses) else np.nan)
+    if not np.isfinite(means).all():
         return [chain for chains in estimators for chain in chains]
-    scales = np.clip((np.array(means) / average) ** 4, 1 / MOST_TRUST, MOST_TRUST)
+    scales = np.minimum(np.exp(DISTRUST * (np.array(means) - min(means))), MOST_DISTRUST)
     return [replace(chain, scale=float(s)) for chains, s in zip(estimators, scales) for chain in chains]
 
 
@@ -135,4 +142,5 @@ def gather(
         cycle_end=cycle_end,
         side=side,
         hidden=hidden,
+        stride=passage.stride,
     )

@@ -45,12 +45,13 @@ class Merged:
 def variance(chain: Evidence) -> np.ndarray:
     """Expected squared error of each point of a chain, (F, K) px^2.
 
-        v(t) = scale (E(t)^2 + (0.4 C E(t) / E(b))^2 + (0.003 side)^2 steps)
+        v(t) = scale ((stride E(t))^2 + (0.4 C E(t) / E(b))^2 + (0.003 side)^2 steps)
 
-    E is the accumulated cycle error, C the closure error at the far anchor b, shared out over the chain as the cycle
-    error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is missing where the
-    chain reaches no other label. `scale` compares the estimators (`evidence.compared`). Without cycle errors (equation
-    (3.2), forward flow only) E counts as 0.01 side a step. A tracker's chains bring their own error.
+    E is the accumulated cycle error, counted for every frame of a step that takes several (`stride`: half as many steps
+    see half as many errors, and are not twice as good); C the closure error at the far anchor b, shared out over the
+    chain as the cycle error grew; 0.02 in place of 0.003 for chains from a label marked occluded. The closure term is
+    missing where the chain reaches no other label. `scale` compares the estimators (`evidence.compared`). Without cycle
+    errors (equation (3.2), forward flow only) E counts as 0.01 side a step. A tracker's chains bring their own error.
     """
     if chain.own is not None:
         return chain.scale * chain.own
@@ -61,7 +62,7 @@ def variance(chain: Evidence) -> np.ndarray:
         share = np.where(end > 1e-6, cycle / np.maximum(end, 1e-6), 0.0)
     closure = np.where(np.isfinite(chain.closure), CLOSURE * chain.closure * share, 0.0)
     drift = np.where(chain.hidden, HIDDEN, DRIFT)
-    return chain.scale * (cycle**2 + closure**2 + (drift * side) ** 2 * chain.steps + 1e-6)
+    return chain.scale * ((chain.stride * cycle) ** 2 + closure**2 + (drift * side) ** 2 * chain.steps + 1e-6)
 
 
 def merge_weighted(chains: Sequence[Evidence], weights: Sequence[np.ndarray], frames: np.ndarray) -> Merged:
