@@ -14,6 +14,8 @@ import pytest
 
 from poof.video import VideoWriter
 
+pytestmark = pytest.mark.xdist_group("how to add")  # one copy of the package for all
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 BLOCK = re.compile(r'^```(python|diff) title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)

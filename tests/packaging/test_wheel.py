@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
+
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("tests/conftest.py", "docs/formats.md", "examples/propagate_in_python.py", "constraints.txt", "Makefile")
 """Of the source archive: with these, `make test` and `make docs` run from it."""
