@@ -149,7 +149,10 @@ def _refine_group(
     track = common.track(quiet)
     keep = cache_folder() / "flows" if cache else None
     estimators = create_flows(options["flow"], options["weights"], options["device"], True, keep)
-    stages = ["propagating"] * len(pairs) + [*["training crops"] * len(pairs), "training"] * int(options["nets"])
+    training = ["training"] * int(options["nets"])
+    checked = any(len(pair.labels.human().frames) > 2 for pair in pairs)
+    first = [*training, *["fusing"] * len(pairs)] if checked else []
+    stages = [*["propagating"] * len(pairs), *["training crops"] * len(pairs), *first, *training]
     stages += [*["training crops"] * len(pairs), "training"] if options["rounds"] == 2 else []
     chosen = {k: options[k] for k in ("network", "init", "nets", "rounds", "seed", "device", "precision", "always")}
     try:
@@ -168,7 +171,7 @@ def _refine_group(
         say("poof: finished parts are kept; the same command goes on from there", err=True)
         raise
     if not quiet and result.skipped:
-        say(f"nothing was trained: {result.skipped} (--always trains all the same)")
+        say(f"not refined: {result.skipped} (--always refines all the same)")
 
     def job_of(todo: many.Todo) -> Job:
         arguments = {

@@ -210,7 +210,9 @@ def refine(
             models = learning.rest(first)
             loaded = _loaded(models, pairs, where)
             if result.check is None:
-                result.notes.append("too few labels to check the refinement by; look at it before you use it")
+                told = all("held_out" in t.info.get("propagation", {}) for t in tracks)
+                why = "too few labels" if told else "the tracks do not say where flow puts your labels without them"
+                result.notes.append(f"the refinement was not checked: {why}; look at it before you use it")
         appearance = Appearance(loaded, precision)
         for index, (pair, carried) in enumerate(zip(pairs, tracks) if fusing else ()):
             fused = fuse(pair.video, carried, appearance, estimators[0], loaded[0].input_size, track)

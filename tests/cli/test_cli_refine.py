@@ -133,7 +133,7 @@ def test_sure_flow_is_left_alone(clip: Path, tmp_path: Path) -> None:
     result = poof("refine", video, "--labels", labels, "-r", 6, "--json", "s.json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert left(tmp_path) == ["s.json", "video.refined.csv", "video.refined.json"]  # and no empty folder of a run
-    assert "nothing was trained" in result.stdout and "--always trains all the same" in result.stdout
+    assert "not refined" in result.stdout and "--always refines all the same" in result.stdout
     summary = json.loads((tmp_path / "s.json").read_text())
     assert "flow is unsure of 0.0% of its points" in summary["skipped"]
     assert summary["refined"] == summary["disputed"] == 0 and summary["models"] == [] and summary["model"] is None
