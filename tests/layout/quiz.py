@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 QUIZ: tuple[tuple[str, str, str], ...] = (
     (
-        "points are gone from it: taken for a filter, which says nothing of them",
-        "a command has read its label files as inputs and says how many points are gone from one that poof wrote",
+        "if not output or (len(output) == 1 and output[0].is_dir()):",
+        "which label files a command writes for each video of its inputs, when -o names a folder or nothing",
         "poof/cli/inputs.py",
     ),
     (
