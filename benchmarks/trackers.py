@@ -110,7 +110,8 @@ class Case:
         """The tracks as evidence."""
         sides = subject_sides(self.anchors, self.instance)
         cuts = self.flow.cuts
-        return opinions.opinions(tracks, self.anchors, self.instance, self.frames, sides, reach(self.radius), cuts)
+        far = reach(self.radius)
+        return opinions.opinions(tracks, self.anchors, self.instance, self.frames, sides, far, cuts, self.chains)
 
     def errors(self, chains: Sequence[Evidence]) -> np.ndarray:
         """(N, 2) error of the scored points in x and y, pixels; without a place, that of the nearest label."""

@@ -109,13 +109,13 @@ def propagate(
     tracks, checked = {}, {}
     for instance in anchors.instance_ids:
         frames, (chains, human) = passages.frames_of(instance), chains_of(anchors, instance, passages)
+        sides, far = subject_sides(anchors, instance), reach(settings.radius)
         if only is None:  # flow alone: where a tracker was asked it says the label itself
             without = without_labels(chains)
-            joint = merged(without, frames, replace(settings, radius=reach(settings.radius)))
-            checked[instance] = held_out(joint, without, frames, human, subject_sides(anchors, instance))
-        for opinion in followed:
-            sides = subject_sides(anchors, instance)
-            chains += opinions(opinion, anchors, instance, frames, sides, reach(settings.radius), passages.cuts)
+            joint = merged(without, frames, replace(settings, radius=far))
+            checked[instance] = held_out(joint, without, frames, human, sides)
+        said = [opinions(one, anchors, instance, frames, sides, far, passages.cuts, chains) for one in followed]
+        chains += [chain for opinion in said for chain in opinion]
         tracks[instance] = frames, merged(chains, frames, settings), chains
     near = None if only is None else range(only.start - reach(settings.radius), only.stop + reach(settings.radius))
     present = estimate(video, anchors, tracks, near)

@@ -13,13 +13,20 @@ all along, one that misses jumped at some time between, the later the more proba
 times its visibility. Where a track reaches no other label, nothing vouches for it, and d^2 is what the footage shows of
 this tracker: the squared misses of the tracks that do, per frame that they ran, with a prior of `PRIOR` frames.
 
+What flow expects of itself is not measured in the same way, so the two are set against each other by how they close on
+the labels of this footage:
+
+    v(t) is multiplied by (median C of the tracker / median C of flow)^4,
+
+the more fully the more tracks reach another label. Medians, since a single track that is lost says so itself, by its C.
+
 The constants are fitted by `benchmarks/trackers.py --fit`, leaving one clip out at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,16 +35,20 @@ from poof.propagation.evidence import Evidence
 from poof.propagation.trackers.gaps import Gap, frames_set, gaps_of
 from poof.propagation.trackers.trajectories import Trajectory
 
-REST = 0.012
+REST = 0.004
 """r: error on the point, longer sides of the subject."""
-CLOSED, OPEN = 0.002, 0.01
+CLOSED, OPEN = 0.004, 0.01
 """d: growth per square root of frames, between two labels, and where there is no other one before the footage tells."""
 PRIOR, MOST_MISS = 100, 0.5
 """Frames that `OPEN` counts as, and the longer sides that a miss counts up to, in what the footage tells."""
 MISS = 0.5
 """Share of the distance to a label that counts."""
-UNSURE = 0.15
+UNSURE = 0.08
 """u: error where the tracker is not sure at all, longer sides."""
+POWER, FEW, MOST_TRUST = 4.0, 8, 1e4
+"""Power of the ratio of closures; tracks at which half of it counts; bound of the factor and of its inverse."""
+LEAST_CLOSURE = 0.001
+"""Closure, in longer sides, below which tracker and flow are not told apart."""
 SILENT = 0.8
 """What `sure` counts as where the tracker says nothing of it."""
 MADE_WITH = 0.1
@@ -53,6 +64,7 @@ def opinions(
     sides: Mapping[int, float],
     reach: int,
     cuts: Sequence[int] = (),
+    flow: Sequence[Evidence] = (),
 ) -> list[Evidence]:
     """The evidence of one tracker for an instance: followed forwards, and backwards.
 
@@ -72,6 +84,8 @@ def opinions(
         Most frames from a label.
     cuts
         Frames that begin a new scene.
+    flow
+        Flow's chains of the instance, to set the tracker against.
     """
     labelled, human, _, absent = frames_set(labels, instance)
     count = human.shape[1]
@@ -92,7 +106,28 @@ def opinions(
     growth = footage_growth([p.miss / p.side for p in parts], [p.length for p in parts])
     for part in parts:
         part.enter(growth)
-    return list(both.values())
+    chains = list(both.values())
+    scale = beside_flow(_closures(chains), _closures(flow))
+    return [replace(chain, scale=scale) for chain in chains]
+
+
+def _closures(chains: Sequence[Evidence]) -> np.ndarray:
+    """(N,) closure errors of all points that have some, longer sides."""
+    return np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in chains] or [np.zeros(0)])
+
+
+def beside_flow(own: np.ndarray, flow: np.ndarray) -> float:
+    """The factor of a tracker's expected squared errors, by its closures beside those of flow (longer sides).
+
+        (median own / median flow)^(4 n / (n + 8)),   within [1/10000, 10000]
+
+    1 where either has none; n is the number of the tracker's tracks that have one: all points of a track have the same.
+    """
+    if not len(own) or not len(flow):
+        return 1.0
+    tracks = len(np.unique(own))
+    ratio = max(float(np.median(own)), LEAST_CLOSURE) / max(float(np.median(flow)), LEAST_CLOSURE)
+    return float(np.clip(ratio ** (POWER * tracks / (tracks + FEW)), 1 / MOST_TRUST, MOST_TRUST))
 
 
 def footage_growth(misses: Sequence[float], lengths: Sequence[int]) -> float:

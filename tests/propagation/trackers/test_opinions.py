@@ -18,6 +18,7 @@ from poof.propagation.trackers.opinions import (
     REST,
     SILENT,
     UNSURE,
+    beside_flow,
     footage_growth,
     opinions,
 )
@@ -121,6 +122,19 @@ def test_a_track_made_with_both_labels_has_no_closure() -> None:
     ahead, _ = told(straight(0, 0, 20))
     assert np.isnan(ahead.closure).all(), "it passes every label exactly, whatever lies between"
     assert variance(ahead)[4, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+
+
+def test_a_tracker_counts_by_its_closures_beside_flows() -> None:
+    flow, own = np.full(40, 0.04), np.linspace(0.01, 0.03, 40)  # of 40 tracks, 0.02 in the median
+    assert beside_flow(flow, flow) == pytest.approx(1)
+    assert beside_flow(own, flow) == pytest.approx(0.5 ** (4 * 40 / 48))
+    assert beside_flow(np.repeat(own, 20), flow) == pytest.approx(0.5 ** (4 * 40 / 48)), "points of one track are one"
+    lost = np.where(np.arange(40) < 35, own, 9.0)
+    assert beside_flow(lost, flow) == pytest.approx(0.5 ** (4 * 36 / 44)), "few that are lost do not decide"
+    assert beside_flow(np.full(30, 0.02), flow) == pytest.approx(0.5 ** (4 / 9)), "one track proves little"
+    assert beside_flow(np.linspace(9, 10, 4000), flow) == 1e4
+    assert beside_flow(np.linspace(0, 1e-5, 4000), np.ones(40)) == 1e-4
+    assert beside_flow(np.zeros(0), flow) == beside_flow(flow, np.zeros(0)) == 1.0
 
 
 def test_nothing_is_said_across_a_cut() -> None:
