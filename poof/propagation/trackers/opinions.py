@@ -13,12 +13,10 @@ all along, one that misses jumped at some time between, the later the more proba
 times its visibility. Where a track reaches no other label, nothing vouches for it, and d^2 is what the footage shows of
 this tracker: the squared misses of the tracks that do, per frame that they ran, with a prior of `PRIOR` frames.
 
-What flow expects of itself is not measured in the same way, so the two are set against each other by how they close on
-the labels of this footage:
-
-    v(t) is multiplied by (median C of the tracker / median C of flow)^4,
-
-the more fully the more tracks reach another label. Medians, since a single track that is lost says so itself, by its C.
+What flow expects of itself is in another unit than this, and how much either is to be believed differs from footage to
+footage. But both followed each point from both sides, and where the two sides lie farther apart than they expect, they
+expect too little: X is the geometric mean, over the points, of the squared distance between the sides over the sum of
+their expected squared errors, and v is multiplied by (X of the tracker / 4 X of flow)^1.5 (`beside_flow`).
 
 The constants are fitted by `benchmarks/trackers.py --fit`, leaving one clip out at a time.
 """
@@ -32,6 +30,7 @@ import numpy as np
 
 from poof.labels.model import LabelSet
 from poof.propagation.evidence import Evidence
+from poof.propagation.merge import variance
 from poof.propagation.trackers.gaps import Gap, frames_set, gaps_of
 from poof.propagation.trackers.trajectories import Trajectory
 
@@ -45,10 +44,13 @@ MISS = 0.5
 """Share of the distance to a label that counts."""
 UNSURE = 0.08
 """u: error where the tracker is not sure at all, longer sides."""
-POWER, FEW, MOST_TRUST = 4.0, 8, 1e4
-"""Power of the ratio of closures; tracks at which half of it counts; bound of the factor and of its inverse."""
-LEAST_CLOSURE = 0.001
-"""Closure, in longer sides, below which tracker and flow are not told apart."""
+POWER, SHARED, FEW, MOST_TRUST = 1.5, 0.25, 8, 1e4
+"""Power and factor of the ratio of X (flow's two sides have more errors in common); tracks at which half of the power
+counts; bound of the result and of its inverse."""
+NO_MATTER = 1e-3
+"""X of sides that agree exactly."""
+BY_CLOSURE, LEAST_CLOSURE = 2.0, 0.001
+"""Power of the ratio of median closures, which counts where a tracker went one way only; and what is no closure."""
 SILENT = 0.8
 """What `sure` counts as where the tracker says nothing of it."""
 MADE_WITH = 0.1
@@ -107,27 +109,51 @@ def opinions(
     for part in parts:
         part.enter(growth)
     chains = list(both.values())
-    scale = beside_flow(_closures(chains), _closures(flow))
+    scale = beside_flow(chains, flow)
     return [replace(chain, scale=scale) for chain in chains]
 
 
-def _closures(chains: Sequence[Evidence]) -> np.ndarray:
-    """(N,) closure errors of all points that have some, longer sides."""
-    return np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in chains] or [np.zeros(0)])
+def beside_flow(own: Sequence[Evidence], flow: Sequence[Evidence]) -> float:
+    """The factor of a tracker's expected squared errors beside those of flow, as this footage tells.
 
+        (SHARED X_own / X_flow)^(1.5 n / (n + 8)),   within [1/10000, 10000]
 
-def beside_flow(own: np.ndarray, flow: np.ndarray) -> float:
-    """The factor of a tracker's expected squared errors, by its closures beside those of flow (longer sides).
-
-        (median own / median flow)^(4 n / (n + 8)),   within [1/10000, 10000]
-
-    1 where either has none; n is the number of the tracker's tracks that have one: all points of a track have the same.
+    X is `sides_apart`, n the number of tracks that reach another label. Where one of the two has one side only, the
+    medians of their closures stand in, with the power 2; 1 where nothing can be compared.
     """
-    if not len(own) or not len(flow):
+    closures = [np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in e] or [[]]) for e in (own, flow)]
+    if not len(closures[0]) or not len(closures[1]):
         return 1.0
-    tracks = len(np.unique(own))
-    ratio = max(float(np.median(own)), LEAST_CLOSURE) / max(float(np.median(flow)), LEAST_CLOSURE)
-    return float(np.clip(ratio ** (POWER * tracks / (tracks + FEW)), 1 / MOST_TRUST, MOST_TRUST))
+    tracks = len(np.unique(closures[0]))  # all points of one have the same
+    both = sides_apart(own), sides_apart(flow)
+    if np.isfinite(both).all():
+        ratio, power = SHARED * both[0] / both[1], POWER
+    else:
+        medians = [max(float(np.median(c)), LEAST_CLOSURE) for c in closures]
+        ratio, power = medians[0] / medians[1], BY_CLOSURE
+    return float(np.clip(ratio ** (power * tracks / (tracks + FEW)), 1 / MOST_TRUST, MOST_TRUST))
+
+
+def sides_apart(chains: Sequence[Evidence]) -> float:
+    """X: how far the chains from the two sides lie apart, squared, over what they expect; NaN with one side only.
+
+    Of each side the mean weighted by 1 / variance, and the variance of that mean; X is the geometric mean over all
+    points that both sides come by.
+    """
+    means = []
+    for direction in (1, -1):
+        mine = [c for c in chains if c.direction == direction]
+        there = [np.isfinite(c.xy).all(axis=-1) for c in mine]
+        weights = [np.where(t, 1 / variance(c), 0.0) for t, c in zip(there, mine)]
+        total = np.sum(weights, axis=0) if mine else np.zeros(1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            xy = sum(w[..., None] * np.nan_to_num(c.xy) for w, c in zip(weights, mine)) / total[..., None]
+            means.append((xy, 1 / total))
+    (ahead, a), (back, b) = means
+    with np.errstate(invalid="ignore"):
+        apart = ((ahead - back) ** 2).sum(axis=-1) / (a + b)
+    known = apart[np.isfinite(apart)]
+    return float(np.exp(np.log(known / 2 + NO_MATTER).mean())) if len(known) else np.nan
 
 
 def footage_growth(misses: Sequence[float], lengths: Sequence[int]) -> float:

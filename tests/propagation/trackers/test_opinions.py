@@ -16,11 +16,13 @@ from poof.propagation.trackers.opinions import (
     OPEN,
     PRIOR,
     REST,
+    SHARED,
     SILENT,
     UNSURE,
     beside_flow,
     footage_growth,
     opinions,
+    sides_apart,
 )
 
 SIDES = {0: 50.0, 10: 50.0, 20: 50.0}
@@ -124,17 +126,38 @@ def test_a_track_made_with_both_labels_has_no_closure() -> None:
     assert variance(ahead)[4, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
 
 
-def test_a_tracker_counts_by_its_closures_beside_flows() -> None:
-    flow, own = np.full(40, 0.04), np.linspace(0.01, 0.03, 40)  # of 40 tracks, 0.02 in the median
-    assert beside_flow(flow, flow) == pytest.approx(1)
-    assert beside_flow(own, flow) == pytest.approx(0.5 ** (4 * 40 / 48))
-    assert beside_flow(np.repeat(own, 20), flow) == pytest.approx(0.5 ** (4 * 40 / 48)), "points of one track are one"
-    lost = np.where(np.arange(40) < 35, own, 9.0)
-    assert beside_flow(lost, flow) == pytest.approx(0.5 ** (4 * 36 / 44)), "few that are lost do not decide"
-    assert beside_flow(np.full(30, 0.02), flow) == pytest.approx(0.5 ** (4 / 9)), "one track proves little"
-    assert beside_flow(np.linspace(9, 10, 4000), flow) == 1e4
-    assert beside_flow(np.linspace(0, 1e-5, 4000), np.ones(40)) == 1e-4
-    assert beside_flow(np.zeros(0), flow) == beside_flow(flow, np.zeros(0)) == 1.0
+def sided(direction: int, off: float, own: float = 1.0, closure: float = 2.0, tracks: int = 40) -> Evidence:
+    """Chains at `off` pixels in x that expect an error of `own`, of different closures around `closure`."""
+    shape = 5, tracks
+    xy = np.zeros((*shape, 2))
+    xy[..., 0] = off
+    misses = np.broadcast_to(closure * np.linspace(0.5, 1.5, tracks), shape)
+    fill = [np.full(shape, v) for v in (3.0, np.nan, np.nan, 50.0)]
+    hidden = np.zeros(shape, bool)
+    return Evidence(direction, xy, fill[0], fill[1], misses, fill[2], fill[3], hidden, own=np.full(shape, own))
+
+
+def test_how_far_two_sides_lie_apart_by_hand() -> None:
+    assert sides_apart([sided(1, 0), sided(-1, 4)]) == pytest.approx(16 / 2 / 2, rel=1e-3)
+    assert sides_apart([sided(1, 0, 3.0), sided(-1, 4)]) == pytest.approx(16 / 4 / 2, rel=1e-3)
+    two = [sided(1, 0), sided(1, 2, 3.0), sided(-1, 4)]  # ahead: mean (0 x 1 + 2 / 3) / (4 / 3) = 0.5, variance 0.75
+    assert sides_apart(two) == pytest.approx(3.5**2 / 1.75 / 2, rel=1e-3)
+    assert np.isnan(sides_apart([sided(1, 0)]))
+    assert np.isnan(sides_apart([]))
+
+
+def test_a_tracker_counts_by_how_its_sides_agree_beside_flows() -> None:
+    flow, tracker = [sided(1, 0), sided(-1, 4)], [sided(1, 0), sided(-1, 2)]
+    assert beside_flow(tracker, flow) == pytest.approx((SHARED * 1 / 4) ** (1.5 * 40 / 48), rel=1e-2)
+    few = [sided(1, 0, tracks=1), sided(-1, 2, tracks=1)]
+    assert beside_flow(few, flow) > 5 * beside_flow(tracker, flow), "one track proves little"
+    assert beside_flow([sided(1, 0), sided(-1, 1e9)], flow) == 1e4
+    assert beside_flow([], flow) == beside_flow(tracker, []) == 1.0
+
+
+def test_of_a_tracker_that_went_one_way_closures_tell() -> None:
+    flow, tracker = [sided(1, 0, closure=2.0), sided(-1, 4, closure=2.0)], [sided(1, 0, closure=1.0)]
+    assert beside_flow(tracker, flow) == pytest.approx(0.5 ** (2 * 40 / 48))
 
 
 def test_nothing_is_said_across_a_cut() -> None:
