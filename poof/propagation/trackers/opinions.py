@@ -14,9 +14,14 @@ times its visibility. Where a track reaches no other label, nothing vouches for 
 this tracker: the squared misses of the tracks that do, per frame that they ran, with a prior of `PRIOR` frames.
 
 What flow expects of itself is in another unit than this, and how much either is to be believed differs from footage to
-footage. But both followed each point from both sides, and where the two sides lie farther apart than they expect, they
-expect too little: X is the geometric mean, over the points, of the squared distance between the sides over the sum of
-their expected squared errors, and v is multiplied by (X of the tracker / 4 X of flow)^1.5 (`beside_flow`).
+footage and from point to point. But both followed each point from both sides, and where the two sides lie farther apart
+than they expect, they expect too little. X is the squared distance between the sides over the sum of their expected
+squared errors (`sides_apart`); v is multiplied by
+
+    5.5 (X_t / X_f)^1/2 (X_t(t) / X_f(t))^1/2 / X_f^2.5
+
+with X_t and X_f the geometric means over the footage for tracker and flow, X(t) those over the frames around the point:
+where the sides of flow contradict each other, flow is believed less than in proportion.
 
 The constants are fitted by `benchmarks/trackers.py --fit`, leaving one clip out at a time.
 """
@@ -27,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from poof.labels.model import LabelSet
 from poof.propagation.evidence import Evidence
@@ -44,9 +50,10 @@ MISS = 0.5
 """Share of the distance to a label that counts."""
 UNSURE = 0.08
 """u: error where the tracker is not sure at all, longer sides."""
-POWER, SHARED, FEW, MOST_TRUST = 1.5, 0.25, 8, 1e4
-"""Power and factor of the ratio of X (flow's two sides have more errors in common); tracks at which half of the power
-counts; bound of the result and of its inverse."""
+FACTOR, FURTHER, NEARBY = 5.5, 2.5, 3.0
+"""The factor and the power of X_f above; and over how many frames X(t) is averaged (standard deviation)."""
+FEW, MOST_TRUST = 8, 1e4
+"""Tracks at which half of the factor (its logarithm) counts; bound of it and of its inverse."""
 NO_MATTER = 1e-3
 """X of sides that agree exactly."""
 BY_CLOSURE, LEAST_CLOSURE = 2.0, 0.001
@@ -109,51 +116,64 @@ def opinions(
     for part in parts:
         part.enter(growth)
     chains = list(both.values())
-    scale = beside_flow(chains, flow)
-    return [replace(chain, scale=scale) for chain in chains]
+    factor = beside_flow(chains, flow)
+    return [replace(chain, own=chain.own * factor) for chain in chains]
 
 
-def beside_flow(own: Sequence[Evidence], flow: Sequence[Evidence]) -> float:
-    """The factor of a tracker's expected squared errors beside those of flow, as this footage tells.
+def beside_flow(own: Sequence[Evidence], flow: Sequence[Evidence]) -> np.ndarray:
+    """The factor of a tracker's expected squared errors beside those of flow, as this footage tells; see above.
 
-        (SHARED X_own / X_flow)^(1.5 n / (n + 8)),   within [1/10000, 10000]
+    Its logarithm counts n / (n + 8), n being the tracks that reach another label. Where one of the two has one
+    side only, the medians of their closures stand in, with the power 2; 1 where nothing can be compared.
 
-    X is `sides_apart`, n the number of tracks that reach another label. Where one of the two has one side only, the
-    medians of their closures stand in, with the power 2; 1 where nothing can be compared.
+    Returns
+    -------
+    (F, K), or a single number where it is the same everywhere
     """
     closures = [np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in e] or [[]]) for e in (own, flow)]
     if not len(closures[0]) or not len(closures[1]):
-        return 1.0
+        return np.ones(1)
     tracks = len(np.unique(closures[0]))  # all points of one have the same
-    both = sides_apart(own), sides_apart(flow)
-    if np.isfinite(both).all():
-        ratio, power = SHARED * both[0] / both[1], POWER
+    apart = [np.log(sides_apart(chains) / 2 + NO_MATTER) for chains in (own, flow)]
+    if all(np.isfinite(a).any() for a in apart):
+        mine, flows = (float(np.nanmean(a)) for a in apart)
+        here = _nearby(apart[0], mine) - _nearby(apart[1], flows)
+        logarithm = np.log(FACTOR) + (mine - flows) / 2 + here / 2 - FURTHER * flows
     else:
         medians = [max(float(np.median(c)), LEAST_CLOSURE) for c in closures]
-        ratio, power = medians[0] / medians[1], BY_CLOSURE
-    return float(np.clip(ratio ** (power * tracks / (tracks + FEW)), 1 / MOST_TRUST, MOST_TRUST))
+        logarithm = np.array([BY_CLOSURE * np.log(medians[0] / medians[1])])
+    return np.clip(np.exp(logarithm * tracks / (tracks + FEW)), 1 / MOST_TRUST, MOST_TRUST)
 
 
-def sides_apart(chains: Sequence[Evidence]) -> float:
-    """X: how far the chains from the two sides lie apart, squared, over what they expect; NaN with one side only.
+def sides_apart(chains: Sequence[Evidence]) -> np.ndarray:
+    """(F, K) squared distance between what comes from the two sides over what it is expected to be; NaN with one side.
 
-    Of each side the mean weighted by 1 / variance, and the variance of that mean; X is the geometric mean over all
-    points that both sides come by.
+    Of each side the mean weighted by 1 / variance, and the variance of that mean.
     """
     means = []
     for direction in (1, -1):
         mine = [c for c in chains if c.direction == direction]
+        if not mine:
+            return np.full(chains[0].steps.shape if chains else (1, 1), np.nan)
         there = [np.isfinite(c.xy).all(axis=-1) for c in mine]
         weights = [np.where(t, 1 / variance(c), 0.0) for t, c in zip(there, mine)]
-        total = np.sum(weights, axis=0) if mine else np.zeros(1)
+        total = np.sum(weights, axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            xy = sum(w[..., None] * np.nan_to_num(c.xy) for w, c in zip(weights, mine)) / total[..., None]
+            xy = np.sum([w[..., None] * np.nan_to_num(c.xy) for w, c in zip(weights, mine)], axis=0) / total[..., None]
             means.append((xy, 1 / total))
     (ahead, a), (back, b) = means
     with np.errstate(invalid="ignore"):
-        apart = ((ahead - back) ** 2).sum(axis=-1) / (a + b)
-    known = apart[np.isfinite(apart)]
-    return float(np.exp(np.log(known / 2 + NO_MATTER).mean())) if len(known) else np.nan
+        return np.asarray(((ahead - back) ** 2).sum(axis=-1) / (a + b))
+
+
+def _nearby(values: np.ndarray, otherwise: float) -> np.ndarray:
+    """(F, K) mean over the frames around each, of those that have a value; `otherwise` where none has."""
+    known = np.isfinite(values)
+    total, count = (
+        gaussian_filter1d(part, NEARBY, axis=0, mode="constant")
+        for part in (np.where(known, values, 0.0), known.astype(float))
+    )
+    return np.where(count > NO_MATTER, total / np.maximum(count, NO_MATTER), otherwise)
 
 
 def footage_growth(misses: Sequence[float], lengths: Sequence[int]) -> float:
