@@ -226,3 +226,20 @@ def test_the_demo_shows_that_propagation_pays(tmp_path: Path) -> None:
         "video.poof.overlay.mp4",
         "video.poof.sheet.png",
     }
+
+
+def test_tracks_of_another_tool_join_the_blend(clip: Path, tmp_path: Path) -> None:
+    table = load_labels(clip / "truth.json").to_frame()[["frame", "keypoint", "x", "y"]]
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    given = [clip / "video.mp4", "-l", clip / "labels.json", "-r", 5, "-q"]
+    result = poof("propagate", *given, "--tracks-from", "tracks.csv", "-o", "a.json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (told,) = load_labels(tmp_path / "a.json").info["propagation"]["trackers"]
+    assert told["file"] == "tracks.csv"
+    table.assign(x=table.x / 2, y=table.y / 2).to_csv(tmp_path / "half.csv", index=False)
+    refused(poof("propagate", *given, "--tracks-from", "half.csv", cwd=tmp_path), "half.csv", "multiply x and y by")
+    twice = ["--tracks-from", "tracks.csv", "--tracks-from", "half.csv"]
+    refused(poof("propagate", *given, *twice, cwd=tmp_path), "2 --tracks-from for 1 video; give one for each")
+    refused(poof("propagate", *given, "--tracks-from", "none.csv", cwd=tmp_path), "none.csv", "no such file")
+    refused(poof("propagate", *given, "--tracker", "cotracker4", cwd=tmp_path), "unknown tracker 'cotracker4'")
+    refused(poof("propagate", *given, "--iterations", 20, cwd=tmp_path), "--iterations 20", "makes no updates")
