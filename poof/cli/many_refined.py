@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,74 @@ from poof.cli.terminal import say
 from poof.errors import PoofError
 
 if TYPE_CHECKING:
+    from poof.labels import LabelSet
     from poof.projects.catalogue import Film
     from poof.projects.jobs import Job
-    from poof.projects.plan import Item
     from poof.projects.project import Project
+    from poof.projects.sources import Source
     from poof.projects.work import Outcome
 
 
-def carried_ahead(
-    videos: Sequence[Path], labels: Sequence[Path], options: Mapping[str, Any], jobs: int | None, quiet: bool
+def refine_given(
+    videos: Sequence[Path],
+    labels: Sequence[Path],
+    models: Sequence[Path],
+    options: Mapping[str, Any],
+    cache: bool,
+    jobs: int | None,
+    output: Sequence[Path] | None,
+    run: Path | None,
+    render: bool,
+    json_file: Path | None,
+    quiet: bool,
+    force: bool,
 ) -> None:
-    """Carry the labels of several videos in processes; the command then finds every finished part in the cache.
+    """Refine several videos that were named; they share their networks.
 
-    What goes wrong here goes wrong again where it is told.
+    Parameters
+    ----------
+    videos, labels, models
+        As given.
+    options
+        Of the command.
+    output, run
+        Label files of each, and the folder of the networks.
     """
-    with suppress(PoofError):
-        batch = many.batch_given("refine", videos, labels, [], options, quiet=True)
-        _carry(batch, options, jobs, quiet)
+    for path in models:
+        if not path.is_file():
+            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
+    written = inputs.outputs_of(videos, output, "refined")
+    pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
+    others = [(path, "--render") for paths in pictures for path in paths]
+    others += [(json_file, "--json")] if json_file else []
+    named = bool(output) and not output[0].is_dir()  # type: ignore[index]
+    read = [*((p, "--model") for p in models), *((p, "-l") for p in labels if named or others)]
+    read += [(options["weights"], "--weights")] if options["weights"] else []
+    inputs.check_outputs(videos, written, [], "refine", named=False, others=others, inputs=read, force=force,
+                         replaced=False)  # fmt: skip
+    from poof.projects.contents import checksum
+
+    everything = many.batch_given("refine", videos, labels, written, options, pictures=pictures, quiet=quiet,
+                                  again=True)  # fmt: skip
+    together = "".join(sorted(checksum(path) for path in labels))
+    more = {"others": together, "models": [checksum(path) for path in models]}
+    batch = many.batch_given("refine", videos, labels, written, options, pictures=pictures, quiet=True, more=more,
+                             again=bool(json_file))  # fmt: skip
+    done: dict[str, Outcome] = {}
+    if batch.todo:
+        folder = run or Path("runs") / f"refine-{inputs.run_name(videos)}"
+        sources = [todo.source for todo in everything.todo]
+        done = _refine_group(folder, folder.name, sources, batch, models, options, cache, jobs, quiet, force)
+    if json_file:
+        common.write_json(json_file, {"videos": {name: outcome.summary for name, outcome in done.items()}})
+    if not quiet and done:
+        first = next(todo for todo in batch.todo if todo.name in done)
+        if any(o.summary.get("disputed") for o in done.values()):
+            what = "a click there is worth most"
+            inputs.next_step("poof", "select", first.source.video, "-l", first.outputs[0], "-n", 5, what=what)
+        else:
+            inputs.next_step("poof", "render", first.source.video, "-l", first.outputs[0], what="look at it")
+    many.finish(batch, quiet, len(done))
 
 
 def _carry(batch: many.Batch, options: Mapping[str, Any], jobs: int | None, quiet: bool) -> None:
@@ -64,6 +114,7 @@ def refine_project(
     options
         Of the command.
     """
+    from poof.files import make_folder
     from poof.projects.plan import refined
     from poof.projects.status import groups
 
@@ -80,8 +131,10 @@ def refine_project(
         if not batch.todo:
             continue
         name = _vocabulary(project, known, group[0]) or f"group-{number + 1}"
-        everything = list(refined(known, group, options))
-        done = _refine_group(project, name, everything, batch, models, options, cache, jobs, quiet, force)
+        sources = [item.source for item in refined(known, group, options)]
+        folder = project.runs / f"refine-{name}"
+        make_folder(project.runs, "runs in poof.toml")
+        done = _refine_group(folder, name, sources, batch, models, options, cache, jobs, quiet, force)
         total.failed += batch.failed
         total.todo += batch.todo
         outcomes |= done
@@ -106,9 +159,9 @@ def _vocabulary(project: Project, known: Any, film: Film) -> str:
 
 
 def _refine_group(
-    project: Project,
+    folder: Path,
     name: str,
-    items: Sequence[Item],
+    sources: Sequence[Source],
     batch: many.Batch,
     models: Sequence[Path],
     options: Mapping[str, Any],
@@ -118,7 +171,6 @@ def _refine_group(
     force: bool,
 ) -> dict[str, Outcome]:
     """Carry and learn from all videos of a vocabulary, then fuse those that are out of date."""
-    from poof.files import make_folder
     from poof.flow.registry import create_flows
     from poof.pose.splitting import Pair
     from poof.progress import Stages
@@ -130,22 +182,21 @@ def _refine_group(
 
     if not quiet:
         say("")
-        say(f"{name}: {inputs.plural(len(batch.todo), 'video')} out of date, networks learn from {len(items)}")
-    learning = many.Batch([many.Todo(str(i.source.video), i.source) for i in items], several=True)
+        say(f"{name}: {inputs.plural(len(batch.todo), 'video')} out of date, networks learn from {len(sources)}")
+    learning = many.Batch([many.Todo(str(source.video), source) for source in sources], several=True)
     if cache:
         _carry(learning, options, jobs, quiet)
     lost = {video for video, _ in learning.failed}
     batch.failed += [(video, error) for video, error in learning.failed if video in {t.name for t in batch.todo}]
     batch.todo = [todo for todo in batch.todo if todo.name not in lost]
     pairs = []
-    for item in items:
-        if str(item.source.video) not in lost:
-            video = item.source.open()
-            pairs.append(Pair(video, read(item.source, video).labels))
-    if not pairs:
+    for source in sources:
+        if str(source.video) not in lost:
+            video = source.open()
+            pairs.append(Pair(video, read(source, video).labels))
+            _check_early(batch, source, pairs[-1].labels, force)
+    if not pairs or not batch.todo:
         return {}
-    folder = project.runs / f"refine-{name}"
-    make_folder(project.runs, "runs in poof.toml")
     track = common.track(quiet)
     keep = cache_folder() / "flows" if cache else None
     estimators = create_flows(options["flow"], options["weights"], options["device"], True, keep)
@@ -181,6 +232,18 @@ def _refine_group(
         return Job(todo.name, "poof.projects.work:fuse", arguments)
 
     return many.run(batch, job_of, shown, jobs=jobs, device=str(options["device"]), quiet=quiet)
+
+
+def _check_early(batch: many.Batch, source: Source, labels: LabelSet, force: bool) -> None:
+    """Take videos out whose results may not be written, before anything is trained."""
+    from poof.projects.work import check
+
+    for todo in [t for t in batch.todo if t.name == str(source.video)]:
+        try:
+            check(todo.outputs, todo.pictures, [labels], "refine", todo.source, force)
+        except PoofError as error:
+            batch.failed.append((todo.name, str(error)))
+            batch.todo.remove(todo)
 
 
 def shown(todo: many.Todo, outcome: Outcome) -> None:

@@ -98,10 +98,11 @@ def refine(
 
         refine_project(videos or [], model or [], together, cache, jobs, render, json_file, quiet, force)
         return
-    if len(videos) > 1 and not tracks and cache:
-        from poof.cli.many_refined import carried_ahead
+    if len(videos) > 1 and not tracks and inputs.firsts(videos) == list(range(len(videos))):
+        from poof.cli.many_refined import refine_given
 
-        carried_ahead(videos, labels, together, jobs, quiet)
+        refine_given(videos, labels, model or [], together, cache, jobs, output, run, render, json_file, quiet, force)
+        return
     from poof.errors import PoofError
     from poof.flow.registry import create_flows
     from poof.labels import save_labels

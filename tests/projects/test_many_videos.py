@@ -51,6 +51,40 @@ def test_one_broken_video_does_not_stop_the_others_and_nothing_is_done_twice(cli
     assert (place / "b.poof.json").read_bytes() == outputs[1]["b.poof.json"]
 
 
+def network(path: Path, keypoints: int = 8) -> Path:
+    """A network that has learned nothing but is sure of itself."""
+    import torch
+
+    from poof.checkpoints import save_checkpoint
+    from poof.labels import Skeleton
+    from poof.pose import PoseModel
+    from poof.pose.unet import UNet
+
+    torch.manual_seed(0)
+    model = PoseModel(UNet(keypoints), Skeleton(tuple(f"p{k}" for k in range(keypoints))), (64, 64))
+    with torch.no_grad():
+        model.network.head.weight.mul_(300)  # type: ignore[operator, union-attr]
+    save_checkpoint(path, model.as_dict())
+    return path
+
+
+def test_networks_see_the_same_for_any_number_of_jobs(clips: Path, tmp_path: Path) -> None:
+    videos = [clips / f"{name}.mp4" for name in ("a", "broken", "b")]
+    labels = [word for name in "ab" for word in ("-l", clips / "labels" / f"{name}.json")]
+    model = network(tmp_path / "best.pt")
+    outputs = {}
+    for jobs in (1, 2):
+        place = tmp_path / str(jobs)
+        place.mkdir()
+        for command, more in (("refine", [*labels, "-r", 5, "--always"]), ("predict", ["--batch", 3])):
+            result = poof(command, *videos, "-m", model, *more, "-j", jobs, cwd=place)
+            assert result.returncode == 1 and "1 of 3 videos failed" in result.stderr, result.stderr
+        outputs[jobs] = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
+    names = ["refined.csv", "refined.json", "predicted.json"]
+    assert sorted(outputs[1]) == sorted(f"{video}.{name}" for video in "ab" for name in names)
+    assert outputs[1] == outputs[2]
+
+
 def test_a_project_from_init_to_status(clips: Path, tmp_path: Path) -> None:
     place = tmp_path / "my project"
     place.mkdir()
