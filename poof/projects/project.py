@@ -13,6 +13,7 @@ from typing import Any
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Skeleton
 from poof.labels.symmetry import mirror_pairs
+from poof.printable import is_printable, one_line
 from poof.projects.place import FILE, KEPT, find
 from poof.projects.schema import COMMANDS, OPTIONS, SKELETON, TOP, Checker
 
@@ -84,7 +85,7 @@ class Project:
         """The videos in the order of the file, each once; those named that are gone too."""
         found: dict[Path, None] = {}
         for text in self.videos:
-            whole = self.folder / Path(text).expanduser()
+            whole = _place(self.folder, text)
             if glob.has_magic(text) and not whole.exists():
                 matches = [Path(p) for p in sorted(glob.glob(str(whole), recursive=True))]  # noqa: PTH207
                 found |= dict.fromkeys(p for p in matches if not self._own(p))
@@ -142,6 +143,8 @@ def load(file: Path) -> Project:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PoofError(f"{file}: is not valid TOML: {error}; correct it there") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nested too deeply
+        raise PoofError(f"{file}: is not valid TOML ({one_line(error)[:80]}); correct it there") from None
     check = Checker(str(file), text)
     check.check(document, TOP)
     options = document.get("options", {})
@@ -163,8 +166,8 @@ def load(file: Path) -> Project:
     return Project(
         file=file,
         videos=tuple(_several(document.get("videos", list(DEFAULT_VIDEOS)))),
-        labels=tuple(folder / Path(p).expanduser() for p in _several(document.get("labels", "labels"))),
-        truth=tuple(folder / Path(p).expanduser() for p in _several(document.get("truth", "truth"))),
+        labels=tuple(_place(folder, p) for p in _several(document.get("labels", "labels"))),
+        truth=tuple(_place(folder, p) for p in _several(document.get("truth", "truth"))),
         results=results,
         runs=folder / document.get("runs", "runs"),
         vocabularies=vocabularies,
@@ -173,13 +176,21 @@ def load(file: Path) -> Project:
     )
 
 
+def _place(folder: Path, path: str) -> Path:
+    """A path of the file, from its folder on; ``~`` is somebody's home."""
+    try:
+        return folder / Path(path).expanduser()
+    except RuntimeError:
+        raise PoofError(f"{folder / FILE}: '{one_line(path)[:80]}': there is no such user; correct the path") from None
+
+
 def _several(value: Any) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
 
 
 def _absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Options whose paths do not depend on the working folder."""
-    return {k: os.path.normpath(folder / Path(v).expanduser()) if OPTIONS[k][0] == "path" else v
+    return {k: os.path.normpath(_place(folder, v)) if OPTIONS[k][0] == "path" else v
             for k, v in options.items()}  # fmt: skip
 
 
@@ -191,6 +202,9 @@ def _vocabulary(table: Mapping[str, Any], check: Checker, nth: int) -> Vocabular
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise check.error(f"keypoint '{twice}' is given twice", "skeleton", "keypoints", nth)
+    for name in (*names, str(table.get("name", "subject"))):
+        if not is_printable(name) or not name.strip():
+            raise check.error(f"the name '{one_line(name)[:50]}' cannot be shown; rename it", "skeleton", "", nth)
     place = {name: k for k, name in enumerate(names)}
 
     def pairs(key: str) -> tuple[tuple[int, int], ...]:

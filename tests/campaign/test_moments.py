@@ -14,7 +14,14 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.mark.parametrize(
     ("name", "moments"),
-    [("propagate", 3), ("render", 2), ("select", 2), ("train", 3), ("refine", 3), ("recog", 3)],
+    [
+        ("propagate", 3),
+        ("render", 2),
+        ("select", 2),
+        ("train", 2),
+        pytest.param("refine", 4, marks=pytest.mark.slow),
+        pytest.param("recog", 4, marks=pytest.mark.slow),
+    ],
 )
 def test_ctrl_c_at_many_moments(name: str, moments: int, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -39,6 +39,11 @@ def written(folder: Path, text: str) -> Path:
             HEAD + '[[skeleton]]\nname="m"\nkeypoints=["a"]\n[[skeleton]]\nname="m"\nkeypoints=["b"]\n',
             ("line 6", "'m'"),
         ),
+        (HEAD + '[skeleton]\nkeypoints = ["a\\tb"]\n', ("line 2", "cannot be shown")),
+        (HEAD + '[skeleton]\nname = "\\u001b[31m"\nkeypoints = ["a"]\n', ("line 2", "cannot be shown")),
+        (HEAD + f"options.radius = {'9' * 5000}\n", ("not valid TOML",)),
+        (HEAD + f"x = {'[' * 5000}\n", ("not valid TOML",)),
+        (HEAD + 'labels = "~nobody-there/x"\n', ("no such user",)),
         ("videos = [\n]]\n", ("not valid TOML", "line 2")),
     ],
 )
