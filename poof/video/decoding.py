@@ -37,8 +37,8 @@ _LOOK_AT = 60  # packets of a file that breaks rules
 STRICT = {"err_detect": "crccheck+explode"}
 # The decoder of AV1 drops what it cannot decode without a word; but each of its packets is one picture, in order.
 _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
-# Decoders that leave out a picture whose kind was changed by damage; theirs, too, are one picture a packet.
-MAY_DROP = frozenset({"hevc"})
+# Decoders that leave out a picture that damage changed; theirs, too, are one picture a packet.
+MAY_DROP = frozenset({"hevc", "flv", "h263"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
 TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
 # With several threads these decoders may hand out a picture before they have marked it as corrupt.

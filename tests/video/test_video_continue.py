@@ -191,3 +191,30 @@ def test_a_picture_behind_one_that_the_decoder_forgot_is_not_handed_out(monkeypa
 
     assert island(interlaced=False) == [0, 1]
     assert island(interlaced=True) == [0, 1, 3], "two fields of a picture may be two packets"
+
+
+@pytest.mark.parametrize("codec", ["flv", "h263", "hevc"])
+def test_a_decoder_that_leaves_a_picture_out_is_noticed(codec: str) -> None:
+    """Seen in Sorenson's H.263 with a changed bit: all behind it had the numbers of their predecessors."""
+    from poof.video.decoding import Broken, Feed
+
+    class Packet(SimpleNamespace):
+        def __bytes__(self) -> bytes:
+            return b"x"
+
+    def feed(lost: int) -> list[int]:
+        def decode(packet: Packet) -> list[SimpleNamespace]:
+            picture = SimpleNamespace(pts=packet.pts, is_corrupt=False, interlaced_frame=False)
+            return [] if packet.pts == lost else [picture]
+
+        context = SimpleNamespace(name="x", codec=SimpleNamespace(name=codec), extradata=b"", decode=decode)
+        one = Feed(context, False, False, timed=True)  # type: ignore[arg-type]
+        found: list[int] = []
+        for pts in range(4):
+            packet = Packet(pts=pts, dts=pts, is_corrupt=False, is_discard=False, is_keyframe=pts == 0)
+            found += [frame.pts for frame in one.send(packet)]  # type: ignore[arg-type, misc]
+        return found
+
+    assert feed(lost=9) == [0, 1, 2, 3]
+    with pytest.raises(Broken, match="a picture is lost"):
+        feed(lost=1)
