@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import av
 from av.container import InputContainer
@@ -103,11 +104,15 @@ def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) ->
             stack.enter_context(structure)
         stream = video_stream(container, plan.stream)
         timed = container.format.name in TIMED
+        # A transport stream that was cut begins with a part of a packet; others have no such thing.
+        whole = container.format.name not in ("mpegts", "mpeg")
         feed = Feed(prepared(stream, threads, plan.lenient), threads, plan.lenient, timed)
         try:
             for packet in packets_of(container, stream):
                 if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
                     raise Broken(structure.reason)
+                if packet.is_corrupt and whole:
+                    feed.refuse(packet)
                 yield from feed.send(packet)
             if structure is not None and not structure.is_whole():
                 raise Broken(structure.reason)
@@ -195,8 +200,7 @@ class Feed:
         kind = self._kind(packet) if self._first is not Kind.CLOSED or packet.is_corrupt else None
         self.sent += 1
         if packet.is_corrupt and not self._may_lean_on_lost(kind):
-            self._refused = packet
-            raise Broken("the file is cut off or broken here")
+            self.refuse(packet)
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
@@ -224,6 +228,11 @@ class Feed:
             if self._inside is not None and packet.pts is not None and self._first is not None and late:
                 self._inside.add(packet.pts)
         yield from self._checked(frames)
+
+    def refuse(self, packet: Packet) -> NoReturn:
+        """A packet that the file holds a part of only ends the pass."""
+        self._refused = packet
+        raise Broken("the file is cut off or broken here")
 
     def _kind(self, packet: Packet) -> Kind:
         return kind_of(self._context.name, bytes(packet), self._settings, packet.is_keyframe)

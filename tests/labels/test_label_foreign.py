@@ -322,3 +322,14 @@ def test_texts_are_no_numbers(tmp_path: Path, value: object) -> None:
     path = coco(tmp_path, keypoints=[50, 70, 2, 40, 80, value, 60, 80, 2, 50, 90, 2])
     with pytest.raises(PoofError, match="instead of a number"):
         load_labels(path)
+
+
+def test_the_largest_number_of_an_instance_comes_back(tmp_path: Path) -> None:
+    """Numbers of ten digits were read as names."""
+    labels = LabelSet(Skeleton(("a",)))
+    labels.add(3, 2**31 - 1, Points.human(3, np.array([[5, 6]], np.float32)))
+    save_labels(labels, tmp_path / "o.csv")
+    assert list(load_labels(tmp_path / "o.csv").instances) == [(3, 2**31 - 1)]
+    text = (tmp_path / "o.csv").read_text().replace("2147483647", "2147483648")
+    (tmp_path / "o.csv").write_text(text)
+    assert load_labels(tmp_path / "o.csv").individuals == {0: "2147483648"}, "beyond it, it is a name"

@@ -53,6 +53,7 @@ from poof.labels.model import (
     Source,
     Visible,
 )
+from poof.labels.sound import MAX_FRAME
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".csv",)
@@ -326,7 +327,7 @@ def _instances(path: Path, table: pd.DataFrame) -> tuple[Array, dict[int, str]]:
     if "instance" not in table:
         return np.zeros(len(table), np.int64), {}
     text = table["instance"]
-    if text.str.fullmatch(r"[0-9]{1,9}(\.0*)?").all():
+    if text.str.fullmatch(r"[0-9]{1,10}(\.0*)?").all() and (text.astype(float) <= MAX_FRAME).all():
         return text.astype(float).to_numpy(np.int64), {}
     for line in _lines(table, text == ""):
         raise PoofError(f"{path}: line {line}: names no instance; fill the column 'instance' or remove it")
