@@ -12,7 +12,7 @@ from flow_material import shifted_pair
 from poof.errors import PoofError
 from poof.flow.cache import CachedFlow
 from poof.flow.dis import DisFlow
-from poof.flow.registry import create_flow, create_flows
+from poof.flow.registry import at_hand, create_flow, create_flows
 
 
 def test_the_coarse_scale_is_opencvs_with_that_finest_scale() -> None:
@@ -57,3 +57,13 @@ def test_flows_of_networks_are_kept_and_found_again(data: Path, tmp_path: Path) 
 def test_senseless_names_are_refused(names: str, words: str) -> None:
     with pytest.raises(PoofError, match=words):
         create_flows(names)
+
+
+def test_what_is_at_hand_with_weights_is_dis_raft_and_both(data: Path, tmp_path: Path) -> None:
+    found = at_hand(data / "weights" / "raft-small.pth", "cpu", tmp_path)
+    assert list(found) == ["dis", "raft-small", "raft-small+dis"]
+    assert [e.name for e in found["raft-small"]] == ["raft-small"]
+    both = {str(e.describe()) for e in found["raft-small+dis"]}
+    assert {str(e.describe()) for e in [*found["dis"], *found["raft-small"]]} < both  # each runs once in a comparison
+    with pytest.raises(PoofError, match="holds no RAFT network"):
+        at_hand(data / "weights" / "mobilenet_v2-b0353104.pth", "cpu")
