@@ -68,7 +68,8 @@ class Command(TyperCommand):
         from poof.projects.place import find
 
         name = str(ctx.info_name)
-        if name not in FILLED:
+        within = ctx.parent is not None and ctx.parent.parent is not None  # poof recog train is another train
+        if name not in FILLED or within:
             return
         file = find()
         if file is None:

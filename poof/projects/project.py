@@ -19,6 +19,8 @@ from poof.projects.schema import COMMANDS, OPTIONS, SKELETON, TOP, Checker
 
 __all__ = ["FILE", "KEPT", "Project", "Vocabulary", "colour_of", "find", "load"]
 
+MEASURED = {"radius": "auto", "flow": "auto+"}
+"""Values of options that only `propagate` knows."""
 DEFAULT_VIDEOS = ("*.mp4", "*.avi", "*.mov", "*.mkv", "*.webm", "*.m4v", "*.mpg", "*.wmv")
 
 
@@ -78,8 +80,11 @@ class Project:
         return self.folder / KEPT
 
     def options_of(self, command: str) -> dict[str, Any]:
-        """The options of a command."""
-        return {**self.options, **self.of_command.get(command, {})}
+        """The options of a command; what only `propagate` measures leaves the others at their defaults."""
+        found = {**self.options, **self.of_command.get(command, {})}
+        if command != "propagate":
+            found = {name: value for name, value in found.items() if MEASURED.get(name) != value}
+        return found
 
     def paths(self) -> list[Path]:
         """The videos in the order of the file, each once; those named that are gone too."""

@@ -71,6 +71,9 @@ def test_what_a_file_says(tmp_path: Path) -> None:
     assert project.labels == (tmp_path / "l", tmp_path / "m.json") and project.results == tmp_path / "out"
     assert project.options_of("propagate") == {"radius": 7, "weights": str(tmp_path / "w.pt")}
     assert project.options_of("refine")["radius"] == 3
+    measured = load(written(tmp_path, HEAD + 'options.radius = "auto"\noptions.flow = "auto+"\noptions.seed = 1\n'))
+    assert measured.options_of("propagate") == {"radius": "auto", "flow": "auto+", "seed": 1}
+    assert measured.options_of("refine") == {"seed": 1}
     (vocabulary,) = project.vocabularies
     assert vocabulary.skeleton == Skeleton(("nose", "left ear", "right ear"), ((0, 1),), ((1, 2),), "mouse")
     assert vocabulary.colours == {"nose": "#ff8000"}

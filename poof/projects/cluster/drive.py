@@ -204,7 +204,12 @@ class _Drive:
         film = out.film
         if future.status in ("cancelled", "lost"):
             self._check_scheduler()
-            self._submit(out)
+            if self._client.status == "running":
+                self._submit(out)
+            else:  # it may come back
+                self._out[future] = out
+                time.sleep(0.1)
+                self._ended.put(future)
             return
         try:
             rows: Rows = future.result()
