@@ -57,6 +57,7 @@ def test_every_module_trains(variant: str) -> None:
         model.zero_grad()
         forward_and_backward(model, clips)
         zero &= without_gradient(model)
+    zero -= {name for name in zero if name.endswith("_gc.module.squeeze.bias")}  # the release's, in front of a norm
     assert not zero, "a parameter that never learns"
 
 
