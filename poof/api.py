@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from poof.pose import Run
     from poof.propagation import Settings
     from poof.propagation.memo import Memo
+    from poof.propagation.trackers import PointTracker, TracksFile
     from poof.refine.run import Refinement
 
 Footage = str | Path | Video
@@ -41,6 +42,7 @@ def propagate(
     progress: bool = False,
     missing: Missing = "absent",
     prefer: str | None = None,
+    trackers: Sequence[str | Path | PointTracker | TracksFile] = (),
 ) -> LabelSet:
     """Carry labels to the frames around them; see `poof.propagation.propagate` for what comes back.
 
@@ -58,12 +60,15 @@ def propagate(
         See above.
     missing, prefer
         See `load_labels` and `poof.labels.merging.merged`.
+    trackers
+        Paths of tracks that another tool made, or point trackers (`poof.propagation.trackers`).
     """
     from dataclasses import replace
 
     from poof.flow.registry import create_flows
     from poof.propagation import Settings
     from poof.propagation import propagate as run
+    from poof.propagation.trackers import TracksFile
 
     footage, given = opened(video), labels_of(video, labels, missing, prefer)
     settings = settings or Settings()
@@ -71,7 +76,8 @@ def propagate(
         flow = create_flows(flow)
     if radius is not None:
         settings = replace(settings, radius=radius)
-    return run(footage, given, flow, settings, shown(track, progress), memo)
+    beside = [TracksFile(one) if isinstance(one, (str, Path)) else one for one in trackers]
+    return run(footage, given, flow, settings, shown(track, progress), memo, trackers=beside)
 
 
 def refine(

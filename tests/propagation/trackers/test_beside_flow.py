@@ -11,6 +11,7 @@ import pytest
 from doubles import NAMES, SIZE, Knowing, clock, labels_at
 from doubles import where as straight
 
+import poof
 from poof.errors import PoofError
 from poof.flow import FlowEstimator
 from poof.labels import LabelSet
@@ -93,6 +94,8 @@ def test_tracks_of_a_file_join_with_nothing_else_installed(tmp_path: Path) -> No
     assert np.median(errors(result)[15:-24]) < 1
     (told,) = result.info["propagation"]["trackers"]
     assert told["file"] == "t.csv" and len(told["sha256"]) == 64
+    by_path = poof.propagate(video, labels, NUMB, settings, trackers=[tmp_path / "t.csv"])
+    np.testing.assert_array_equal(by_path.instances[12, 0].xy, result.instances[12, 0].xy)
 
 
 def test_a_tracker_and_a_file_are_two_opinions(tmp_path: Path) -> None:
