@@ -18,7 +18,7 @@ footage and from point to point. But both followed each point from both sides, a
 than they expect, they expect too little. X is the squared distance between the sides over the sum of their expected
 squared errors (`sides_apart`); v is multiplied by
 
-    5.5 (X_t / X_f)^1/2 (X_t(t) / X_f(t))^1/2 / X_f^2.5
+    (X_t / X_f)^1/2 (X_t(t) / X_f(t))^1/2 / X_f^1.5
 
 with X_t and X_f the geometric means over the footage for tracker and flow, X(t) those over the frames around the point:
 where the sides of flow contradict each other, flow is believed less than in proportion.
@@ -50,8 +50,8 @@ MISS = 0.5
 """Share of the distance to a label that counts."""
 UNSURE = 0.08
 """u: error where the tracker is not sure at all, longer sides."""
-FACTOR, FURTHER, NEARBY = 5.5, 2.5, 3.0
-"""The factor and the power of X_f above; and over how many frames X(t) is averaged (standard deviation)."""
+FURTHER, NEARBY = 1.5, 3.0
+"""The power of X_f above; and over how many frames X(t) is averaged (standard deviation)."""
 FEW, MOST_TRUST = 8, 1e4
 """Tracks at which half of the factor (its logarithm) counts; bound of it and of its inverse."""
 NO_MATTER = 1e-3
@@ -138,7 +138,7 @@ def beside_flow(own: Sequence[Evidence], flow: Sequence[Evidence]) -> np.ndarray
     if all(np.isfinite(a).any() for a in apart):
         mine, flows = (float(np.nanmean(a)) for a in apart)
         here = _nearby(apart[0], mine) - _nearby(apart[1], flows)
-        logarithm = np.log(FACTOR) + (mine - flows) / 2 + here / 2 - FURTHER * flows
+        logarithm = (mine - flows) / 2 + here / 2 - FURTHER * flows
     else:
         medians = [max(float(np.median(c)), LEAST_CLOSURE) for c in closures]
         logarithm = np.array([BY_CLOSURE * np.log(medians[0] / medians[1])])

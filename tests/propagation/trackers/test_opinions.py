@@ -12,7 +12,6 @@ from poof.propagation.trackers import Trajectory
 from poof.propagation.trackers.gaps import gaps_of
 from poof.propagation.trackers.opinions import (
     CLOSED,
-    FACTOR,
     FURTHER,
     MISS,
     OPEN,
@@ -149,7 +148,7 @@ def test_how_far_two_sides_lie_apart_by_hand() -> None:
 
 def test_a_tracker_counts_by_how_its_sides_agree_beside_flows() -> None:
     flow, tracker = [sided(1, 0), sided(-1, 4)], [sided(1, 0), sided(-1, 2)]  # X: 4 and 1
-    np.testing.assert_allclose(beside_flow(tracker, flow), (FACTOR * (1 / 4) / 4**FURTHER) ** (40 / 48), rtol=1e-2)
+    np.testing.assert_allclose(beside_flow(tracker, flow), (1 / 4 / 4**FURTHER) ** (40 / 48), rtol=1e-2)
     few = [sided(1, 0, tracks=1), sided(-1, 2, tracks=1)]
     alone = [sided(1, 0, tracks=1), sided(-1, 4, tracks=1)]
     assert (beside_flow(few, alone) > 5 * beside_flow(tracker, flow).max()).all(), "one track proves little"
