@@ -23,8 +23,8 @@ squared errors (`sides_apart`); v is multiplied by
 with X_t and X_f the geometric means over the footage for tracker and flow, X(t) those over the frames around the point:
 where the sides of flow contradict each other, flow is believed less than in proportion.
 
-The constants were chosen on eleven clips with a stand-in for a tracker; `benchmarks/trackers.py` has what they are worth
-on others, and `--fit` fits them again.
+The constants were chosen on eleven clips with a stand-in for a tracker; `benchmarks/trackers.py` has what they are
+worth on others, and `--fit` fits them again.
 """
 
 from __future__ import annotations
