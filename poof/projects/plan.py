@@ -145,7 +145,8 @@ def drawn(catalogue: Catalogue, films: Iterable[Film], options: Mapping[str, Any
         parts = parts_of(film.content, [best], decisive("render", options), colours=_colours_mark(project))
         outputs = [best.with_suffix(".overlay.mp4"), best.with_suffix(".sheet.png")]
         source = Source(film.path, (best,), tuple(film.called), on_damage=str(options.get("on_damage") or "stop"))
-        items.append(Item(film, source, outputs, parts, why_outdated(record, parts), record))
+        why = why_outdated(record, parts).replace("labels changed", "the result changed")
+        items.append(Item(film, source, outputs, parts, why, record))
     return items
 
 

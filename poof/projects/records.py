@@ -102,7 +102,7 @@ def why_outdated(record: Record | None, parts: Mapping[str, Any]) -> str:
     gone = [path for path in record.outputs if not Path(path).exists()]
     if gone:
         return f"{Path(gone[0]).name} is gone"
-    if record.parts == parts:
+    if _said(record.parts) == _said(parts):
         return ""
     told = {"labels": "labels changed", "video": "the video changed", "model": "the model changed",
             "version": "made by an earlier version", "keypoints": "keypoints changed"}  # fmt: skip
@@ -114,6 +114,12 @@ def why_outdated(record: Record | None, parts: Mapping[str, Any]) -> str:
                 return f"{', '.join(sorted(keys)[:3])} changed"
             return told.get(name, f"{name} changed")
     return "made of other things"
+
+
+def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs without options that say nothing: a version that has a new option makes no result out of date by it."""
+    options = parts.get("options") or {}
+    return {**parts, "options": {name: value for name, value in options.items() if value is not None}}
 
 
 def changed_outputs(record: Record | None) -> list[Path]:

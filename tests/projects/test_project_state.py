@@ -16,6 +16,7 @@ from poof.projects.catalogue import catalogue
 from poof.projects.contents import BLOCK, fingerprint
 from poof.projects.plan import DEFAULTS, carried
 from poof.projects.project import load
+from poof.projects.records import Record, why_outdated
 from poof.projects.setup import create
 from poof.projects.status import Status, status
 
@@ -137,6 +138,14 @@ def test_a_broken_video_labels_of_none_and_one_without_labels(project: Path) -> 
     (project / "poof.toml").write_text(text)
     (gone,) = [row for row in look(project).rows if row.video == "b.mp4"]
     assert "there is no such file" in gone.trouble and gone.name == "b"
+
+
+def test_an_option_that_came_later_makes_nothing_out_of_date() -> None:
+    before = Record({"video": "v", "options": {"radius": "10"}})
+    assert why_outdated(before, {"video": "v", "options": {"radius": "10", "tracker": None}}) == ""
+    assert why_outdated(before, {"video": "v", "options": {"radius": "10", "tracker": "x"}}) == "tracker changed"
+    assert why_outdated(before, {"video": "w", "options": {"radius": "10"}}) == "the video changed"
+    assert why_outdated(None, {}) == "not made yet"
 
 
 def test_two_videos_of_one_name_and_a_copy(tmp_path: Path) -> None:
