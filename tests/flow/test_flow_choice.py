@@ -43,7 +43,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_takes_dis_without_cuda(no_cuda: None) -> None:
     flow = create_flow("auto")
     assert flow.name == "dis"
-    assert flow.reason.startswith("dis: without CUDA")
+    assert flow.reason.startswith("dis, as good on a CPU as raft-small")
     assert "\n" not in flow.reason
 
 
