@@ -40,7 +40,7 @@ from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, even
 from poof.refine.check import check
 from poof.refine.fusion import Fused, fuse
-from poof.refine.learning import NETWORKS, Learning
+from poof.refine.learning import CHECKING, NETWORKS, Learning
 from poof.refine.places import input_size, largest_box
 from poof.video import open_video
 from poof.video.base import Video
@@ -128,14 +128,18 @@ def run_seed(
     """Train, fuse and score with one seed; `again` takes over what the last run has fused."""
     folder, kept = out / f"{bench.name}-{network}-{seed}", out / f"{bench.name}-{network}-{seed}.pkl"
     begin = time.process_time()
-    fresh = not (folder / "net-1-first").exists()
+    fresh = not (folder / "net-1").exists()
     given = [Pair(bench.video, bench.tracks)], [bench.tracks]
-    learning = Learning(*given, folder, network=network, init=init, nets=nets, seed=seed)
-    first = learning.first()
-    said = check(*given, [load_model(path) for path in first], learning.left_out, bench.flow[0])
+    checking = Learning(*given, folder, network=CHECKING, nets=nets, seed=seed)
+    first = checking.first()
+    said = check(*given, [load_model(path) for path in first], checking.left_out, bench.flow[0])
     begun = time.process_time() - begin
     begin = time.process_time()
-    loaded = [load_model(path) for path in learning.rest(first)]
+    if network == CHECKING:
+        models = checking.rest(first)
+    else:
+        models = Learning(*given, folder, network=network, init=init, nets=nets, seed=seed).rest()
+    loaded = [load_model(path) for path in models]
     finished = time.process_time() - begin
     begin = time.process_time()
     if again and kept.exists():

@@ -203,7 +203,8 @@ def _refine_group(
     training = ["training"] * int(options["nets"])
     checked = any(len(pair.labels.human().frames) > 2 for pair in pairs)
     first = [*training, *["fusing"] * len(pairs)] if checked else []
-    stages = [*["propagating"] * len(pairs), *["training crops"] * len(pairs), *first, *training]
+    again = ["training crops"] * len(pairs) if first and options["network"] != "quick" else []
+    stages = [*["propagating"] * len(pairs), *["training crops"] * len(pairs), *first, *again, *training]
     stages += [*["training crops"] * len(pairs), "training"] if options["rounds"] == 2 else []
     chosen = {k: options[k] for k in ("network", "init", "nets", "rounds", "seed", "device", "precision", "always")}
     try:

@@ -49,7 +49,12 @@ def refine(
         Path | None,
         typer.Option("--run", help="Folder of the networks. [default: runs/refine-VIDEO]", show_default=False),
     ] = None,
-    network: Annotated[str, typer.Option("--network", help="small (minutes on a CPU), or mspn (for a GPU).")] = "small",
+    network: Annotated[
+        str,
+        typer.Option(
+            "--network", help="small (minutes on a CPU), quick (a quarter of that, less exact), or mspn (GPU)."
+        ),
+    ] = "small",
     init: Annotated[str, typer.Option("--init", help="What an MSPN starts from; see poof train.")] = "random",
     nets: Annotated[int, typer.Option("--nets", help="Networks whose views are averaged.", min=1)] = 2,
     rounds: Annotated[
@@ -143,7 +148,8 @@ def refine(
         training = ["training"] * nets
         checked = any(len(one.labels.human().frames) > 2 for one in given)
         first = [*training, *["fusing"] * len(videos)] if checked else []
-        stages += [*["training crops"] * len(videos), *first, *training]
+        again = ["training crops"] * len(videos) if first and network != "quick" else []
+        stages += [*["training crops"] * len(videos), *first, *again, *training]
     stages += ["fusing"] * len(videos)
     stages += [*["training crops"] * len(videos), "training"] if rounds == 2 else []
     try:

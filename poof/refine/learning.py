@@ -70,9 +70,12 @@ class Network:
 
 
 NETWORKS = {
-    "small": Network("unet", None, "footage", 160, epochs=6, least=110, most=800, rate=4e-3),
+    "small": Network("unet", None, "footage", 224),
+    "quick": Network("unet", None, "footage", 160, epochs=6, least=110, most=800, rate=4e-3),
     "mspn": Network(None, None, "default", 256),
 }
+CHECKING = "quick"
+"""The networks that check whether a refinement pays; their own kind goes on with what they have learned by then."""
 
 
 def left_out(tracks: Sequence[LabelSet]) -> list[frozenset[int]]:
@@ -214,7 +217,7 @@ def check_networks(network: str, nets: int, init: str) -> None:
     """Refuse networks that there are not."""
     if network not in NETWORKS:
         raise PoofError(f"--network {network}: valid are {names_near(network, NETWORKS)}")
-    if network == "small" and init in NAMED and init != "random":
+    if network != "mspn" and init in NAMED and init != "random":
         raise PoofError(f"--init {init}: there are no such weights for the small network; take --network mspn")
     if nets < 1:
         raise PoofError(f"--nets {nets}: at least one network has to look")

@@ -33,7 +33,7 @@ from poof.refine.appearance import Appearance
 from poof.refine.check import Check, check
 from poof.refine.combine import LITTLE, apply, unsure_share
 from poof.refine.fusion import fuse
-from poof.refine.learning import Learning, check_networks
+from poof.refine.learning import CHECKING, Learning, check_networks
 
 
 @dataclass
@@ -141,7 +141,7 @@ def refine(
     settings
         Of the propagation.
     network
-        'small' (minutes on a CPU) or 'mspn'.
+        'small' (minutes on a CPU), 'quick' (a quarter of that, coarser) or 'mspn'.
     init
         What an MSPN starts from, see `initial_network`.
     nets
@@ -198,16 +198,20 @@ def refine(
         }  # fmt: skip
         fresh = not models
         if fresh:
-            learning = Learning(pairs, tracks, folder, nets=nets, seed=seed, **training)
+            common = {key: value for key, value in training.items() if key not in ("network", "init")}
+            checking = Learning(pairs, tracks, folder, nets=nets, seed=seed, network=CHECKING, **common)
             first: list[Path] = []
-            if learning.is_checked:
-                first = learning.first()
+            if checking.is_checked:
+                first = checking.first()
                 seen = _loaded(first, pairs, where)
-                result.check = check(pairs, tracks, seen, learning.left_out, estimators[0], precision, track)
+                result.check = check(pairs, tracks, seen, checking.left_out, estimators[0], precision, track)
             if result.check is not None and not result.check.helps and not always:
                 result.skipped = f"{result.check}; flow's points are kept"
                 return result
-            models = learning.rest(first)
+            if network == CHECKING:
+                models = checking.rest(first)
+            else:
+                models = Learning(pairs, tracks, folder, nets=nets, seed=seed, **training).rest()
             loaded = _loaded(models, pairs, where)
             if result.check is None:
                 told = all("held_out" in t.info.get("propagation", {}) for t in tracks)

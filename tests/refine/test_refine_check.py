@@ -119,13 +119,17 @@ def test_what_came_from_a_label_is_left_out_with_it() -> None:
     assert (6, 0) not in left.instances and (1, 0) in left.instances
 
 
-@pytest.mark.parametrize(("helps", "always"), [(True, False), (False, False), (False, True)])
+@pytest.mark.parametrize(
+    ("helps", "always", "network"),
+    [(True, False, "quick"), (True, False, "small"), (False, False, "small"), (False, True, "quick")],
+)
 def test_what_does_not_help_is_not_kept(
-    helps: bool, always: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    helps: bool, always: bool, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = replace(RECIPES["footage"], name="quick", epochs=1, least_steps=5, most_steps=5, batch=4)
     monkeypatch.setitem(RECIPES, "quick", quick)
-    monkeypatch.setitem(NETWORKS, "small", Network("unet", None, "quick", 64))
+    for kind in ("small", "quick"):
+        monkeypatch.setitem(NETWORKS, kind, Network("unet", None, "quick", 64))
     pair, tracks = scene(6.0)
     unsure(tracks)
     steps: list[tuple[str, int]] = []
@@ -139,11 +143,14 @@ def test_what_does_not_help_is_not_kept(
     said = Check(12, 0.04, 0.03 if helps else 0.05)
     monkeypatch.setattr("poof.refine.run.check", lambda *_: said)
     flow = [ConstantFlow(0.0, 0.0)]
-    result = refine([pair], tmp_path, tracks=[tracks], flow=flow, device="cpu", precision="float32", always=always)
+    result = refine(
+        [pair], tmp_path, tracks=[tracks], flow=flow, network=network, device="cpu", precision="float32", always=always
+    )
     summary = result.as_dict()
     assert summary["check"]["helps"] is helps and summary["check"]["points"] == 12
     if helps or always:
-        assert steps == [("net-1-first", 3), ("net-2-first", 3), ("net-1", 2), ("net-2", 2)]
+        rest = 2 if network == "quick" else 5  # its own kind goes on, others begin anew
+        assert steps == [("net-1-first", 3), ("net-2-first", 3), ("net-1", rest), ("net-2", rest)]
         assert summary["refined"] > 0 and result.model is not None and not result.skipped
     else:
         assert steps == [("net-1-first", 3), ("net-2-first", 3)]  # nothing more is spent on it

@@ -32,7 +32,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of 64 px that learns for six steps: the machinery is what is tested here."""
     quick = replace(RECIPES["footage"], name="quick", epochs=1, least_steps=6, most_steps=6, batch=4)
     monkeypatch.setitem(RECIPES, "quick", quick)
-    monkeypatch.setitem(NETWORKS, "small", Network("unet", None, "quick", 64))
+    for kind in ("small", "quick"):
+        monkeypatch.setitem(NETWORKS, kind, Network("unet", None, "quick", 64))
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,7 @@ def test_refined_points_do_not_leak_into_validation(result: tuple[Refinement, Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"network": "huge"}, "--network huge: valid are small, mspn"),
+        ({"network": "huge"}, "--network huge: valid are small, quick, mspn"),
         ({"nets": 0}, "--nets 0: at least one"),
         ({"init": "imagenet"}, "--init imagenet: there are no such weights"),
         ({"models": ["missing.pt"]}, "missing.pt: there is no such checkpoint"),
