@@ -68,7 +68,8 @@ def damage_json(document: Any, rng: Rng) -> Any:
         elif what == 2 and isinstance(parent, list):
             parent.insert(key, copy.deepcopy(value))
         elif what == 3 and isinstance(value, (int, float)) and not isinstance(value, bool):
-            parent[key] = pick(rng, (-value, value + 1, value * 1000, value + 0.5, str(value), [value]))
+            half = value + 0.5 if abs(value) < 1e300 else value
+            parent[key] = pick(rng, (-value, value + 1, value * 1000, half, str(value), [value]))
         elif what == 4 and isinstance(value, str):
             parent[key] = pick(rng, (value + pick(rng, HOSTILE_TEXT), value[:-1], value.upper(), value * 50))
         elif what == 5 and isinstance(value, list) and value:
