@@ -32,7 +32,7 @@ STEPS = (0.0, 0.3, 0.5, UNSURE, TAKE, KEEP, 1.0)
 """Confidences of flow between which points are alike."""
 FAR = 0.3
 """Longer errors, in longer sides, count as so much: one point that is quite lost shall not decide alone."""
-ENOUGH = 10
+ENOUGH = 6
 """Points that a check needs."""
 HARM = 1.2
 """From so many times flow's error on the networks count as doing harm. They are half trained, and few labels are few:
