@@ -68,6 +68,7 @@ def network(path: Path, keypoints: int = 8) -> Path:
     return path
 
 
+@pytest.mark.slow  # twenty seconds of PyTorch's imports
 def test_networks_see_the_same_for_any_number_of_jobs(clips: Path, tmp_path: Path) -> None:
     videos = [clips / f"{name}.mp4" for name in ("a", "broken", "b")]
     labels = [word for name in "ab" for word in ("-l", clips / "labels" / f"{name}.json")]
