@@ -13,14 +13,19 @@ from hypothesis import settings
 # What is kept between runs must not be what the user of this machine keeps.
 os.environ.setdefault("POOF_CACHE", tempfile.mkdtemp(prefix="poof-tests-"))
 
-# Started in the background of a script, Ctrl-C is ignored here and in every command that a test starts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a busy machine any example may take longer than hypothesis' 200 ms.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def control_c() -> None:
+    """Ctrl-C as Python has it: a script's background ignores it, in the commands that a test starts as well, and some
+    packages take it when they are imported."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,7 @@ def test_scale_lies_between_rate_and_one(seed: int, rate: float, factor: float) 
 
 
 def test_gradients_reach_the_match_and_never_the_classifier() -> None:
+    torch.manual_seed(0)  # on some pictures no class is above the rate
     module = toy(0.6)
     with torch.no_grad():
         module.match.weight.copy_(torch.tensor([[1.0, 1, 1], [0.1, 1, 0.1]]))
