@@ -87,7 +87,7 @@ def propagate(
             "--min-presence",
             help="Leave out a keypoint that some label calls absent where it is in the picture with less than this.",
         ),
-    ] = 0.05,
+    ] = 0.03,
     jobs: many.Jobs = None,
     on: many.On = None,
     dry_run: many.DryRun = False,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,18 @@ def test_the_project_judges_by_the_defaults_of_the_command_line() -> None:
         parameters = inspect.signature(command).parameters
         for option, default in DEFAULTS[name].items():
             assert str(parameters[option].default) == str(default), (name, option)
+
+
+def test_the_command_line_has_the_defaults_of_the_library() -> None:
+    import inspect
+
+    from poof.propagation import Settings
+
+    parameters = inspect.signature(propagate).parameters
+    shared = [one for one in fields(Settings) if one.name in parameters]
+    assert {"radius", "method", "min_confidence", "min_presence"} <= {one.name for one in shared}
+    for one in shared:
+        assert str(parameters[one.name].default) == str(one.default), one.name
 
 
 def test_every_option_of_a_project_is_one_of_some_command() -> None:
