@@ -81,7 +81,7 @@ def origin_of(path: Path) -> Origin:
 def is_remembered(path: Path) -> bool:
     """Whether a file has the content that poof gave it under this name."""
     try:
-        return _mark(path).read_text() == _checksum(path)
+        return _mark(path).read_text() == checksum(path)
     except (OSError, ValueError):
         return False
 
@@ -98,8 +98,14 @@ def remember(path: Path) -> None:
             return
         mark.parent.mkdir(parents=True, exist_ok=True)
         temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
-        temporary.write_text(_checksum(path))
+        temporary.write_text(checksum(path))
         temporary.replace(mark)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal: what other programs print as well."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mark(path: Path) -> Path:
@@ -108,6 +114,7 @@ def _mark(path: Path) -> Path:
     return cache_folder() / "written" / name
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The checksum by which poof knows a file again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -13,7 +13,6 @@ import io
 import threading
 import warnings
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from poof.errors import PoofError, names_near
 from poof.flow.base import FlowEstimator
 from poof.flow.naming import Named, check_options, whole
+from poof.origin import sha256_of
 
 INSTALL = "pip install 'poof-pose[ptlflow]'"
 PIXELS_AT_ONCE = 2_000_000
@@ -66,7 +66,7 @@ class PtlFlow(FlowEstimator):
         self.name = f"ptlflow:{model}"
         self._model, self._weights, self._iterations = model, weights, iterations
         self._device = torch.device(device)
-        self._digest = _digest(Path(weights)) if Path(weights).is_file() else published.get(weights, "")
+        self._digest = sha256_of(Path(weights)) if Path(weights).is_file() else published.get(weights, "")
         try:
             with _quietly():
                 self._network = library.get_model(model, weights or None)
@@ -172,10 +172,6 @@ def _library() -> Any:
         what = "" if getattr(error, "name", None) in ("ptlflow", None) else f" ({error})"
         raise PoofError(f"--flow ptlflow: needs ptlflow, an extra{what}; {INSTALL}, or use --flow dis") from error
     return ptlflow
-
-
-def _digest(file: Path) -> str:
-    return sha256(file.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ fits after renaming. `princeton_name` holds the renaming; everything else here c
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from poof.checkpoints import check_finite, read_checkpoint, tensors_in
 from poof.errors import PoofError
+from poof.origin import sha256_of
 from poof.torchvision_ops import ensure
 
 KINDS = ("raft-small", "raft-large")
@@ -161,7 +161,7 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
     extra = sorted(set(state) - set(wanted))
     if extra:
         raise PoofError(f"{path}: holds {extra[0]}, which {kind} does not have; the file is of another network")
-    return WeightsFile(path, state, checksum(path))
+    return WeightsFile(path, state, sha256_of(path))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -170,12 +170,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise PoofError(f"{path}: no such weights file; give the path of a checkpoint with --weights")
     content = read_checkpoint(path, "give a file of RAFT weights with --weights")
     return tensors_in(content, path)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --------------------------------------------------------------------------------------------------- published files

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from poof import origin
 from poof.errors import PoofError
 from poof.files import write_text
 
@@ -51,8 +52,7 @@ def fingerprint(path: Path) -> str:
 def checksum(path: Path) -> str:
     """The checksum of a whole file, '' when there is none."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return origin.checksum(path)
     except OSError:
         return ""
 

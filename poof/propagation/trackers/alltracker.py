@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
-from poof.propagation.trackers.base import Found, PointTracker
-from poof.propagation.trackers.published import Published, code_of, fill, state_of, weights_of
+from poof.propagation.trackers.base import Found
+from poof.propagation.trackers.published import Adapter, Published, code_of, fill, state_of, weights_of
 
 COMMIT = "c1ed462b7cfe9b4c6d07d8880ae5ed103b0848e0"
 OWN = ("nets", "utils")
@@ -32,7 +32,7 @@ KINDS = {
 FRAMES, ITERATIONS, STRIDE = 16, 4, 8
 
 
-class AllTracker(PointTracker):
+class AllTracker(Adapter):
     """One of the two networks of AllTracker.
 
     Parameters
@@ -59,20 +59,17 @@ class AllTracker(PointTracker):
         digest: str | None = None,
         random: bool = False,
     ) -> None:
-        import torch
-
         if not device.startswith("cuda"):
             raise PoofError(f"{name}: its authors' code runs on CUDA only, not on {device}; use tapnext or cotracker3")
         published = KINDS[name]
+        super().__init__(published, device)
         module: Any = code_of(published, code)
         shape = {"use_basicencoder": True, "no_split": True} if name == "alltracker-tiny" else {}
         # Their encoder would fetch ImageNet weights of its own, only for theirs to be laid over them.
         network = module.Net(FRAMES, init_weights=False, **shape)
-        self.name, self._digest = name, "random"
         if not random:
             path, self._digest = weights_of(published, weights, digest)
             fill(network, state_of(path), path, name)
-        self._device, self._torch = torch.device(device), torch
         self._network = network.to(self._device).eval()
 
     def track(self, frames: np.ndarray, queries: np.ndarray) -> Found:
@@ -98,10 +95,6 @@ class AllTracker(PointTracker):
                 told = _read(belief, places)
                 visible[first:, mine], sure[first:, mine] = told[..., 0], told[..., 1]
         return Found(xy, visible, sure)
-
-    def describe(self) -> dict[str, Any]:
-        """See `PointTracker.describe`."""
-        return {"name": self.name, "commit": COMMIT, "sha256": self._digest, "device": self._device.type}
 
     def _flow(self, video: Any) -> tuple[np.ndarray, np.ndarray]:
         """(T, 2, H, W) flow from the first frame to each, and visibility and confidence in [0, 1]."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from poof.propagation.trackers.base import Found, PointTracker
-from poof.propagation.trackers.published import Published, code_of, fill, state_of, weights_of
+from poof.propagation.trackers.base import Found
+from poof.propagation.trackers.published import Adapter, Published, code_of, fill, state_of, weights_of
 
 LICENCE = "code and weights of CoTracker3 are CC-BY-NC 4.0 (Meta): not for commercial use"
 COMMIT = "82e02e8029753ad4ef13cf06be7f4fc5facdda4d"
@@ -34,7 +34,7 @@ WINDOWS = {"cotracker3": 60, "cotracker3-online": 16}
 GRID, ITERATIONS = 6, 6
 
 
-class CoTracker3(PointTracker):
+class CoTracker3(Adapter):
     """One of the two models of CoTracker3.
 
     Parameters
@@ -62,21 +62,18 @@ class CoTracker3(PointTracker):
         digest: str | None = None,
         random: bool = False,
     ) -> None:
-        import torch
-
         published = KINDS[name]
+        super().__init__(published, device)
         module: Any = code_of(published, code)
         if name == "cotracker3":
             predictor = module.CoTrackerPredictor(checkpoint=None, window_len=WINDOWS[name], v2=False)
         else:
             predictor = module.CoTrackerOnlinePredictor(checkpoint=None, window_len=WINDOWS[name], v2=False)
-        self.name, self._digest = name, "random"
         self._network = predictor.model
         if not random:
             path, self._digest = weights_of(published, weights, digest)
             fill(self._network, state_of(path), path, name)
         self._shape = tuple(int(side) for side in predictor.interp_shape)  # height, width
-        self._device, self._torch = torch.device(device), torch
         self._network = self._network.to(self._device).eval()
 
     def track(self, frames: np.ndarray, queries: np.ndarray) -> Found:
@@ -94,10 +91,6 @@ class CoTracker3(PointTracker):
         count = len(queries)
         xy, visible, sure = (v[0, :, :count].float().cpu().numpy() for v in (xy, visible, sure))
         return Found(xy / scale, visible, sure)
-
-    def describe(self) -> dict[str, Any]:
-        """See `PointTracker.describe`."""
-        return {"name": self.name, "commit": COMMIT, "sha256": self._digest, "device": self._device.type}
 
 
 def _grid(width: int, height: int) -> np.ndarray:

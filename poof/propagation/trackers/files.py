@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from difflib import get_close_matches
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from poof.errors import PoofError, PoofWarning
 from poof.labels.model import LabelSet
+from poof.origin import sha256_of
 from poof.propagation.subject import subject_sides
 from poof.propagation.trackers.gaps import frames_set
 from poof.propagation.trackers.tables import TrackTable, read_tracks
@@ -49,7 +49,7 @@ class TracksFile:
 
     def describe(self) -> dict[str, Any]:
         """Name and checksum of the file: provenance."""
-        return {"name": "file", "file": self.path.name, "sha256": sha256(self.path.read_bytes()).hexdigest()}
+        return {"name": "file", "file": self.path.name, "sha256": sha256_of(self.path)}
 
     def trajectories(self, video: Video, labels: LabelSet) -> list[Trajectory]:
         """The trajectories of the file for the labels of a video.

@@ -19,14 +19,14 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from poof.errors import PoofError
 from poof.files import atomic
-from poof.origin import cache_folder
+from poof.origin import cache_folder, sha256_of
+from poof.propagation.trackers.base import PointTracker
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,22 @@ class Published:
         import torch
 
         return Path(torch.hub.get_dir()) / "checkpoints" / self.weights.rsplit("/", 1)[-1]
+
+
+class Adapter(PointTracker):
+    """A tracker of other authors: their network, on a device, with weights that are known by their SHA-256."""
+
+    def __init__(self, published: Published, device: str) -> None:
+        import torch
+
+        self.name, self._published = published.name, published
+        self._torch, self._device, self._digest = torch, torch.device(device), "random"
+        self._network: Any = None
+
+    def describe(self) -> dict[str, Any]:
+        """See `PointTracker.describe`."""
+        commit = self._published.commit
+        return {"name": self.name, "commit": commit, "sha256": self._digest, "device": self._device.type}
 
 
 def code_of(published: Published, folder: Path | None = None) -> ModuleType:
@@ -165,7 +181,7 @@ def weights_of(published: Published, given: Path | None = None, digest: str | No
     path = given or published.file
     if not path.is_file():
         _download_weights(published, path)
-    found = sha256(path.read_bytes()).hexdigest()
+    found = sha256_of(path)
     memory = cache_folder() / "trackers" / f"{published.file.name}.sha256"
     known = memory.read_text().strip() if given is None and memory.is_file() else None
     wanted = digest.lower() if digest else known
@@ -204,18 +220,16 @@ def state_of(path: Path) -> Any:
     Raises
     ------
     PoofError
-        If the file holds no plain tensors.
+        If the file holds no plain tensors, or some that are no numbers.
     """
-    import torch
+    from poof.checkpoints import check_finite, read_checkpoint, tensors_in
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise PoofError(f"{path}: holds no weights ({type(error).__name__}); give the file as published") from error
-    for key in ("model", "state_dict"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    return {key.removeprefix("module."): value for key, value in state.items()}
+        state = tensors_in(read_checkpoint(path), path)
+    except PoofError as error:
+        raise PoofError(f"{path}: holds no weights; give the file as published") from error
+    check_finite(state, path)
+    return state
 
 
 def fill(network: Any, state: Any, path: Path, name: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError
-from poof.propagation.trackers.base import Found, PointTracker
-from poof.propagation.trackers.published import Published, code_of, fill, state_of, weights_of
+from poof.propagation.trackers.base import Found
+from poof.propagation.trackers.published import Adapter, Published, code_of, fill, state_of, weights_of
 
 COMMIT = "c2cbab81cc06092b5f05bfe2da7bfec54e2079c9"
 PUBLISHED = Published(
@@ -29,7 +29,7 @@ SIDE, RADIUS = 256, 8
 """Pixels of the frames it sees; and around a point, within which its certainty is counted."""
 
 
-class TapNext(PointTracker):
+class TapNext(Adapter):
     """BootsTAPNext, the published network of the paper.
 
     Parameters
@@ -44,7 +44,6 @@ class TapNext(PointTracker):
         Leave the weights as they are drawn, which only tests want.
     """
 
-    name = "tapnext"
     window = 150
     longest = 512
 
@@ -56,12 +55,10 @@ class TapNext(PointTracker):
         digest: str | None = None,
         random: bool = False,
     ) -> None:
-        import torch
-
+        super().__init__(PUBLISHED, device)
         module: Any = code_of(PUBLISHED, code)
         self._tools: Any = importlib.import_module(f"{module.__name__}_utils")
         network = module.TAPNext(image_size=(SIDE, SIDE))
-        self._digest = "random"
         if not random:
             path, self._digest = weights_of(PUBLISHED, weights, digest)
             if path.suffix == ".npz":
@@ -73,7 +70,6 @@ class TapNext(PointTracker):
                     ) from error
             else:
                 fill(network, state_of(path), path, self.name)
-        self._device, self._torch = torch.device(device), torch
         self._network = network.to(self._device).eval()
 
     def track(self, frames: np.ndarray, queries: np.ndarray) -> Found:
@@ -97,7 +93,3 @@ class TapNext(PointTracker):
                 visible.append(torch.sigmoid(seen)[0, 0, :, 0].float().cpu().numpy())
                 sure.append(certain[0, 0, :, 0].float().cpu().numpy())
         return Found(np.stack(xy) / scale - 0.5, np.stack(visible), np.stack(sure))
-
-    def describe(self) -> dict[str, Any]:
-        """See `PointTracker.describe`."""
-        return {"name": self.name, "commit": COMMIT, "sha256": self._digest, "device": self._device.type}
