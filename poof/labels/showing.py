@@ -11,6 +11,7 @@ import pandas as pd
 
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Visible, describe_sources
+from poof.printable import plural
 
 STATES = {
     Visible.ABSENT: "absent",
@@ -33,8 +34,8 @@ def in_a_line(labels: LabelSet) -> str:
     where += ["x".join(map(str, labels.image_size))] if labels.image_size else []
     told = "; ".join(
         [
-            f"{_count(len(frames), 'frame')}{span}, {_count(subjects, 'subject')}, "
-            f"{_count(len(labels.skeleton), 'keypoint')}",
+            f"{plural(len(frames), 'frame')}{span}, {plural(subjects, 'subject')}, "
+            f"{plural(len(labels.skeleton), 'keypoint')}",
             ", ".join([f"{points} points", *more]),
             *([", ".join(where)] if where else []),
         ]
@@ -154,7 +155,3 @@ def _seconds(video: Any, count: int) -> np.ndarray:
 
 def _opened(video: Any) -> Any:
     return import_module("poof.api").opened(video)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
