@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from harness import Fault, check_message
+from harness import Fault
 from mutations import Rng, damage_bytes, pick
-from weights import change_value, foreign
+from weights import change_value, foreign, read_by
 
-from poof.errors import PoofError
 from poof.recog.build import build_model
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.recipes import Recipe
@@ -67,14 +65,7 @@ def trial(rng: Rng, folder: Path) -> None:
     torch.save(changed, path)
     if how == "bytes":
         path.write_bytes(damage_bytes(path.read_bytes(), rng))
-    for read in (_predicts, _resumes):
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                read(path, how == "bytes")
-        except PoofError as error:
-            check_message(str(error))
-            if any(word in str(error) for word in ("weights_only", "unsafe", "trust")):
-                raise Fault("wrong", f"advice of torch: {error}") from None
+    read_by((_predicts, _resumes), path, how == "bytes")
 
 
 def _predicts(path: Path, damaged: bool) -> None:

@@ -6,6 +6,7 @@ import copy
 import io
 import math
 import warnings
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,15 @@ def trial(rng: Rng, folder: Path) -> None:
             save_checkpoint(path, changed)
         else:
             torch.save(changed, path)
-    for read in (_predicts, _starts, _resumes, _flow):
+    read_by((_predicts, _starts, _resumes, _flow), path, how == "bytes")
+
+
+def read_by(readers: Iterable[Callable[[Path, bool], None]], path: Path, damaged: bool) -> None:
+    """Every reader takes the file or refuses it in a line, without torch's advice to load it unsafely."""
+    for read in readers:
         try:
             with warnings.catch_warnings(action="ignore"):
-                read(path, how == "bytes")
+                read(path, damaged)
         except PoofError as error:
             check_message(str(error))
             if any(word in str(error) for word in ("weights_only", "unsafe", "trust")):

@@ -30,6 +30,8 @@ class SqueezeAddition(TemporalModule):
     document = "Huang (2022), Section 4.4 (SE variant and attention chain)"
     summary = "adds to every cell a vector made of the clip's mean; with rnl or cpa behind it the attention chain"
     min_frames = 1
+    title = "se"
+    """Its name in the registry, for messages."""
 
     def __init__(self, shape: Shape, reduction: int = 16) -> None:
         super().__init__(shape)
@@ -47,9 +49,13 @@ class SqueezeAddition(TemporalModule):
         """Behind blocks of stages 2 and 3."""
         return middle_places(host, blocks)
 
+    def pooled(self, x: Tensor) -> Tensor:
+        """(N, T, C, H, W) to what the clip shows as a whole, (N, C)."""
+        return x.mean((1, 3, 4))
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C, H, W) to the same shape."""
         if self.training and len(x) == 1:
-            raise PoofError("se: its batch norm runs over clips, so it trains with at least 2 in a batch")
-        added = self.expand(self.norm(self.squeeze(x.mean((1, 3, 4)))).relu())
+            raise PoofError(f"{self.title}: its batch norm runs over clips, so it trains with at least 2 in a batch")
+        added = self.expand(self.norm(self.squeeze(self.pooled(x))).relu())
         return x + added[:, None, :, None, None]
