@@ -23,9 +23,8 @@ def opened(videos: Sequence[Path], on_damage: str = "stop", again: bool = False)
     """The videos, all different unless one may be given `again`, which only outputs named for each give a meaning."""
     from poof.video import open_video
 
-    for number, first in enumerate(firsts(videos)):
-        if first != number and not again:
-            raise PoofError(f"{videos[number]}: is given twice; leave one out")
+    if not again:
+        check_different(videos)
     return [open_video(path, on_damage) for path in videos]
 
 
@@ -70,6 +69,13 @@ def labels_of(
                 " picture (--missing unlabelled: as not labelled)"
             )
     return found
+
+
+def check_different(videos: Sequence[Path]) -> None:
+    """Refuse a video that is given twice, under whatever name."""
+    for number, first in enumerate(firsts(videos)):
+        if first != number:
+            raise PoofError(f"{videos[number]}: is given twice; leave one out")
 
 
 def firsts(paths: Sequence[Path]) -> list[int]:

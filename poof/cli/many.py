@@ -88,6 +88,8 @@ class Batch:
         Those that cannot be worked on.
     fresh : list of str
         Those that are up to date.
+    sources : list of Source
+        Of all that were given and can be worked on, whether up to date or not.
     project
         None without one.
     several : bool
@@ -97,6 +99,7 @@ class Batch:
     todo: list[Todo]
     failed: list[tuple[str, str]] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     project: Project | None = None
     several: bool = False
 
@@ -212,9 +215,7 @@ def batch_given(
     from poof.video import open_video
 
     batch = Batch([], several=len(videos) > 1)
-    for number, first in enumerate(inputs.firsts(videos)):
-        if first != number:
-            raise PoofError(f"{videos[number]}: is given twice; leave one out")
+    inputs.check_different(videos)
     on_damage = options.get("on_damage") or "stop"
     opened: list[Any] = []
     for path in videos:
@@ -240,6 +241,7 @@ def batch_given(
             path, tuple(own), (), options.get("category"), options.get("missing") or "absent",
             options.get("prefer"), on_damage,
         )  # fmt: skip
+        batch.sources.append(source)
         todo = Todo(
             str(path), source, list(written[number]) if written else [],
             list(pictures[number]) if pictures else [], weight=float(video.size[0] * video.size[1]),

@@ -44,9 +44,6 @@ def refine_given(
     output, run
         Label files of each, and the folder of the networks.
     """
-    for path in models:
-        if not path.is_file():
-            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
     written = inputs.outputs_of(videos, output, "refined")
     pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
     others = [(path, "--render") for paths in pictures for path in paths]
@@ -58,8 +55,6 @@ def refine_given(
                          replaced=False)  # fmt: skip
     from poof.projects.contents import checksum
 
-    everything = many.batch_given("refine", videos, labels, written, options, pictures=pictures, quiet=quiet,
-                                  again=True)  # fmt: skip
     together = "".join(sorted(checksum(path) for path in labels))
     more = {"others": together, "models": [checksum(path) for path in models]}
     batch = many.batch_given("refine", videos, labels, written, options, pictures=pictures, quiet=True, more=more,
@@ -67,8 +62,7 @@ def refine_given(
     done: dict[str, Outcome] = {}
     if batch.todo:
         folder = run or Path("runs") / f"refine-{inputs.run_name(videos)}"
-        sources = [todo.source for todo in everything.todo]
-        done = _refine_group(folder, folder.name, sources, batch, models, options, cache, jobs, quiet, force)
+        done = _refine_group(folder, folder.name, batch.sources, batch, models, options, cache, jobs, quiet, force)
     if json_file:
         common.write_json(json_file, {"videos": {name: outcome.summary for name, outcome in done.items()}})
     if not quiet and done:
@@ -179,6 +173,7 @@ def _refine_group(
     from poof.propagation import Settings
     from poof.propagation.memo import Memo, cache_folder
     from poof.refine import refine as work
+    from poof.refine.run import stages
 
     if not quiet:
         say("")
@@ -200,12 +195,10 @@ def _refine_group(
     track = common.track(quiet)
     keep = cache_folder() / "flows" if cache else None
     estimators = create_flows(options["flow"], options["weights"], options["device"], True, keep)
-    training = ["training"] * int(options["nets"])
-    checked = any(len(pair.labels.human().frames) > 2 for pair in pairs)
-    first = [*training, *["fusing"] * len(pairs)] if checked else []
-    again = ["training crops"] * len(pairs) if first and options["network"] != "quick" else []
-    stages = [*["propagating"] * len(pairs), *["training crops"] * len(pairs), *first, *again, *training]
-    stages += [*["training crops"] * len(pairs), "training"] if options["rounds"] == 2 else []
+    told = stages(
+        [pair.labels for pair in pairs], options["network"], options["nets"], options["rounds"],
+        carried=False, trained=bool(models), fused=False,
+    )  # fmt: skip
     chosen = {k: options[k] for k in ("network", "init", "nets", "rounds", "seed", "device", "precision", "always")}
     try:
         result = work(
@@ -215,7 +208,7 @@ def _refine_group(
             flow=estimators,
             settings=Settings(radius=options["radius"], max_size=options["max_size"]),
             memo=Memo(cache_folder() / "segments") if cache else None,
-            track=track if quiet else Stages(track, stages),
+            track=track if quiet else Stages(track, told),
             fusing=False,
             **chosen,
         )

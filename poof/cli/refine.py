@@ -98,6 +98,11 @@ def refine(
         "seed": seed, "flow": flow, "weights": weights, "device": device, "precision": precision, "always": always,
         "category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage,
     }  # fmt: skip
+    from poof.errors import PoofError
+
+    for path in model or []:  # a name mistyped is better told before the propagation than after it
+        if not path.is_file():
+            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
     if many.in_project(videos, labels):
         from poof.cli.many_refined import refine_project
 
@@ -108,7 +113,6 @@ def refine(
 
         refine_given(videos, labels, model or [], together, cache, jobs, output, run, render, json_file, quiet, force)
         return
-    from poof.errors import PoofError
     from poof.flow.registry import create_flows
     from poof.labels import save_labels
     from poof.pose.splitting import Pair
@@ -117,13 +121,11 @@ def refine(
     from poof.propagation.coverage import coverage
     from poof.propagation.memo import Memo, cache_folder
     from poof.refine import refine as work
+    from poof.refine.run import stages
 
     settings = Settings(radius=radius, max_size=max_size)
     written = inputs.outputs_of(videos, output, "refined")
     pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
-    for path in model or []:  # a name mistyped is better told before the propagation than after it
-        if not path.is_file():
-            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
     named = bool(output) and not output[0].is_dir()  # type: ignore[index]
     footage = inputs.opened(videos, on_damage, again=named)
     given = inputs.labels_of(footage, labels, quiet, category, missing, prefer)
@@ -143,15 +145,7 @@ def refine(
     if not quiet:
         for estimator in estimators[:1]:
             say(f"flow: {estimator.reason}")
-    stages = [] if tracks else ["propagating"] * len(videos)
-    if not model:  # in two parts where there are labels to check the first one by
-        training = ["training"] * nets
-        checked = any(len(one.labels.human().frames) > 2 for one in given)
-        first = [*training, *["fusing"] * len(videos)] if checked else []
-        again = ["training crops"] * len(videos) if first and network != "quick" else []
-        stages += [*["training crops"] * len(videos), *first, *again, *training]
-    stages += ["fusing"] * len(videos)
-    stages += [*["training crops"] * len(videos), "training"] if rounds == 2 else []
+    told = stages([one.labels for one in given], network, nets, rounds, carried=bool(tracks), trained=bool(model))
     try:
         result = work(
             pairs,
@@ -169,7 +163,7 @@ def refine(
             precision=precision,  # type: ignore[arg-type]  # checked inside
             always=always,
             memo=Memo(cache_folder() / "segments") if cache else None,
-            track=track(quiet) if quiet else Stages(track(quiet), stages),
+            track=track(quiet) if quiet else Stages(track(quiet), told),
         )
     except KeyboardInterrupt:
         say("poof: finished parts are kept; the same command goes on from there", err=True)

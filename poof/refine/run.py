@@ -104,6 +104,37 @@ class Refinement:
         }
 
 
+def stages(
+    labels: Sequence[LabelSet],
+    network: str,
+    nets: int,
+    rounds: int,
+    *,
+    carried: bool,
+    trained: bool,
+    fused: bool = True,
+) -> list[str]:
+    """What `refine` tells `track` of, in its order, as far as it can be known before.
+
+    Parameters
+    ----------
+    labels
+        Of each video.
+    network, nets, rounds
+        See `refine`.
+    carried, trained, fused
+        Whether the tracks are there, networks are given, and `fusing`.
+    """
+    crops, fusing, training = ["training crops"] * len(labels), ["fusing"] * len(labels), ["training"] * nets
+    told = [] if carried else ["propagating"] * len(labels)
+    if not trained:  # in two parts where there are labels to check the first one by
+        checked = any(len(one.human().frames) > 2 for one in labels)
+        told += crops + (training + fusing if checked else [])
+        told += (crops if checked and network != CHECKING else []) + training
+    told += fusing if fused else []
+    return told + ([*crops, "training"] if rounds == 2 else [])
+
+
 def refine(
     pairs: Sequence[Pair],
     folder: str | Path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,3 +263,21 @@ def test_a_folder_that_cannot_be_made_is_named(pair: Pair, tracks: LabelSet, tmp
     (tmp_path / "file").write_text("")
     with pytest.raises(PoofError, match=r"file.*cannot be made.*--run"):
         go(pair, tracks, tmp_path / "file")
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("labelled", [(3, 15), (3, 9, 15)])
+def test_the_stages_told_before_are_those_that_come(
+    given: bool, labelled: tuple[int, ...], pair: Pair, tmp_path: Path
+) -> None:
+    exact = truth(sample("constant", velocity=(1.5, 0.5), frames=20))
+    labels = exact.replace(instances={k: p for k, p in exact.instances.items() if k[0] in labelled})
+    own, told = Pair(pair.video, labels), list[str]()
+    carried = propagate(own.video, own.labels, DisFlow(), SETTINGS) if given else None
+
+    def track(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
+        told.append(description.partition(":")[0])
+        yield from items
+
+    go(own, carried, tmp_path, always=True, rounds=2, track=track)
+    assert told == run_module.stages([labels], "small", 2, 2, carried=given, trained=False)
