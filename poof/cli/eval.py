@@ -11,6 +11,7 @@ import typer
 from poof.cli import common, inputs, many
 from poof.cli.inputs import next_step
 from poof.cli.terminal import console
+from poof.printable import plural
 
 
 class Metric(StrEnum):
@@ -154,7 +155,7 @@ def evaluate(
     drawn: Any = resample.value
     for name, (predicted, truth) in judged.items():
         if name and not quiet:
-            console().print(f"{name}: {len(truth)} video{'' if len(truth) == 1 else 's'} ({', '.join(truth)})")
+            console().print(f"{name}: {plural(len(truth), 'video')} ({', '.join(truth)})")
         report = evaluation.evaluate(predicted, truth, limits, **options)
         chosen = report.known(baseline)
         compared = report.compare(chosen, bootstrap, seed, drawn) if bootstrap else None

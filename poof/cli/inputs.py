@@ -41,6 +41,7 @@ def labels_of(
     A video that is given again has the labels that it has the first time, and their files may be given again with it.
     """
     from poof.labels.pairing import labels_for
+    from poof.labels.showing import notes_on
 
     first_of = firsts([Path(video.name) for video in footage])
     own = [video for number, video in enumerate(footage) if first_of[number] == number]
@@ -57,17 +58,8 @@ def labels_of(
                 f"{path} ({how})" if len(footage) > 1 else str(path) for path, how in zip(given.files, given.how)
             )
             say(f"labels of {video.name}: {told}")
-        changes = given.labels.changes
-        if changes:
-            say(f"your corrections in {', '.join(map(str, given.files))}: {changes} since poof wrote it")
-        if changes.filtered:
-            say(f"note: {changes.filtered} points are gone from it: taken for a filter, which says nothing of them")
-        if given.labels.assumed_absent:
-            count = len(given.labels.assumed_absent)
-            say(
-                f"note: {count} empty keypoint{'s' if count > 1 else ''} beside set ones taken as absent, not in the"
-                " picture (--missing unlabelled: as not labelled)"
-            )
+        for line in notes_on(given.files, given.labels.changes, len(given.labels.assumed_absent)):
+            say(line)
     return found
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from poof.errors import PoofError
+from poof.labels.changes import Changes
 from poof.labels.model import LabelSet, Visible, describe_sources
 from poof.printable import plural
 
@@ -20,6 +23,33 @@ STATES = {
     Visible.VISIBLE: "visible",
 }
 _SHOWN = 12
+
+
+def notes_on(files: Sequence[Path], changes: Changes | None, empty: int) -> list[str]:
+    """What a person should know of labels that were read, a line each.
+
+    Parameters
+    ----------
+    files
+        Where they are from.
+    changes
+        What was corrected in them since poof wrote them; None: not known.
+    empty
+        Keypoints that are absent by the rule for empty ones.
+    """
+    notes = []
+    if changes:
+        notes.append(f"your corrections in {', '.join(map(str, files))}: {changes} since poof wrote it")
+    if changes is not None and changes.filtered:
+        notes.append(
+            f"note: {changes.filtered} points are gone from it: taken for a filter, which says nothing of them"
+        )
+    if empty:
+        notes.append(
+            f"note: {plural(empty, 'empty keypoint')} beside set ones taken as absent, not in the picture (--missing"
+            " unlabelled: as not labelled)"
+        )
+    return notes
 
 
 def in_a_line(labels: LabelSet) -> str:

@@ -24,7 +24,7 @@ from poof.errors import PoofError
 from poof.progress import Track
 from poof.projects.admission import Admission, Usage
 from poof.projects.display import Display
-from poof.projects.worker import function_of, receive, send, told
+from poof.projects.worker import SINGLE, function_of, receive, send, told
 
 PATIENCE = 10.0
 """Seconds that processes may take to stop at Ctrl-C before they are ended."""
@@ -208,8 +208,7 @@ class _Pool:
         threads = str(self._admission.threads)
         # Networks give other last digits with other numbers of threads: always one, so that results do not depend on
         # how many jobs there are. DIS takes any number and gives the same.
-        single = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-        limits = dict.fromkeys(single, "1") | {"POOF_THREADS": threads}
+        limits = dict.fromkeys(SINGLE, "1") | {"POOF_THREADS": threads}
         limits |= {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         process = subprocess.Popen(
             [sys.executable, "-m", "poof.projects.worker"],

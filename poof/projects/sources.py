@@ -10,6 +10,7 @@ from poof.errors import PoofError
 from poof.labels import load_labels, save_labels
 from poof.labels.merging import in_skeleton, merged
 from poof.labels.model import LabelSet, Points
+from poof.labels.showing import notes_on
 from poof.projects.catalogue import CORRECTIONS
 from poof.projects.project import Project
 from poof.video import Video, open_video
@@ -95,18 +96,7 @@ def read(source: Source, video: Video) -> Read:
         more = _load(source, path, video)
         labels = more if labels is None else merged([labels, more], ["labels", str(path)], "last")
     assert labels is not None
-    if changes:
-        notes.append(f"your corrections in {', '.join(map(str, plain))}: {changes} since poof wrote it")
-    if changes is not None and changes.filtered:
-        notes.append(
-            f"note: {changes.filtered} points are gone from it: taken for a filter, which says nothing of them"
-        )
-    if labels.assumed_absent:
-        count = len(labels.assumed_absent)
-        notes.append(
-            f"note: {count} empty keypoint{'s' if count > 1 else ''} beside set ones taken as absent, not in the"
-            " picture (--missing unlabelled: as not labelled)"
-        )
+    notes += notes_on(plain, changes, len(labels.assumed_absent))
     if source.project and vocabulary is None:
         vocabulary = source.project.vocabulary_of(labels, str([*plain, *corrected][0]))
     if vocabulary is not None:

@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poof.files import make_folder
 from poof.labels import save_labels
 from poof.labels.model import LabelSet
 from poof.labels.replacing import check_label_output
+from poof.printable import plural
 from poof.progress import Track, silent
 from poof.projects.contents import checksum
 from poof.projects.records import Record, Records
 from poof.projects.sources import Source, read
 from poof.video import Video
+
+if TYPE_CHECKING:
+    from poof.flow.base import FlowEstimator
+    from poof.planning.estimators import Comparison
+    from poof.propagation import Settings
 
 
 @dataclass
@@ -94,8 +100,6 @@ def propagate(
     mark
         What the result is recorded as.
     """
-    from poof.flow.registry import AUTO_PLUS, at_hand, create_flows
-    from poof.planning.estimators import compare_flows
     from poof.propagation import Settings
     from poof.propagation import propagate as run
     from poof.propagation.coverage import coverage
@@ -107,18 +111,11 @@ def propagate(
     given = read(source, video)
     check(outputs, pictures, [given.labels], "propagate", source, force)
     kept = cache_folder() / "flows" if cache else None
-    chosen = Settings(**settings)
-    notes, compared = [*given.notes], None
-    if flow == AUTO_PLUS:
-        candidates = at_hand(weights, device, kept, iterations)
-        compared = compare_flows(video, given.labels, candidates, chosen, track)
-        flow, estimators = compared.choice, candidates[compared.choice]
-        weights, iterations = (weights, iterations) if "raft" in flow else (None, None)
-    else:
-        estimators = create_flows(flow, weights, device, chosen.method == "blend", kept, iterations)
-    if auto_radius:
-        lone = create_flows(flow, weights, device, False, kept, iterations)
-        chosen = measured(video, given.labels, lone, chosen, track, notes)
+    notes = [*given.notes]
+    estimators, chosen, compared = settled(
+        video, given.labels, Settings(**settings), notes, track,
+        flow=flow, weights=weights, device=device, iterations=iterations, kept=kept, auto_radius=auto_radius,
+    )  # fmt: skip
     beside: list[Any] = [create_tracker(name, device) for name in trackers]
     beside += [TracksFile(tracks_from)] if tracks_from is not None else []
     memo = Memo(cache_folder() / "segments") if cache else None
@@ -143,15 +140,8 @@ def keep(
     """Write what was propagated, and note what it was made of."""
     from poof.propagation.summary import summarise
 
-    for path in outputs:
-        make_folder(path.parent, "-o")
-        save_labels(result, path, checked=True)
-    summary = summarise(result) | {
-        "video": video,
-        "video_frames": covered.total if covered.exact else None,
-        "gaps": [gap.as_dict() for gap in covered.gaps],
-        "changes": dict(changes),
-    }
+    write(result, outputs)
+    summary = summarise(result) | {"video": video} | seen(covered, changes)
     if compared is not None:
         summary["flows"] = compared.as_dict()
     if mark is not None:
@@ -159,7 +149,58 @@ def keep(
     return Outcome(summary, covered, list(outputs), notes, compared)
 
 
-def measured(video: Video, labels: LabelSet, estimators: Any, settings: Any, track: Track, notes: list[str]) -> Any:
+def settled(
+    video: Video,
+    labels: LabelSet,
+    settings: Settings,
+    notes: list[str],
+    track: Track,
+    *,
+    flow: str,
+    weights: Path | None,
+    device: str,
+    iterations: int | None,
+    kept: Path | None,
+    auto_radius: bool,
+) -> tuple[list[FlowEstimator], Settings, Comparison | None]:
+    """Estimators and settings for a video, with what only the video can tell measured: the flow, and the radius.
+
+    Parameters
+    ----------
+    notes
+        Gets what was measured, for the person.
+    kept
+        Folder for the flows of networks.
+
+    Returns
+    -------
+    estimators, settings, and which flow was worth what where that was asked
+    """
+    from poof.flow.registry import AUTO_PLUS, at_hand, create_flows
+    from poof.planning.estimators import compare_flows
+
+    compared = None
+    if flow == AUTO_PLUS:
+        candidates = at_hand(weights, device, kept, iterations)
+        compared = compare_flows(video, labels, candidates, settings, track)
+        flow, estimators = compared.choice, list(candidates[compared.choice])
+        weights, iterations = (weights, iterations) if "raft" in flow else (None, None)
+    else:
+        estimators = create_flows(flow, weights, device, settings.method == "blend", kept, iterations)
+    if auto_radius:
+        lone = create_flows(flow, weights, device, False, kept, iterations)
+        settings = measured(video, labels, lone, settings, track, notes)
+    return estimators, settings, compared
+
+
+def measured(
+    video: Video,
+    labels: LabelSet,
+    estimators: Sequence[FlowEstimator],
+    settings: Settings,
+    track: Track,
+    notes: list[str],
+) -> Settings:
     """The settings with the radius that `poof radius` would measure, and what that leaves out noted."""
     from poof.planning.radius import measure_radius, uncovered
 
@@ -168,8 +209,8 @@ def measured(video: Video, labels: LabelSet, estimators: Any, settings: Any, tra
     lost = uncovered(labels, report.choice, settings.radius)
     if lost:
         notes.append(
-            f"note: that leaves {lost} frame{'' if lost == 1 else 's'} without labels that --radius {settings.radius}"
-            " would give, less surely"
+            f"note: that leaves {plural(lost, 'frame')} without labels that --radius {settings.radius} would give, less"
+            " surely"
         )
     return replace(settings, radius=report.choice)
 
@@ -240,17 +281,10 @@ def fuse(
         result = Refinement([by_flow(video, given.labels, estimators, settings, track, memo)], 0.0)
         result.skipped = "flow is sure of nearly all its points"
     labels = result.labels[0]
-    for path in outputs:
-        make_folder(path.parent, "-o")
-        save_labels(labels, path, checked=True)
+    write(labels, outputs)
     draw(video, labels, pictures, track)
     covered = coverage(video, labels, options["radius"])
-    summary = result.as_dict() | {
-        "skipped": result.skipped,
-        "video_frames": covered.total if covered.exact else None,
-        "gaps": [gap.as_dict() for gap in covered.gaps],
-        "changes": given.changes,
-    }
+    summary = result.as_dict() | {"skipped": result.skipped} | seen(covered, given.changes)
     if mark is not None:
         mark.keep(outputs, facts_of(labels, covered))
     return Outcome(summary, covered, [*outputs, *pictures], given.notes)
@@ -278,9 +312,7 @@ def predict(
     check(outputs, (), [], "predict", source, force)
     people = people_of(video, None if given is None else Given(given.labels, given.files), boxes)
     result = predict_pose(video, list(models), people, track=track, **options)
-    for path in outputs:
-        make_folder(path.parent, "-o")
-        save_labels(result, path, checked=True)
+    write(result, outputs)
     confidence = result.to_table()["confidence"]
     summary = {
         "frames": len(result.frames),
@@ -326,12 +358,12 @@ def render(
         done.written.append(sheet)
     if plots is not None:
         pages = save_trajectories(given.labels, plots, force, track, title=Path(video.name).name)
-        done.notes.append(f"{plots}: trajectories, {len(pages)} page{'' if len(pages) == 1 else 's'}")
+        done.notes.append(f"{plots}: trajectories, {plural(len(pages), 'page')}")
     if overlay is not None:
         count = render_overlay(
             video, given.labels, overlay, force, track, style=look, span=span, scale=scale  # type: ignore[arg-type]
         )  # fmt: skip
-        done.notes.append(f"{overlay}: overlay video, {count} frame{'' if count == 1 else 's'}")
+        done.notes.append(f"{overlay}: overlay video, {plural(count, 'frame')}")
         done.written.append(overlay)
     if mark is not None:
         mark.keep(done.written, {})
@@ -386,6 +418,22 @@ def convert(
         mark.keep([target], {})
     told = f"{target}: {len(labels.frames)} frames, {len(labels)} instances; points: {points} ({written})"
     return Outcome({}, None, [target], [*given.notes, told])
+
+
+def write(labels: LabelSet, outputs: Sequence[Path]) -> None:
+    """A result into its files, whose folders are made where they are not there."""
+    for path in outputs:
+        make_folder(path.parent, "-o")
+        save_labels(labels, path, checked=True)
+
+
+def seen(covered: Any, changes: Mapping[str, int]) -> dict[str, Any]:
+    """What every summary says of the frames, and of what a person had changed."""
+    return {
+        "video_frames": covered.total if covered.exact else None,
+        "gaps": [gap.as_dict() for gap in covered.gaps],
+        "changes": dict(changes),
+    }
 
 
 def draw(video: Video, labels: LabelSet, pictures: Sequence[Path], track: Track) -> None:

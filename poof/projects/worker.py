@@ -24,6 +24,8 @@ from poof.errors import PoofError, PoofWarning
 from poof.printable import one_line
 
 T = TypeVar("T")
+SINGLE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""Variables that hold libraries to one thread."""
 TELL = 0.2
 """Seconds between two messages of progress."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from poof.errors import PoofError
 from poof.projects.cluster.address import BATCH, Address
+from poof.projects.worker import SINGLE
 
 WAIT = 30
 """Seconds in which a scheduler must answer."""
@@ -64,9 +65,7 @@ def connected(address: Address) -> Iterator[Any]:
 def _local(count: int) -> Any:
     from distributed import LocalCluster
 
-    single = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "POOF_THREADS"), "1"
-    )
+    single = dict.fromkeys((*SINGLE, "POOF_THREADS"), "1")
     return LocalCluster(
         n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, env=single, silence_logs=50
     )
@@ -106,8 +105,7 @@ def arguments(address: Address) -> dict[str, Any]:
     memory = own.get("memory", "4GB")
     extra = [f"--gres={own['gres']}"] if "gres" in own else []
     extra += shlex.split(own.get("extra", ""))
-    single = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-    prologue = [*([own["setup"]] if "setup" in own else []), *(f"export {name}=1" for name in single)]
+    prologue = [*([own["setup"]] if "setup" in own else []), *(f"export {name}=1" for name in SINGLE)]
     chosen: dict[str, Any] = {
         "cores": 1,  # threads of the worker: one task at a time, which uses the cores itself
         "processes": 1,

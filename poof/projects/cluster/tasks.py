@@ -187,29 +187,19 @@ def run_whole(piece: Piece) -> Rows:
 
 
 def _whole(piece: Piece, path: Path, begun: float) -> Rows:
-    from poof.flow.registry import AUTO_PLUS, at_hand, create_flows
-    from poof.planning.estimators import compare_flows
     from poof.progress import silent
-    from poof.projects.work import measured
+    from poof.projects.work import settled
 
     cpu = time.process_time()
     video = open_video(path, piece.on_damage)
     video.name = piece.called
-    settings, how = Settings(**piece.how.settings), piece.how
+    how = piece.how
     notes: list[str] = []
-    weights = None if how.weights is None else Path(how.weights)
-    flow, compared = how.flow, None
-    if flow == AUTO_PLUS:
-        candidates = at_hand(weights, how.device, iterations=how.iterations)
-        compared = compare_flows(video, piece.labels, candidates, settings, silent)
-        flow, estimators = compared.choice, candidates[compared.choice]
-        weights = weights if "raft" in flow else None
-    else:
-        estimators = how.estimators()
-    if piece.radius_auto:
-        updates = how.iterations if "raft" in flow else None
-        single = create_flows(flow, weights, how.device, False, iterations=updates)
-        settings = measured(video, piece.labels, single, settings, silent, notes)
+    estimators, settings, compared = settled(
+        video, piece.labels, Settings(**how.settings), notes, silent,
+        flow=how.flow, weights=None if how.weights is None else Path(how.weights), device=how.device,
+        iterations=how.iterations, kept=None, auto_radius=piece.radius_auto,
+    )  # fmt: skip
     result = propagate(video, piece.labels, estimators, settings)
     covered = coverage(video, result, settings.radius)
     return Rows(
