@@ -9,6 +9,7 @@ import typer
 
 from poof.cli import common, inputs
 from poof.cli.terminal import say
+from poof.printable import plural
 
 
 def init(
@@ -41,7 +42,7 @@ def init(
     if (folder / FILE).exists() and videos and not labels:
         added = add(folder / FILE, videos)
         if not quiet:
-            say(f"{FILE}: {inputs.plural(len(added), 'video')} added" + (f" ({', '.join(added)})" if added else ""))
+            say(f"{FILE}: {plural(len(added), 'video')} added" + (f" ({', '.join(added)})" if added else ""))
             inputs.next_step("poof", "status")
         return
     file, notes = create(folder, videos or [], labels or [])

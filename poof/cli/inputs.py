@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from poof.cli.terminal import say
 from poof.errors import PoofError
-from poof.printable import plural as plural
+from poof.printable import plural
 
 if TYPE_CHECKING:
     from poof.labels.pairing import Given

@@ -13,6 +13,7 @@ import typer
 from poof.cli import common, inputs
 from poof.cli.terminal import say
 from poof.errors import PoofError
+from poof.printable import plural
 
 if TYPE_CHECKING:
     from poof.projects.catalogue import Catalogue, Film
@@ -380,7 +381,7 @@ def finish(batch: Batch, quiet: bool, done: int, noun: str = "video") -> None:
         return
     if not quiet and batch.fresh:
         names = ", ".join(batch.fresh[:4]) + (", ..." if len(batch.fresh) > 4 else "")
-        what = "everything is" if not done and not batch.failed else f"{inputs.plural(len(batch.fresh), noun)}"
+        what = "everything is" if not done and not batch.failed else f"{plural(len(batch.fresh), noun)}"
         say(f"{what} up to date ({names})" if what.startswith("every") else f"{what} up to date: {names}")
     if batch.failed:
         for name, error in batch.failed:
@@ -388,7 +389,7 @@ def finish(batch: Batch, quiet: bool, done: int, noun: str = "video") -> None:
             print(f"poof: error: {error if stem in error else f'{name}: {error}'}", file=sys.stderr)
         total = len(batch.failed) + done + len(batch.fresh)
         print(
-            f"poof: {len(batch.failed)} of {inputs.plural(total, noun)} failed; the same command does these again, and"
+            f"poof: {len(batch.failed)} of {plural(total, noun)} failed; the same command does these again, and"
             " nothing else",
             file=sys.stderr,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from poof.cli import common, inputs, many
 from poof.cli.terminal import say
 from poof.errors import PoofError
+from poof.printable import plural
 
 if TYPE_CHECKING:
     from poof.labels import LabelSet
@@ -177,7 +178,7 @@ def _refine_group(
 
     if not quiet:
         say("")
-        say(f"{name}: {inputs.plural(len(batch.todo), 'video')} out of date, networks learn from {len(sources)}")
+        say(f"{name}: {plural(len(batch.todo), 'video')} out of date, networks learn from {len(sources)}")
     learning = many.Batch([many.Todo(str(source.video), source) for source in sources], several=True)
     if cache:
         _carry(learning, options, jobs, quiet)

@@ -9,6 +9,7 @@ import typer
 
 from poof.cli import common, inputs, many
 from poof.cli.terminal import say
+from poof.printable import plural
 
 
 def predict(
@@ -147,6 +148,6 @@ def shown(todo: many.Todo, outcome: Any) -> None:
         share, unsure = made["confidence"], made["unsure"]
         sure = f" {share:.0%} of them expected within 5 % of the crop, {unsure:.0%} below confidence 0.5"
     say(
-        f"{', '.join(map(str, outcome.written))}: {inputs.plural(made['frames'], 'frame')}{until},"
-        f" {inputs.plural(made['subjects'], 'subject')}, {inputs.plural(made['keypoints'], 'keypoint')};{sure}"
+        f"{', '.join(map(str, outcome.written))}: {plural(made['frames'], 'frame')}{until},"
+        f" {plural(made['subjects'], 'subject')}, {plural(made['keypoints'], 'keypoint')};{sure}"
     )

@@ -11,6 +11,7 @@ import typer
 from poof.cli import common, inputs, many
 from poof.cli.common import Category, Crop, Debug, Device, Force, JsonFile, MaxSize, Quiet, Weights
 from poof.cli.terminal import console, say
+from poof.printable import plural
 
 GAPS = 5
 """Gaps that the printed summary names."""
@@ -171,7 +172,7 @@ def propagate(
         batch = many.batch_of(carried(known, labelled, options), project, "propagate", films, render)
         without = [film.path.name for film in films if not film.labels and not film.trouble]
         if without and not quiet:
-            say(f"no labels yet: {inputs.plural(len(without), 'video')} (poof label {shlex.quote(without[0])})")
+            say(f"no labels yet: {plural(len(without), 'video')} (poof label {shlex.quote(without[0])})")
     else:
         written = inputs.outputs_of(videos, output, "poof")
         pictures = [[paths[0].with_suffix(e) for e in (".overlay.mp4", ".sheet.png") if render] for paths in written]
@@ -180,9 +181,7 @@ def propagate(
         weighed = [(weights, "--weights")] if weights else []
         weighed += [(path, "--tracks-from") for path in tracks_from or []]
         if tracks_from and len(tracks_from) != len(videos):
-            raise PoofError(
-                f"{len(tracks_from)} --tracks-from for {inputs.plural(len(videos), 'video')}; give one for each"
-            )
+            raise PoofError(f"{len(tracks_from)} --tracks-from for {plural(len(videos), 'video')}; give one for each")
         named = bool(output) and not output[0].is_dir()  # type: ignore[index]
         if named:
             weighed += [(path, "-l") for path in labels]

@@ -8,6 +8,7 @@ import typer
 
 from poof.cli import common, inputs
 from poof.cli.terminal import console, say
+from poof.printable import plural
 
 if TYPE_CHECKING:
     from poof.projects.status import Row
@@ -58,7 +59,7 @@ def status(
     due = [(command, count) for command, count in found.due.items() if not command.startswith("poof label")]
     for command, count in due:
         them = "it" if count == 1 else "them"
-        say(f"out of date: {inputs.plural(count, 'video')}; {command} brings {them} up to date")
+        say(f"out of date: {plural(count, 'video')}; {command} brings {them} up to date")
     if not due and found.rows:
         say("everything that was made is up to date" if any(r.result for r in found.rows) else "nothing was made yet")
     if due:
