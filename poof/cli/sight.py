@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poof.endings import is_video_name
+
 if TYPE_CHECKING:
     from poof.labels import LabelSet
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".wmv")
 LABELS = (".json", ".csv", ".h5", ".slp")
 
 
@@ -49,7 +50,7 @@ def video_of(labels: LabelSet | None, *files: Path) -> Path | None:
 def _videos_in(folder: Path) -> list[Path]:
     """The videos of a folder, without the overlays that poof draws."""
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
+        found = sorted(p for p in folder.iterdir() if is_video_name(p) and not p.name.startswith("."))
     except OSError:
         return []
     return [p for p in found if ".overlay." not in p.name]

@@ -9,12 +9,13 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from poof.cli.sight import LABELS, VIDEOS
+from poof.cli.sight import LABELS
+from poof.endings import VIDEO_ENDINGS
 
 EXAMPLES = {
-    "video": ("video.mp4", VIDEOS),
-    "videos": ("video.mp4", VIDEOS),
-    "inputs_": ("video.mp4", VIDEOS),
+    "video": ("video.mp4", VIDEO_ENDINGS),
+    "videos": ("video.mp4", VIDEO_ENDINGS),
+    "inputs_": ("video.mp4", VIDEO_ENDINGS),
     "labels": ("labels.json", LABELS),
     "data": ("labels.json", LABELS),
     "predictions": ("video.poof.json", LABELS),

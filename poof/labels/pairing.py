@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
+from poof.endings import is_video_name
 from poof.errors import PoofError
 from poof.labels.formats.reading import Missing, base_name, folder_of, read_rows, read_text
 from poof.labels.io import detect_format, load_labels
@@ -20,7 +21,6 @@ from poof.labels.record import HEADER, unpack
 GENERIC = {"", "frames", "frame", "images", "image", "img", "imgs", "video", "videos", "data", "labeleddata", "train",
            "val", "test", "jpg", "png", "rgb", "default"}  # fmt: skip
 """Names, without separators, that tell no video from another."""
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".ts", ".gif")
 
 
 class Footage(Protocol):
@@ -147,7 +147,7 @@ def check_names(path: Path, video: Footage) -> None:
         return
     folder = Path(video.name).resolve().parent
     try:
-        siblings = [p.name for p in folder.iterdir() if p.suffix.lower() in VIDEOS or p.is_dir()]
+        siblings = [p.name for p in folder.iterdir() if is_video_name(p) or p.is_dir()]
     except OSError:
         siblings = []
     near = [s for n in names for s in siblings if match(n, s)]

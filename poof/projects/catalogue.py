@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from poof.endings import IMAGE_ENDINGS, VIDEO_ENDINGS
 from poof.errors import PoofError
 from poof.files import make_folder, write_text
 from poof.labels.formats import dlc_project
@@ -28,7 +29,7 @@ CORRECTIONS = ".corrections.json"
 """Ending of the file in which corrections are kept that a person made in a result."""
 KEPT_BY_PAGE = ".labels.json"
 """Ending of the label file that `poof label` keeps."""
-NO_LABELS = (".journal", ".toml", ".txt", ".md", ".pt", ".png", ".jpg", ".jpeg", ".mp4", ".avi", ".pickle")
+NO_LABELS = {".journal", ".toml", ".txt", ".md", ".pt", ".pickle", *VIDEO_ENDINGS, *IMAGE_ENDINGS}
 
 
 @dataclass

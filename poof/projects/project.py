@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from poof.endings import VIDEO_ENDINGS, is_video_name
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Skeleton
 from poof.labels.symmetry import mirror_pairs
@@ -21,7 +22,7 @@ __all__ = ["FILE", "KEPT", "Project", "Vocabulary", "colour_of", "find", "load"]
 
 MEASURED = {"radius": "auto", "flow": "auto+"}
 """Values of options that only `propagate` knows."""
-DEFAULT_VIDEOS = ("*.mp4", "*.avi", "*.mov", "*.mkv", "*.webm", "*.m4v", "*.mpg", "*.wmv")
+DEFAULT_VIDEOS = tuple(f"*{ending}" for ending in sorted(VIDEO_ENDINGS))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ class Project:
         for text in self.videos:
             whole = _place(self.folder, text)
             if glob.has_magic(text) and not whole.exists():
-                matches = [Path(p) for p in sorted(glob.glob(str(whole), recursive=True))]  # noqa: PTH207
+                pattern = _in_any_case(str(whole))
+                matches = [Path(p) for p in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
                 found |= dict.fromkeys(p for p in matches if not self._own(p))
             else:
                 found[whole] = None
@@ -182,11 +184,22 @@ def load(file: Path) -> Project:
 
 
 def _place(folder: Path, path: str) -> Path:
-    """A path of the file, from its folder on; ``~`` is somebody's home."""
+    """A path or pattern of the file, from its folder on, whose own name is no pattern; ``~`` is somebody's home."""
     try:
-        return folder / Path(path).expanduser()
+        whole = folder / Path(path).expanduser()
+        if not glob.has_magic(path) or whole.exists():
+            return whole
+        return Path(glob.escape(str(folder))) / Path(path).expanduser()
     except RuntimeError:
         raise PoofError(f"{folder / FILE}: '{one_line(path)[:80]}': there is no such user; correct the path") from None
+
+
+def _in_any_case(pattern: str) -> str:
+    """The pattern with a video's ending in any case: cameras write ``GX010001.MP4``."""
+    stem, dot, ending = pattern.rpartition(".")
+    if not is_video_name(pattern):
+        return pattern
+    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in ending)
 
 
 def _several(value: Any) -> Sequence[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from poof.endings import IMAGE_ENDINGS, is_video_name
 from poof.errors import PoofError
 from poof.files import write_text
 from poof.labels.formats import dlc_project
@@ -19,8 +20,6 @@ from poof.projects.plan import TAGS
 from poof.projects.project import FILE, KEPT, load
 from poof.projects.schema import OPTIONS
 
-VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".gif")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 OWN_FOLDERS = ("results", "runs", "labels", "truth", "labeled-data", "training-datasets", "dlc-models", KEPT)
 MANY = 8
 """From so many files on a pattern is written in place of their names."""
@@ -36,7 +35,7 @@ def videos_in(folder: Path) -> list[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or ".overlay." in path.name:
             continue
-        if path.is_file() and path.suffix.lower() in VIDEO_ENDINGS:
+        if path.is_file() and is_video_name(path):
             found.append(path)
         elif path.is_dir() and path.name not in OWN_FOLDERS:
             with suppress(OSError):

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from poof.endings import IMAGE_ENDINGS
 from poof.errors import PoofError
 from poof.video.base import DEFAULT_FPS, Damage, Hole, OnDamage, Video
 from poof.video.pictures import Unreadable, header_of, read_image
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-"""Endings, in any case, of the files that are frames; all other files are ignored."""
 
 
 def natural(name: str) -> tuple[object, ...]:
@@ -56,7 +54,9 @@ class FolderVideo(Video):
         self._count: int | None = None
         self.frame_names = tuple(sorted(self._images_in_folder(), key=natural))
         if not self.frame_names:
-            raise PoofError(f"{self.name}: holds no images ({', '.join(SUFFIXES)}); give the folder with the frames")
+            raise PoofError(
+                f"{self.name}: holds no images ({', '.join(IMAGE_ENDINGS)}); give the folder with the frames"
+            )
         twice = [stem for stem, count in Counter(Path(name).stem for name in self.frame_names).items() if count > 1]
         if twice:
             kinds = " and ".join(name for name in self.frame_names if Path(name).stem == twice[0])
@@ -113,7 +113,7 @@ class FolderVideo(Video):
 
     def _images_in_folder(self) -> list[str]:
         try:
-            files = [file for file in self.path.iterdir() if file.suffix.lower() in SUFFIXES]
+            files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_ENDINGS]
             # macOS leaves '._img1.png' beside img1.png, which is no image.
             return [file.name for file in files if not file.name.startswith(".") and file.is_file()]
         except PermissionError:

@@ -130,3 +130,14 @@ def test_a_dlc_project_gives_its_bodyparts_and_limbs(tmp_path: Path) -> None:
     project = load(create(tmp_path, [], [])[0])
     assert project.vocabularies[0].skeleton.keypoints == ("nose", "tail")
     assert project.vocabularies[0].skeleton.edges == ((0, 1),)
+
+
+def test_videos_are_found_whatever_the_camera_calls_them_and_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "lab [2]"
+    folder.mkdir()
+    for name in ("a.mp4", "GX010001.MP4", "b.m2ts", "c[1].avi", "notes.txt", "a.poof.overlay.mp4"):
+        (folder / name).touch()
+    by_ending = {path.name for path in load(written(folder, "")).paths()}
+    assert by_ending == {"a.mp4", "GX010001.MP4", "b.m2ts", "c[1].avi"}
+    assert [p.name for p in load(written(folder, 'videos = ["*.mp4", "c[1].avi"]\n')).paths()] == [
+        "GX010001.MP4", "a.mp4", "c[1].avi"]  # fmt: skip

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
+from poof.endings import IMAGE_ENDINGS
 from poof.errors import PoofError
 from poof.video import Damage, open_video
-from poof.video.folder import SUFFIXES, natural
+from poof.video.folder import natural
 
 WIDTH, HEIGHT = 48, 32
 
@@ -51,10 +52,10 @@ def test_any_names_can_be_sorted(names: list[str]) -> None:
 
 
 def test_every_kind_of_image(tmp_path: Path) -> None:
-    for number, suffix in enumerate(SUFFIXES):
+    for number, suffix in enumerate(IMAGE_ENDINGS):
         save(tmp_path / f"f{number}{suffix.upper() if number % 2 else suffix}", flat(20 * number))
     for number, image in open_video(tmp_path).frames():
-        assert np.abs(image.astype(int) - flat(20 * number)).max() <= 3, SUFFIXES[number]
+        assert np.abs(image.astype(int) - flat(20 * number)).max() <= 3, IMAGE_ENDINGS[number]
 
 
 def test_other_files_are_ignored(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def ten(folder: Path, suffix: str = ".png") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_ENDINGS)
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.98])
 def test_a_broken_image_is_damage(tmp_path: Path, suffix: str, kept: float) -> None:
     broken = ten(tmp_path, suffix) / f"6{suffix}"
@@ -202,7 +203,7 @@ def test_one_name_in_two_kinds(tmp_path: Path) -> None:
 
 def test_no_images(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("nothing")
-    with pytest.raises(PoofError, match=r"holds no images \(\.jpg, .*give the folder with the frames"):
+    with pytest.raises(PoofError, match=r"holds no images \(\.jpg, .*give the folder of frames"):
         open_video(tmp_path)
 
 

@@ -14,12 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from poof.endings import IMAGE_ENDINGS
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.progress import Track, silent
 from poof.recog.data.lists.base import Record
 from poof.video import open_video
-from poof.video.folder import SUFFIXES, natural
+from poof.video.folder import natural
 
 Array = np.ndarray
 
@@ -150,7 +151,7 @@ def _read(path: Path, wanted: Array) -> Array:
 
 def image_names(path: Path) -> list[str]:
     """The images of a folder in natural order."""
-    names = [entry.name for entry in os.scandir(path) if Path(entry.name).suffix.lower() in SUFFIXES]
+    names = [entry.name for entry in os.scandir(path) if Path(entry.name).suffix.lower() in IMAGE_ENDINGS]
     if not names:
         raise PoofError(f"{path}: holds no images")
     return sorted((name for name in names if not name.startswith(".")), key=natural)

@@ -6,15 +6,12 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+from poof.endings import VIDEO_ENDINGS
 from poof.errors import PoofError, PoofWarning
 from poof.recog.data.lists.base import ClipList, Options, Record, check_class_names, shown
 from poof.video.folder import natural
 
-_VIDEOS = (
-    ".3g2 .3gp .asf .avi .dv .f4v .flv .gif .m2t .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogg .ogv "
-    ".qt .ts .vob .webm .wmv .y4m .npy"
-)
-VIDEOS = frozenset(_VIDEOS.split())
+VIDEOS = VIDEO_ENDINGS | {".npy"}
 """Endings of clips in class folders; a list may name any file."""
 
 
