@@ -54,9 +54,7 @@ class FolderVideo(Video):
         self._count: int | None = None
         self.frame_names = tuple(sorted(self._images_in_folder(), key=natural))
         if not self.frame_names:
-            raise PoofError(
-                f"{self.name}: holds no images ({', '.join(IMAGE_ENDINGS)}); give the folder with the frames"
-            )
+            raise PoofError(f"{self.name}: holds no images ({', '.join(IMAGE_ENDINGS)}); give the folder of frames")
         twice = [stem for stem, count in Counter(Path(name).stem for name in self.frame_names).items() if count > 1]
         if twice:
             kinds = " and ".join(name for name in self.frame_names if Path(name).stem == twice[0])
