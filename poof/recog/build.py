@@ -9,21 +9,19 @@ from typing import Any
 
 from poof.errors import PoofError
 from poof.recog.backbones import BACKBONES
-from poof.recog.model import HostedRecognizer, Recognizer
+from poof.recog.model import Recognizer
 from poof.recog.modules import MODULES
 from poof.recog.networks import NETWORKS
+from poof.recog.networks.asked import Asked
 from poof.recog.placing import (
     Request,
     check_knobs,
-    make_plan,
     network_knobs,
     parse_knobs,
     parse_request,
-    prepared,
     unknown,
 )
 from poof.recog.published import Release, fill, find
-from poof.recog.weights import load_weights
 
 
 def available() -> dict[str, list[str]]:
@@ -83,39 +81,29 @@ def build_model(
         if value > most:
             raise PoofError(f"{what}={value}: at most {most} are taken")
     modules = [modules] if isinstance(modules, str) else modules
-    config: dict[str, Any] = {
-        "name": name,
-        "frames": frames,
-        "num_classes": num_classes,
-        "size": size,
-        "dropout": dropout,
-    }
     release: Release | None = find(weights) if weights is not None else None
+    asked = Asked(name, frames, num_classes, size, dropout, weights if release is None else None)
+    model: Recognizer
     base, _, text = name.partition(":")
     if base in NETWORKS:
         network = NETWORKS[base]
         if modules:
             raise _whole(base)
-        if not isinstance(network.backbone, str):
-            knobs = check_knobs(base, parse_knobs(text, name), network_knobs(network.backbone))
-            if release is None:
-                return network.backbone(**config, weights=weights, **knobs)
-            return fill(network.backbone(**config, weights=None, **knobs), release)
-        if text:
-            raise PoofError(f"{base} has no knobs of its own; build it from its backbone: {network.backbone}")
-        backbone, requests = network.backbone, [parse_request(m) for m in network.modules]
-        config["modules"] = []
+        if isinstance(network.backbone, str):
+            if text:
+                raise PoofError(f"{base} has no knobs of its own; build it from its backbone: {network.backbone}")
+            model = asked.hosted(network.backbone, [parse_request(m) for m in network.modules])
+            model.config["modules"] = []
+        else:
+            model = network.backbone(
+                asked, **check_knobs(base, parse_knobs(text, name), network_knobs(network.backbone))
+            )
     elif name in BACKBONES:
-        backbone, requests = name, [parse_request(module) for module in modules]
-        config["modules"] = [[module, dict(knobs)] for module, knobs in requests]
+        requests = [parse_request(module) for module in modules]
+        model = asked.hosted(name, requests)
+        model.config["modules"] = [[module, dict(knobs)] for module, knobs in requests]
     else:
         raise unknown("backbone or network", name, [*BACKBONES, *NETWORKS])
-    factory = prepared(BACKBONES[backbone], requests)
-    host = factory(num_classes)
-    plan = make_plan(factory, backbone, requests, frames, num_classes, size)
-    if weights is not None and release is None:
-        load_weights(host, weights)
-    model = HostedRecognizer(host, plan, config)
     return model if release is None else fill(model, release)
 
 

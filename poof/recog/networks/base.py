@@ -37,7 +37,7 @@ class Network:
         Where it was published.
     backbone
         Name of a backbone; or a builder for networks that are more than one backbone with modules (two pathways),
-        called with name, frames, num_classes, size, dropout and weights.
+        called with `poof.recog.networks.asked.Asked` and its knobs.
     modules
         Modules for the backbone, with knobs.
     published

@@ -7,36 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from poof.errors import PoofError, names_near
-from poof.recog.backbones import BACKBONES
+from poof.errors import PoofError
 from poof.recog.backbones.base import Block
 from poof.recog.counting import count_forward, parameters
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose
 from poof.recog.modules.lateral import DESIGNS, Lateral, direction
 from poof.recog.modules.mbpm import MotionBandPass
+from poof.recog.networks.asked import Asked, factory_of
 from poof.recog.networks.steps import Steps
-from poof.recog.placing import make_plan
-from poof.recog.weights import load_weights
 
 QUIET = ("complement", "frame")
 
 
 def busy_quiet(
+    asked: Asked,
     *,
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
     backbone: str = "resnet50",
     lateral: str = "bplc",
     at: str = "all",
@@ -45,7 +37,7 @@ def busy_quiet(
     phi: str = "none",
     scale: str = "peak",
 ) -> Recognizer:
-    """The network; `frames` are segments of three raw frames, `size` is that of the busy pathway.
+    """The network; `asked.frames` are segments of three raw frames, `asked.size` is that of the busy pathway.
 
     Knobs
     -----
@@ -77,18 +69,17 @@ def busy_quiet(
     choose("lateral", lateral, DESIGNS)
     choose("at", at, ("all", "stages"))
     choose("quiet", quiet, QUIET)
-    if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     if quiet == "complement" and scale == "sum":
         raise PoofError("quiet=complement subtracts the busy frame, which scale=sum makes hundreds of times too large")
-    if not 0 < ratio <= 1 or round(size * ratio) < 16:
-        raise PoofError(f"ratio={ratio} of {size} px: the quiet pathway needs 16 px, and not more than the busy one")
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
+    if not 0 < ratio <= 1 or round(asked.size * ratio) < 16:
+        raise PoofError(
+            f"ratio={ratio} of {asked.size} px: the quiet pathway needs 16 px, and not more than the busy one"
+        )
     pathways = {
-        key: _pathway(backbone, {**config, "size": side}, weights)
-        for key, side in (("busy", size), ("quiet", round(size * ratio)))
+        key: _pathway(backbone, replace(asked, size=side))
+        for key, side in (("busy", asked.size), ("quiet", round(asked.size * ratio)))
     }
-    return BusyQuietNet(pathways, config, lateral, at, quiet, phi, scale)
+    return BusyQuietNet(pathways, asked.config, lateral, at, quiet, phi, scale)
 
 
 @dataclass(frozen=True)
@@ -97,26 +88,26 @@ class Pathway:
 
     net: HostedRecognizer
     steps: Steps
-    blocks: tuple[Block, ...]
     shapes: tuple[Shape, ...]
 
+    @property
+    def blocks(self) -> Sequence[Block]:
+        """Those of the backbone."""
+        return self.net.blocks
 
-def _pathway(backbone: str, config: dict[str, Any], weights: str | Path | None) -> Pathway:
-    factory, frames, classes, size = BACKBONES[backbone], config["frames"], config["num_classes"], config["size"]
-    host = factory(classes)
-    steps = Steps(host)
-    plan = make_plan(factory, backbone, [("tsm", {})] if host.dims == 2 else [], frames, classes, size)
-    if weights is not None:
-        load_weights(host, weights)
+
+def _pathway(backbone: str, asked: Asked) -> Pathway:
     with torch.device("meta"):
-        probe = Steps(factory(classes))
+        twin = factory_of(backbone)(asked.num_classes)
+        probe = Steps(twin.net, twin.blocks)
+    net = asked.hosted(backbone, [("tsm", {})] if twin.dims == 2 else [])
     shapes = []
     with torch.no_grad():
-        x = probe.stem(torch.empty(1, frames, 3, size, size, device="meta"))
+        x = probe.stem(torch.empty(1, asked.frames, 3, asked.size, asked.size, device="meta"))
         for layer in probe.blocks:
             x = layer(x)
-            shapes.append(Shape(*probe.unfold(x, frames).shape[1:]))
-    return Pathway(HostedRecognizer(host, plan, config), steps, host.blocks, tuple(shapes))
+            shapes.append(Shape(*probe.unfold(x, asked.frames).shape[1:]))
+    return Pathway(net, Steps(net.backbone, net.blocks), tuple(shapes))
 
 
 class BusyQuietNet(Recognizer):

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from poof.recog.backbones.mtnet import MEASURED, mtnet
-from poof.recog.model import HostedRecognizer, Plan, Recognizer
+from poof.recog.model import Recognizer
 from poof.recog.modules.mtconv import MTConvOptions
-from poof.recog.weights import load_weights
+from poof.recog.networks.asked import Asked
 
 
 def multi_temporal(
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
+    asked: Asked,
+    *,
     backbone: str = "mtnet_m",
     delta: float = MEASURED.delta,
     split: bool = MEASURED.split,
@@ -31,7 +25,7 @@ def multi_temporal(
 
     Parameters
     ----------
-    name, frames, num_classes, size, dropout, weights
+    asked
         As of every network.
     backbone
         A key of `poof.recog.backbones.mtnet.SIZES`.
@@ -41,8 +35,4 @@ def multi_temporal(
         Of the recurrence at the end of each block, see `sr`.
     """
     options = MTConvOptions(delta, split, separate, shared, pool, selection)
-    host = mtnet(backbone, num_classes, options, cell, layers)
-    if weights is not None:
-        load_weights(host, weights)
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
-    return HostedRecognizer(host, Plan(), config)
+    return asked.hosted(lambda classes: mtnet(backbone, classes, options, cell, layers))

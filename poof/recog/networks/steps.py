@@ -5,13 +5,14 @@ The parts are the backbone's own layers, called in its own order, so hooks on th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
-from poof.recog.backbones.base import Host
+from poof.recog.backbones.base import Block
 
 
 class Steps:
@@ -19,8 +20,10 @@ class Steps:
 
     Parameters
     ----------
-    host
+    net
         A ResNet (2D or inflated), MobileNetV2 or X3D.
+    blocks
+        As its host names them.
 
     Attributes
     ----------
@@ -35,11 +38,10 @@ class Steps:
         For a backbone that is built otherwise.
     """
 
-    def __init__(self, host: Host) -> None:
-        net = host.net
+    def __init__(self, net: nn.Module, blocks: Sequence[Block]) -> None:
         self._net: Any = net  # of three families; torch types what a module holds as anything
-        self.dims = host.dims
-        self.blocks = [net.get_submodule(block.path) for block in host.blocks]
+        self.blocks = [net.get_submodule(block.path) for block in blocks]
+        self.dims = 3 if any(isinstance(layer, nn.Conv3d) for layer in net.modules()) else 2
         if hasattr(net, "s1"):
             self._kind = "x3d"
         elif hasattr(net, "features"):

@@ -5,35 +5,28 @@ Document: Wang et al., TDN: Temporal Difference Networks for Efficient Action Re
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from poof.errors import PoofError, names_near
-from poof.recog.backbones import BACKBONES
+from poof.errors import PoofError
 from poof.recog.model import HostedRecognizer, Recognizer
+from poof.recog.networks.asked import Asked, factory_of
 from poof.recog.networks.steps import Steps
-from poof.recog.placing import make_plan
 from poof.recog.weights import load_weights
 
 FRAMES = 5
 
 
 def temporal_difference(
+    asked: Asked,
     *,
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
     backbone: str = "resnet50",
     alpha: float = 0.0,
 ) -> Recognizer:
-    """The network; `frames` are segments of five raw frames.
+    """The network; `asked.frames` are segments of five raw frames.
 
     Knobs
     -----
@@ -43,27 +36,16 @@ def temporal_difference(
         Share of the pictures where they meet the differences; 0: that of the released code, 0.5 for 8 segments and
         0.75 for others.
     """
-    if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     if not 0 <= alpha <= 1:
         raise PoofError(f"alpha={alpha}: a share, 0 to 1")
-    config: dict[str, Any] = {
-        "name": name,
-        "frames": frames,
-        "num_classes": num_classes,
-        "size": size,
-        "dropout": dropout,
-    }
-    factory = BACKBONES[backbone]
-    host, twin = factory(num_classes), factory(num_classes)
-    if host.dims != 2 or not hasattr(host.net, "layer1"):
+    twin = factory_of(backbone)(asked.num_classes)
+    if twin.dims != 2 or not hasattr(twin.net, "layer1"):
         raise PoofError(f"backbone={backbone}: TDN needs a 2D ResNet")
-    plan = make_plan(factory, backbone, [("tdn", {"shift": True})], frames, num_classes, size)
-    if weights is not None:
-        load_weights(host, weights)
-        load_weights(twin, weights)
-    main = HostedRecognizer(host, plan, config)
-    return TemporalDifferenceNet(main, Steps(host), twin.net, config, alpha or (0.5 if frames == 8 else 0.75))
+    if asked.weights is not None:
+        load_weights(twin, asked.weights)
+    main = asked.hosted(backbone, [("tdn", {"shift": True})])
+    share = alpha or (0.5 if asked.frames == 8 else 0.75)
+    return TemporalDifferenceNet(main, twin.net, asked.config, share)
 
 
 class TemporalDifferenceNet(Recognizer):
@@ -71,14 +53,12 @@ class TemporalDifferenceNet(Recognizer):
 
     per_segment = FRAMES
 
-    def __init__(
-        self, main: HostedRecognizer, steps: Steps, twin: nn.Module, config: dict[str, Any], alpha: float
-    ) -> None:
+    def __init__(self, main: HostedRecognizer, twin: nn.Module, config: dict[str, Any], alpha: float) -> None:
         super().__init__()
         self.config, self.alpha = config, alpha
         self.segments, self.size = config["frames"], config["size"]
         self.mean, self.std = main.mean, main.std
-        self.main, self._steps = main, steps
+        self.main, self._steps = main, Steps(main.backbone, main.blocks)
         stem: Any = twin.get_submodule("conv1")
         # As released: the ImageNet kernels averaged over the colours, for each of the twelve planes of differences.
         kernel = stem.weight.detach().mean(1, keepdim=True)

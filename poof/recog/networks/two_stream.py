@@ -8,43 +8,35 @@ alone is the network of the same backbone and modules without the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError, names_near
+from poof.errors import PoofError
 from poof.flow import FlowEstimator, create_flow
-from poof.recog.backbones import BACKBONES
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.modules.base import Picture
 from poof.recog.modules.kept import Kept
-from poof.recog.placing import make_plan
-from poof.recog.weights import load_weights
+from poof.recog.networks.asked import Asked, factory_of
 
 LIMIT = 20.0
 """Displacement in pixels per frame, at 224 pixels, that flow images show; what is faster looks like this."""
 
 
 def tesnet(
+    asked: Asked,
     *,
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
     backbone: str = "resnet50",
     k: int = 10,
     d: int = 3,
     layers: str = "input",
     flow: str = "dis",
 ) -> Recognizer:
-    """Two-stream TeSNet: temporal squeeze pooling on RGB and on optical flow; `frames` are segments of K raw frames.
+    """Two-stream TeSNet: temporal squeeze pooling on RGB and on optical flow; a segment has K raw frames.
 
     The document has Inception-ResNet-v2 with 299 pixels; here any backbone serves. Its flow is TV-L1 as JPEG, ours is
     computed by this package while the clip is read through the network: DIS by default, from each frame to the next,
@@ -59,20 +51,13 @@ def tesnet(
         Estimator, see `poof.flow.available`.
     """
     squeeze = ("tsp", {"k": k, "d": d, "layers": layers})
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
-    streams = {key: _stream(backbone, [squeeze], config, weights) for key in ("rgb", "flow")}
-    images = FlowImages(create_flow(flow), k, size)
-    return TwoStream(streams, {"flow": images}, config, k)
+    streams = {key: asked.hosted(backbone, [squeeze]) for key in ("rgb", "flow")}
+    return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, asked.size)}, asked.config, k)
 
 
 def flow_stream(
+    asked: Asked,
     *,
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
     backbone: str = "resnet50",
     k: int = 10,
     d: int = 3,
@@ -86,21 +71,15 @@ def flow_stream(
     backbone, k, d, layers, flow
         See `tesnet`; d=0 leaves the squeezing out: the stream then sees every flow image, k of them a segment.
     """
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
-    squeeze: list[tuple[str, dict[str, Any]]] = [("tsp", {"k": k, "d": d, "layers": layers})] if d else []
-    inner = config if squeeze else {**config, "frames": frames * k}
-    streams = {"flow": _stream(backbone, squeeze, inner, weights)}
-    return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, size)}, config, k)
+    squeeze = [("tsp", {"k": k, "d": d, "layers": layers})] if d else []
+    inner = asked if squeeze else replace(asked, frames=asked.frames * k)
+    streams = {"flow": inner.hosted(backbone, squeeze)}
+    return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, asked.size)}, asked.config, k)
 
 
 def rgb_and_busy(
+    asked: Asked,
     *,
-    name: str,
-    frames: int,
-    num_classes: int,
-    size: int,
-    dropout: float,
-    weights: str | Path | None,
     backbone: str = "resnet50",
     scale: str = "peak",
 ) -> Recognizer:
@@ -113,29 +92,13 @@ def rgb_and_busy(
     scale : peak
         See `poof.recog.modules.mbpm.MotionBandPass`.
     """
-    config = {"name": name, "frames": frames, "num_classes": num_classes, "size": size, "dropout": dropout}
-    if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
     with torch.device("meta"):
-        shift: list[tuple[str, dict[str, Any]]] = [("tsm", {})] if BACKBONES[backbone](2).dims == 2 else []
+        shift: list[tuple[str, dict[str, Any]]] = [("tsm", {})] if factory_of(backbone)(2).dims == 2 else []
     streams = {
-        "rgb": _stream(backbone, shift, config, weights),
-        "busy": _stream(backbone, [("mbpm", {"scale": scale}), *shift], config, weights),
+        "rgb": asked.hosted(backbone, shift),
+        "busy": asked.hosted(backbone, [("mbpm", {"scale": scale}), *shift]),
     }
-    return TwoStream(streams, {"rgb": middle_frames}, config, 3)
-
-
-def _stream(
-    backbone: str, modules: Sequence[tuple[str, Mapping[str, Any]]], config: dict[str, Any], weights: str | Path | None
-) -> HostedRecognizer:
-    if backbone not in BACKBONES:
-        raise PoofError(f"backbone={backbone}: choose one of {names_near(backbone, BACKBONES)}")
-    factory = BACKBONES[backbone]
-    host = factory(config["num_classes"])
-    plan = make_plan(factory, backbone, modules, config["frames"], config["num_classes"], config["size"])
-    if weights is not None:
-        load_weights(host, weights)
-    return HostedRecognizer(host, plan, config)
+    return TwoStream(streams, {"rgb": middle_frames}, asked.config, 3)
 
 
 class TwoStream(Recognizer):
