@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fits the constants of `poof/propagation/confidence.py` and tells what confidence and visibility are worth.
 
-    python benchmarks/calibrate.py --plot reliability.png       the passages of all clips are kept in --cache
+    python benchmarks/calibrate.py --plot reliability.png       the flow_chains of all clips are kept in --cache
 
 The chains of `dis` and of what it brings along into a blend run once over every clip. What they tell (`terms`) is set
 against the truth: whether the error is below 5 % of the longer side of the subject. Every clip counts alike, whatever
@@ -31,9 +31,9 @@ from poof.drawing.plots import reliability_diagram, save_figure
 from poof.evaluation.calibration import auroc, expected_calibration_error, reliability
 from poof.labels.model import LabelSet, Points, Visible
 from poof.propagation import Settings
-from poof.propagation.chains import Passage
+from poof.propagation.chains import Chains
 from poof.propagation.confidence import MODELS, cases, confidence, terms
-from poof.propagation.engine import Engine, Passages
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.held_out import held_out, lowered, offset, without_labels
 from poof.propagation.propagate import chains_of, merged
 from poof.propagation.subject import subject_sides
@@ -47,7 +47,7 @@ RIDGE = 0.01
 RENDERED = 0.25
 FOLDS = (("camel",), ("dog",), ("bear",), ("reaching",), ("cam01", "cam02"))
 FLOWS = ("dis", "dis-coarse", "dis-coarse/2")  # /2: in steps of two frames
-VARIANTS = {  # name -> passages, method, which of the estimators
+VARIANTS = {  # name -> flow_chains, method, which of the estimators
     "dis": ("blend", "blend", (0,)),
     "dis + dis-coarse": ("blend", "blend", (0, 1)),
     "--flow dis": ("blend", "blend", (0, 1, 2)),
@@ -69,7 +69,7 @@ class Footage:
     truth: LabelSet | None
 
 
-# ------------------------------------------------------------------------------------------------ clips and passages
+# ------------------------------------------------------------------------------------------------ clips and flow_chains
 
 
 def scenes() -> dict[str, tuple[Any, bool]]:
@@ -98,7 +98,7 @@ def given(exact: LabelSet, mark_hidden: bool) -> LabelSet:
 
 
 class Store:
-    """Footage and passages, computed once and kept on disk."""
+    """Footage and flow_chains, computed once and kept on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -130,11 +130,11 @@ class Store:
             return open_video(self.clips[name].video)
         return ArrayVideo([image for _, image in SyntheticVideo(self.scenes()[name][0]).frames()])
 
-    def passages(self, name: str, kind: str) -> Passages:
+    def flow_chains(self, name: str, kind: str) -> FlowChains:
         """What the chains left: 'blend' has those of `FLOWS`, 'thesis' those of DIS, others those of that flow."""
-        return self._kept(f"{name}.{kind}", lambda: self._passages(name, kind))
+        return self._kept(f"{name}.{kind}", lambda: self._flow_chains(name, kind))
 
-    def _passages(self, name: str, kind: str) -> Passages:
+    def _flow_chains(self, name: str, kind: str) -> FlowChains:
         print(f"{name}: {kind} ...", flush=True)
         names = {"blend": FLOWS, "thesis": FLOWS[:1]}.get(kind, (kind,))
         flows = [estimator_of(name) for name in names]
@@ -146,14 +146,14 @@ class Store:
         return engine.result()
 
 
-def within(passage: Passage, radius: int) -> Passage:
-    """The passage of chains that end at the radius, as method 'chain' has them."""
-    far = np.abs(passage.frames[:, None] - passage.anchor) > radius
+def within(chains: Chains, radius: int) -> Chains:
+    """The chains of chains that end at the radius, as method 'chain' has them."""
+    far = np.abs(chains.frames[:, None] - chains.anchor) > radius
     return replace(
-        passage,
-        xy=np.where(far[..., None], np.nan, passage.xy),
-        cycle=np.where(far, np.nan, passage.cycle),
-        anchor=np.where(far, -1, passage.anchor),
+        chains,
+        xy=np.where(far[..., None], np.nan, chains.xy),
+        cycle=np.where(far, np.nan, chains.cycle),
+        anchor=np.where(far, -1, chains.anchor),
     )
 
 
@@ -164,8 +164,8 @@ def points(store: Store, name: str, variant: str) -> pd.DataFrame:
     """One row a propagated point: its terms and flag, and what is true of it where that is known."""
     footage = store.footage(name)
     kind, method, which = (VARIANTS | TRANSFER)[variant]
-    found = store.passages(name, kind)
-    tracks = {i: [both[e] for e in which] for i, both in found.tracks.items()}
+    found = store.flow_chains(name, kind)
+    tracks = {i: [both[e] for e in which] for i, both in found.chains.items()}
     if method == "chain":
         tracks = {i: [(within(f, footage.radius), within(b, footage.radius)) for f, b in t] for i, t in tracks.items()}
     found = replace(found, tracks=tracks)
@@ -174,7 +174,7 @@ def points(store: Store, name: str, variant: str) -> pd.DataFrame:
     return table.assign(clip=name, variant=variant, error=np.hypot(table.x - table.true_x, table.y - table.true_y))
 
 
-def _instance(store: Store, footage: Footage, found: Passages, instance: int, settings: Settings) -> pd.DataFrame:
+def _instance(store: Store, footage: Footage, found: FlowChains, instance: int, settings: Settings) -> pd.DataFrame:
     chains, human = chains_of(footage.anchors, instance, found)
     frames = found.frames_of(instance)
     joint = merged(chains, frames, settings)
@@ -357,7 +357,7 @@ def footage(store: Store, names: Sequence[str]) -> None:
     rows = {}
     for name in names:
         given = store.footage(name)
-        found = store.passages(name, "blend")
+        found = store.flow_chains(name, "blend")
         frames, (chains, human) = found.frames_of(0), chains_of(given.anchors, 0, found)
         settings = Settings(given.radius)
         without = without_labels(chains)
@@ -389,7 +389,7 @@ def footage(store: Store, names: Sequence[str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=Path("runs/calibration"), help="where passages are kept")
+    parser.add_argument("--cache", type=Path, default=Path("runs/calibration"), help="where flow_chains are kept")
     parser.add_argument("--plot", type=Path, help="write the reliability diagram here")
     parser.add_argument("--transfer", default="", help="clips to try chains of raft-small on (slow), by comma")
     parser.add_argument("--footage", action="store_true", help="only what the summaries of the real clips expect")

@@ -29,7 +29,7 @@ from poof.labelling.proposals import propose
 from poof.labelling.session import Session
 from poof.planning.survey import Survey, survey
 from poof.propagation import Settings
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.video import open_video
 
 RADIUS = 20
@@ -146,7 +146,7 @@ class Person:
         flows: list[FlowEstimator] = create_flows("dis", both_scales=settings.method == "blend")
         if not crop:
             flows = [Remembering(flow, clip.flows) for flow in flows]
-        self.carrier = Carrier([self.session], flows, settings, Memo(folder / "memo"), lambda name, facts: None)
+        self.carrier = Carrier([self.session], flows, settings, ResultCache(folder / "cache"), lambda name, facts: None)
         self.looked: list[int] = []
         self.clicks = 0
 

@@ -89,9 +89,9 @@ class Bench:
         engine = Engine(self.video, labels, self.flow, settings)
         for _ in engine.run():
             pass
-        passages = engine.result()
-        joint = merged(chains_of(labels, 0, passages)[0], passages.frames_of(0), settings)
-        self.sigma = dict(zip(passages.frames_of(0).tolist(), joint.sigma))
+        flow_chains = engine.result()
+        joint = merged(chains_of(labels, 0, flow_chains)[0], flow_chains.frames_of(0), settings)
+        self.sigma = dict(zip(flow_chains.frames_of(0).tolist(), joint.sigma))
         boxes = self.split.boxes
         self.side = float(np.median([max(b[2] - b[0], b[3] - b[1]) for b in boxes.values()]))
 

@@ -34,13 +34,13 @@ from scipy.cluster.vq import kmeans2
 from poof.flow.registry import create_flow
 from poof.labels import LabelSet, Points, Skeleton
 from poof.labels.model import Source, Visible
-from poof.planning.doubt import doubts
-from poof.planning.lone_chains import carry_alone
 from poof.planning.select import select_frames, select_next
+from poof.planning.single_anchor_chains import carry_from_single_anchors
 from poof.planning.survey import survey
-from poof.propagation.chains import Passage
+from poof.planning.uncertainty import frame_uncertainty
+from poof.propagation.chains import Chains
 from poof.propagation.confidence import confidence
-from poof.propagation.engine import Passages
+from poof.propagation.engine import FlowChains
 from poof.propagation.propagate import chains_of, merged
 from poof.propagation.settings import Settings
 from poof.video import open_video
@@ -79,7 +79,9 @@ class Bench:
         self.count = min(clip.frames, self.seen.count)
         self.pool = [f for f in self.labels.frames if f < self.count]
         sources = [(f, 0) for f in self.pool]
-        self.chains = carry_alone(self.video, self.labels, sources, [create_flow("dis")], self.count, Settings())
+        self.chains = carry_from_single_anchors(
+            self.video, self.labels, sources, [create_flow("dis")], self.count, Settings()
+        )
         self._known: dict[tuple[int, ...], tuple[LabelSet, float, float]] = {}
 
     def of(self, chosen: Sequence[int]) -> tuple[LabelSet, float, float]:
@@ -94,21 +96,21 @@ class Bench:
     def _merged(self, chosen: tuple[int, ...]) -> LabelSet:
         frames, size = self.chains.frames, len(self.names)
         anchors = self.labels.replace(instances={(f, 0): self.labels.instances[f, 0].copy() for f in chosen})
-        both = (Passage.empty(frames, size), Passage.empty(frames, size))
+        both = (Chains.empty(frames, size), Chains.empty(frames, size))
         for k in range(size):
             marks = [f for f in chosen if anchors.instances[f, 0].labelled[k]]
-            for passage, order in zip(both, (marks, marks[::-1])):
+            for one, order in zip(both, (marks, marks[::-1])):
                 for anchor, end in zip(order, [*order[1:], None]):
                     rows = np.arange(len(frames))
-                    ahead = frames > anchor if passage is both[0] else frames < anchor
+                    ahead = frames > anchor if one is both[0] else frames < anchor
                     until = np.inf if end is None else abs(end - anchor)
                     part = rows[ahead & (np.abs(frames - anchor) <= until)]
                     part = part[np.isfinite(self.chains.xy[anchor, 0][part, k]).all(axis=1)]
-                    passage.xy[part, k] = self.chains.xy[anchor, 0][part, k]
-                    passage.cycle[part, k] = self.chains.cycle[anchor, 0][part, k]
-                    passage.anchor[part, k] = anchor
-        passages = Passages(frames, {0: [both]}, self.chains.cuts)
-        evidence, human = chains_of(anchors, 0, passages)
+                    one.xy[part, k] = self.chains.xy[anchor, 0][part, k]
+                    one.cycle[part, k] = self.chains.cycle[anchor, 0][part, k]
+                    one.anchor[part, k] = anchor
+        flow_chains = FlowChains(frames, {0: [both]}, self.chains.cuts)
+        evidence, human = chains_of(anchors, 0, flow_chains)
         joint = merged(evidence, frames, Settings())
         sure = confidence(joint, evidence)
         for row, frame in enumerate(frames.tolist()):
@@ -201,8 +203,8 @@ def next_one(bench: Bench, chosen: list[int]) -> int:
 
 def least_sure(bench: Bench, chosen: list[int]) -> int:
     """The frame with the lowest mean confidence."""
-    doubt = doubts(bench.of(chosen)[0], bench.count)
-    return max((f for f in bench.pool if f not in chosen), key=lambda f: (doubt[f], -f))
+    uncertainty = frame_uncertainty(bench.of(chosen)[0], bench.count)
+    return max((f for f in bench.pool if f not in chosen), key=lambda f: (uncertainty[f], -f))
 
 
 def any_one(bench: Bench, chosen: list[int]) -> int:

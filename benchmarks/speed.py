@@ -40,7 +40,7 @@ from poof.flow.field import FlowField, Region
 from poof.flow.registry import create_flow, create_flows
 from poof.labels import LabelSet, Points, load_labels, save_labels
 from poof.propagation import Settings, propagate
-from poof.propagation.rough import RoughFlow
+from poof.propagation.coarse_flow import CoarseFlow
 from poof.propagation.steps import forward_step
 from poof.video import open_video
 from poof.video.base import ArrayVideo
@@ -277,7 +277,7 @@ class Bench:
         video, _, labels = self.clip("cam01", 32 if self.quick else 53)
         footage = open_video(video)
         images = [image for _, image in footage.frames()]
-        rough = RoughFlow(footage.size)
+        rough = CoarseFlow(footage.size)
         small = [rough.shrink(image) for image in images]
         still = ArrayVideo([np.full((8, 8, 3), n, np.uint8) for n in range(len(images))])
         given = labels.replace(instances={}, image_size=(8, 8))

@@ -26,7 +26,7 @@ from stress_clips import GROUPS, Case, cases
 
 from poof.labels.model import LabelSet
 from poof.propagation import Settings
-from poof.propagation.engine import Engine, Passages
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.propagate import chains_of, human_points, merged
 from poof.propagation.regions import AREA
 from poof.propagation.subject import subject_sides
@@ -46,7 +46,7 @@ class Row:
     flow: str
     of: tuple[int, ...]
     area: int
-    merge: Callable[[LabelSet, Passages, Settings], np.ndarray]
+    merge: Callable[[LabelSet, FlowChains, Settings], np.ndarray]
 
 
 @dataclass
@@ -64,37 +64,37 @@ class Errors:
         return float(100 * np.mean([(self.squeezed < t).mean() for t in THRESHOLDS]))
 
 
-def by_engine(labels: LabelSet, passages: Passages, settings: Settings) -> np.ndarray:
+def by_engine(labels: LabelSet, flow_chains: FlowChains, settings: Settings) -> np.ndarray:
     """(F, K, 2) as `poof propagate` merges."""
-    return merged(chains_of(labels, 0, passages)[0], passages.frames_of(0), settings).xy
+    return merged(chains_of(labels, 0, flow_chains)[0], flow_chains.frames_of(0), settings).xy
 
 
-def by_means(labels: LabelSet, passages: Passages, settings: Settings) -> np.ndarray:
+def by_means(labels: LabelSet, flow_chains: FlowChains, settings: Settings) -> np.ndarray:
     """(F, K, 2) with the weights of estimators that were there before: the fourth power of their mean closure over the
     average of them, within [1/16, 16]; a step over two frames counted like one."""
     means, chains = [], []
-    for both in passages.tracks[0]:
-        own, _ = chains_of(labels, 0, dataclasses.replace(passages, tracks={0: [both]}))
+    for both in flow_chains.chains[0]:
+        own, _ = chains_of(labels, 0, dataclasses.replace(flow_chains, chains={0: [both]}))
         chains.append(own)
         means.append(np.mean(np.concatenate([(c.closure / c.side)[np.isfinite(c.closure)] for c in own])))
     scales = np.clip((np.array(means) / np.mean(means)) ** 4, 1 / 16, 16)
     weighed = [dataclasses.replace(c, scale=float(s), stride=1) for own, s in zip(chains, scales) for c in own]
-    return merged(weighed, passages.frames_of(0), settings).xy
+    return merged(weighed, flow_chains.frames_of(0), settings).xy
 
 
-def by_prototype(labels: LabelSet, passages: Passages, settings: Settings) -> np.ndarray:
+def by_prototype(labels: LabelSet, flow_chains: FlowChains, settings: Settings) -> np.ndarray:
     """(F, K, 2) by the formula of the protocol's prototype (row 6e), written down from its description.
 
     Per keypoint in a gap (a, b): v_f(t) = E_f(t)^2 + (0.4 C_f E_f(t)/E_f(b))^2 + (0.003 side)^2 (t - a), v_b likewise,
     X = (P_f/v_f + P_b/v_b) / (1/v_f + 1/v_b); one chain where there is one.
     """
     del settings
-    frames = passages.frames_of(0)
+    frames = flow_chains.frames_of(0)
     human, _ = human_points(labels, 0, frames)
     sides = subject_sides(labels, 0)
     total, share = np.zeros(human.shape), np.zeros(human.shape[:2])
-    for passage in passages.tracks[0][0]:
-        p = passage.over(frames)
+    for one in flow_chains.chains[0][0]:
+        p = one.over(frames)
         for row, k in zip(*np.nonzero(p.anchor >= 0)):
             start = int(p.anchor[row, k])
             arrivals = np.flatnonzero((p.anchor[:, k] == start) & np.isfinite(human[:, k]).all(axis=1))
@@ -123,7 +123,7 @@ ROWS = (
 
 
 class Bench:
-    """Cases, passages and errors; passages are computed once and kept."""
+    """Cases, flow_chains and errors; flow_chains are computed once and kept."""
 
     def __init__(self, cache: Path) -> None:
         self.scorer = load_scorer()
@@ -134,9 +134,9 @@ class Bench:
         """A row on a case."""
         split = self.scorer.split(case.clip, case.radius)
         labels, settings = anchor_labels(self.scorer, split), Settings(case.reach, area=row.area)
-        passages = self._passages(case, labels, row.flow, settings)
-        passages = dataclasses.replace(passages, tracks={0: [passages.tracks[0][n] for n in row.of]})
-        xy, frames = row.merge(labels, passages, settings), passages.frames_of(0)
+        flow_chains = self._flow_chains(case, labels, row.flow, settings)
+        flow_chains = dataclasses.replace(flow_chains, chains={0: [flow_chains.chains[0][n] for n in row.of]})
+        xy, frames = row.merge(labels, flow_chains, settings), flow_chains.frames_of(0)
         shown = split.hidden[split.hidden.visible == 1]
         at = np.array([labels.skeleton.keypoints.index(name) for name in shown.keypoint])
         when = shown.frame.to_numpy()
@@ -148,7 +148,7 @@ class Bench:
         size = np.array([case.clip.width, case.clip.height])
         return Errors(np.hypot(*off.T), np.hypot(*(off * 256 / size).T), 1000 * gap + at)
 
-    def _passages(self, case: Case, labels: LabelSet, flow: str, settings: Settings) -> Passages:
+    def _flow_chains(self, case: Case, labels: LabelSet, flow: str, settings: Settings) -> FlowChains:
         key = f"{case.name}-{flow}-{settings.area}".replace("/", "_")
         path = self.cache / f"{key}.pkl"
         if not path.is_file():

@@ -29,7 +29,7 @@ from propagation import anchor_labels, load_scorer
 from poof.flow.registry import create_flows
 from poof.labels import LabelSet
 from poof.propagation import Settings
-from poof.propagation.engine import Engine, Passages
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.evidence import Evidence
 from poof.propagation.merge import blend
 from poof.propagation.propagate import chains_of
@@ -67,7 +67,7 @@ class Case:
     xy: np.ndarray
     seen: np.ndarray
     scored: np.ndarray
-    flow: Passages
+    flow: FlowChains
 
     @property
     def frames(self) -> np.ndarray:
@@ -167,7 +167,7 @@ def shared_case(scorer: Any, name: str, folder: Path) -> Case:
     shown = split.hidden[split.hidden.visible == 1]
     scored = np.column_stack([shown.frame, [names.index(k) for k in shown.keypoint]])
     anchors = anchor_labels(scorer, split)
-    flow = passages(folder / f"{name}.pkl", lambda: open_video(clip.video), anchors, radius)
+    flow = flow_chains(folder / f"{name}.pkl", lambda: open_video(clip.video), anchors, radius)
     return Case(name, anchors, radius, (clip.width, clip.height), xy, seen, scored, flow)
 
 
@@ -187,7 +187,7 @@ def rendered_case(name: str, scene: Any, mark_hidden: bool, folder: Path) -> Cas
         shown = anchors.instances[near, first].visible == 2
         if frame not in at and abs(near - frame) <= 10:
             scored += [(frame, k) for k in np.flatnonzero(seen[frame] & shown & np.isfinite(xy[frame]).all(axis=1))]
-    flow = passages(folder / f"{name}.pkl", lambda: _in_memory(scene), anchors, 10)
+    flow = flow_chains(folder / f"{name}.pkl", lambda: _in_memory(scene), anchors, 10)
     return Case(name, anchors, 10, scene.size, xy, seen, np.array(scored), flow)
 
 
@@ -195,7 +195,7 @@ def _in_memory(scene: Any) -> Video:
     return ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
 
 
-def passages(path: Path, video: Any, anchors: LabelSet, radius: int) -> Passages:
+def flow_chains(path: Path, video: Any, anchors: LabelSet, radius: int) -> FlowChains:
     """What the chains of ``--flow dis`` left; computed once."""
     if not path.is_file():
         print(f"{path.stem}: flow ...", file=sys.stderr, flush=True)
@@ -204,7 +204,7 @@ def passages(path: Path, video: Any, anchors: LabelSet, radius: int) -> Passages
             pass
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps(engine.result()))
-    found: Passages = pickle.loads(path.read_bytes())
+    found: FlowChains = pickle.loads(path.read_bytes())
     return found
 
 

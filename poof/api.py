@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poof.deprecated import old_arguments
 from poof.labels import LabelSet
 from poof.labels.formats.reading import Missing
 from poof.progress import Track, bar, silent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from poof.planning.select import Selection
     from poof.pose import Run
     from poof.propagation import Settings
-    from poof.propagation.memo import Memo
+    from poof.propagation.result_cache import ResultCache
     from poof.propagation.trackers import PointTracker, TracksFile
     from poof.refine.run import Refinement
 
@@ -30,13 +31,14 @@ Footage = str | Path | Video
 Labels = str | Path | LabelSet | Sequence[str | Path]
 
 
+@old_arguments(memo="cache")
 def propagate(
     video: Footage,
     labels: Labels,
     flow: str | FlowEstimator | Sequence[FlowEstimator] | None = None,
     settings: Settings | None = None,
     track: Track | None = None,
-    memo: Memo | None = None,
+    cache: ResultCache | None = None,
     *,
     radius: int | None = None,
     progress: bool = False,
@@ -52,7 +54,7 @@ def propagate(
         Paths or objects.
     flow
         A name as after `--flow`, or estimators; None takes 'auto'.
-    settings, memo
+    settings, cache
         See `poof.propagation.propagate`.
     radius
         Frames before and after each label, in place of that of the settings.
@@ -77,7 +79,7 @@ def propagate(
     if radius is not None:
         settings = replace(settings, radius=radius)
     beside = [TracksFile(one) if isinstance(one, (str, Path)) else one for one in trackers]
-    return run(footage, given, flow, settings, shown(track, progress), memo, trackers=beside)
+    return run(footage, given, flow, settings, shown(track, progress), cache, trackers=beside)
 
 
 def refine(

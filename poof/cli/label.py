@@ -75,7 +75,7 @@ def label(
     from poof.labelling.page.serve import serve
     from poof.labelling.studio import Studio
     from poof.propagation import Settings
-    from poof.propagation.memo import cache_folder
+    from poof.propagation.result_cache import cache_folder
 
     if many.in_project(videos, labels) and not output and many.all_of_project(videos):
         videos, labels, output, keypoints = _in_project(videos or [], keypoints)

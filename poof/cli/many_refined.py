@@ -172,7 +172,7 @@ def _refine_group(
     from poof.projects.jobs import Job
     from poof.projects.sources import read
     from poof.propagation import Settings
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
     from poof.refine import refine as work
     from poof.refine.run import stages
 
@@ -208,7 +208,7 @@ def _refine_group(
             models=models,
             flow=estimators,
             settings=Settings(radius=options["radius"], max_size=options["max_size"]),
-            memo=Memo(cache_folder() / "segments") if cache else None,
+            memo=ResultCache(cache_folder() / "segments") if cache else None,
             track=track if quiet else Stages(track, told),
             fusing=False,
             **chosen,

@@ -53,7 +53,7 @@ def radius(
     from poof.files import check_apart, check_output, write_text
     from poof.flow.registry import create_flows
     from poof.planning.radius import measure_radius
-    from poof.propagation.memo import cache_folder
+    from poof.propagation.result_cache import cache_folder
     from poof.propagation.settings import Settings
 
     del debug

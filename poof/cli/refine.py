@@ -119,7 +119,7 @@ def refine(
     from poof.progress import Stages
     from poof.propagation import Settings
     from poof.propagation.coverage import coverage
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
     from poof.refine import refine as work
     from poof.refine.run import stages
 
@@ -162,7 +162,7 @@ def refine(
             device=device,
             precision=precision,  # type: ignore[arg-type]  # checked inside
             always=always,
-            memo=Memo(cache_folder() / "segments") if cache else None,
+            memo=ResultCache(cache_folder() / "segments") if cache else None,
             track=track(quiet) if quiet else Stages(track(quiet), told),
         )
     except KeyboardInterrupt:

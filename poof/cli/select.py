@@ -174,8 +174,8 @@ def show(chosen: Selection, fps: float, written: list[Path]) -> None:
         table.add_column("flow and appearance disagree on")
     for frame in chosen.order:
         row: list[str | Text] = [str(frame), f"{frame / fps:.2f} s"]
-        if chosen.worth and chosen.doubt is not None:
-            row.append(f"{chosen.doubt[frame]:.2f}")
+        if chosen.worth and chosen.uncertainty is not None:
+            row.append(f"{chosen.uncertainty[frame]:.2f}")
         if disputed:
             row.append(Text(", ".join(chosen.disputed.get(frame, []))))
         table.add_row(*row)

@@ -13,7 +13,7 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Points
-from poof.planning.doubt import disputes
+from poof.planning.uncertainty import disputes
 
 APART = 5
 """Frames that two hard frames lie apart, as long as there are such."""

@@ -24,7 +24,7 @@ from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.labelling.session import Outcome, Session
 from poof.propagation import Settings, propagate
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.propagation.segments import reach
 from poof.video.access import AccessVideo
 from poof.video.lanes import Abandoned
@@ -84,7 +84,7 @@ class Carrier:
         Flow.
     settings
         Of the propagation.
-    memo
+    cache
         Where finished parts are kept.
     tell
         Told 'propagated' (video, frames, revision) and 'work' (video).
@@ -97,12 +97,12 @@ class Carrier:
         sessions: Sequence[Session],
         estimators: Sequence[FlowEstimator],
         settings: Settings,
-        memo: Memo | None,
+        cache: ResultCache | None,
         tell: Tell,
         quick: Sequence[FlowEstimator] = (),
     ) -> None:
         self._sessions, self._estimators, self._settings = list(sessions), list(estimators), settings
-        self._memo, self._tell, self._quick = memo, tell, list(quick)
+        self._cache, self._tell, self._quick = cache, tell, list(quick)
         self._states = [_State() for _ in sessions]
         self._reach = reach(settings.radius)
         self._eye = (0, 0)
@@ -254,7 +254,7 @@ class Carrier:
                 made = None
             else:
                 video = AccessVideo(session.access, "work", stale)
-                made = propagate(video, labels, quick or self._estimators, self._settings, track, self._memo, part)
+                made = propagate(video, labels, quick or self._estimators, self._settings, track, self._cache, part)
         except (_Stale, Abandoned):
             return
         except PoofError as error:

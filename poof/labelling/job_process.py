@@ -77,7 +77,7 @@ def _refine(spec: dict[str, Any]) -> tuple[list[str], str]:
     from poof.labels import load_labels, save_labels
     from poof.pose.splitting import Pair
     from poof.propagation import Settings
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
     from poof.refine import refine
     from poof.video import open_video
 
@@ -88,7 +88,7 @@ def _refine(spec: dict[str, Any]) -> tuple[list[str], str]:
         spec["folder"],
         flow=create_flows(spec["flow"], keep=cache_folder() / "flows"),
         settings=Settings(radius=spec["radius"]),
-        memo=Memo(cache_folder() / "segments"),
+        memo=ResultCache(cache_folder() / "segments"),
         track=track,
     )
     facts = result.as_dict()

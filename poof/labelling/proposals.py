@@ -20,9 +20,9 @@ import numpy as np
 
 from poof.labelling.session import Session
 from poof.labels import Source
-from poof.planning.doubt import worth_at
 from poof.planning.select import select_frames
 from poof.planning.survey import Survey
+from poof.planning.uncertainty import worth_at
 
 IN_DOUBT = 0.2
 """1 - confidence from which on a point is offered for correction."""

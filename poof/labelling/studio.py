@@ -25,7 +25,7 @@ from poof.labelling.lookover import Lookover, mark_of
 from poof.labelling.pictures import Pictures
 from poof.labelling.proposals import propose, unseen
 from poof.propagation import Settings
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.video.lanes import Abandoned
 
 AHEAD = 16
@@ -66,7 +66,7 @@ class Studio:
         self.picture_threads = ThreadPoolExecutor(4, "pictures")
         self._waiting, self._last_waited = 0, 0.0
         self._lock = threading.Lock()
-        memo = None if cache is None else Memo(cache / "segments")
+        results = None if cache is None else ResultCache(cache / "segments")
         sessions = desk.sessions
         self.marks = [mark_of(session.video) for session in sessions]
         self.pictures = [Pictures(session.access) for session in sessions]
@@ -74,7 +74,7 @@ class Studio:
         self._lookovers = [Lookover(s.access, folder, m, self._busy) for s, m in zip(sessions, self.marks)]
         self._cache_folder = folder
         quick = [e for e in estimators if e.name == "dis-coarse" and e.stride == 1]
-        self.carrier = Carrier(sessions, estimators, self._settings, memo, self.tell, quick)
+        self.carrier = Carrier(sessions, estimators, self._settings, results, self.tell, quick)
         self.jobs = Jobs(lambda job: self.tell("job", {"job": job}), self.radius)
         self._prefetch = _Prefetch(self)
         self._looker = threading.Thread(target=self._look_over, name="look over", daemon=True)

@@ -65,7 +65,7 @@ def fit_curve(
     Parameters
     ----------
     error, cycle : (S, 2, D, K)
-        As in `Arrivals`.
+        As in `ChainErrors`.
     weights : (B, S)
         Bootstrap samples, see `resamples`.
     threshold

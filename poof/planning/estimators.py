@@ -249,12 +249,12 @@ def _left_out(
     engine = Engine(video, around, pool, plan, only=range(before + 1, after))
     for _ in engine.run():
         pass
-    passages = engine.result()
+    flow_chains = engine.result()
     errors: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in members}
     sides = [np.zeros(0)]
     for instance in around.instance_ids:
         truth = labels.instances.get((frame, instance))
-        frames = passages.frames_of(instance)
+        frames = flow_chains.frames_of(instance)
         row = int(np.searchsorted(frames, frame))
         if truth is None or row >= len(frames) or frames[row] != frame:
             continue
@@ -267,7 +267,7 @@ def _left_out(
         judged = truth.is_human & np.isfinite(still).all(axis=1)
         side = max(subject_sides(labels, instance).values())
         for name, numbers in members.items():
-            own = replace(passages, tracks={instance: [passages.tracks[instance][n] for n in numbers]})
+            own = replace(flow_chains, chains={instance: [flow_chains.chains[instance][n] for n in numbers]})
             xy = merged(chains_of(around, instance, own)[0], frames, plan).xy[row]
             xy = np.where(np.isfinite(xy), xy, still)
             errors[name].append(np.hypot(*(xy - truth.xy)[judged].T))

@@ -18,7 +18,7 @@ import pandas as pd
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet
-from poof.planning.arrivals import Arrivals, carry_to_each_other
+from poof.planning.chain_errors import ChainErrors, measure_chain_errors
 from poof.planning.distance_curve import Curve, fit_curve, largest_below, resamples
 from poof.progress import Track, silent
 from poof.propagation.identity import link_identities
@@ -187,23 +187,23 @@ def measure_radius(
 
         flow = create_flow("auto")
     estimators = [flow] if isinstance(flow, FlowEstimator) else list(flow)
-    arrivals = carry_to_each_other(video, human, estimators, max_radius, settings or Settings(), track)
-    result = report(arrivals, human, threshold, seed)
+    errors = measure_chain_errors(video, human, estimators, max_radius, settings or Settings(), track)
+    result = report(errors, human, threshold, seed)
     if video.damage is not None:
         result.notes.append(f"the video is damaged from frame {video.damage.frame} on: labels behind that do not count")
     return result
 
 
-def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, seed: int = 0) -> RadiusReport:
-    """The radius that measured arrivals give; `labels` names the keypoints and tells how far labels lie apart."""
-    weights = resamples(arrivals.frame, np.random.default_rng(seed))
-    every, interval = fit_curve(arrivals.error, arrivals.cycle, weights, threshold)
+def report(errors: ChainErrors, labels: LabelSet, threshold: float = THRESHOLD, seed: int = 0) -> RadiusReport:
+    """The radius that chain errors give; `labels` names the keypoints and tells how far labels lie apart."""
+    weights = resamples(errors.frame, np.random.default_rng(seed))
+    every, interval = fit_curve(errors.error, errors.cycle, weights, threshold)
     keypoints = {}
     for k, name in enumerate(labels.skeleton.keypoints):
         one = slice(k, k + 1)
-        if np.isfinite(arrivals.error[..., one]).any():
-            keypoints[name], _ = fit_curve(arrivals.error[..., one], arrivals.cycle[..., one], weights, threshold)
-    by_distance = arrivals.pairs()
+        if np.isfinite(errors.error[..., one]).any():
+            keypoints[name], _ = fit_curve(errors.error[..., one], errors.cycle[..., one], weights, threshold)
+    by_distance = errors.pairs()
     pairs = int(by_distance.sum())
     enough = pairs >= FEWEST_PAIRS
     radius = every.radius if enough else None
@@ -216,10 +216,10 @@ def report(arrivals: Arrivals, labels: LabelSet, threshold: float = THRESHOLD, s
         curve=every,
         keypoints=keypoints,
         pairs=pairs,
-        anchors=len(np.unique(arrivals.frame)),
-        cuts=arrivals.cuts,
+        anchors=len(np.unique(errors.frame)),
+        cuts=errors.cuts,
     )
-    result.message = _verdict(result, arrivals.reach)
+    result.message = _verdict(result, errors.reach)
     result.notes = _notes(result, by_distance, labels)
     return result
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from poof.deprecated import old_attribute
 from poof.errors import PoofError, names_near
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet
-from poof.planning.doubt import disputes, doubts, next_frames
 from poof.planning.placement import place_diversely, place_evenly
 from poof.planning.survey import Survey, survey
+from poof.planning.uncertainty import disputes, frame_uncertainty, next_frames
 from poof.progress import Track, silent
 from poof.video.base import Video
 
@@ -34,8 +35,8 @@ class Selection:
         The same, the most useful first where that is known.
     worth : dict
         Frame -> what a label there is worth, see `next_frames`; empty before there are labels.
-    doubt : (N,) or None
-        How unsure every frame of the video is, see `doubts`; None before there are labels.
+    uncertainty : (N,) or None
+        How unsure every frame of the video is, see `frame_uncertainty`; None before there are labels.
     seen : Survey
         What the frames of the video look like.
     notes : list of str
@@ -47,10 +48,11 @@ class Selection:
     frames: list[int]
     order: list[int]
     worth: dict[int, float]
-    doubt: np.ndarray | None
+    uncertainty: np.ndarray | None
     seen: Survey
     notes: list[str] = field(default_factory=list)
     disputed: dict[int, list[str]] = field(default_factory=dict)
+    doubt: ClassVar[Any] = old_attribute("doubt", "uncertainty")
 
     def as_dict(self, fps: float) -> dict[str, Any]:
         """The selection as plain values, for JSON; `fps` gives the times."""
@@ -60,7 +62,7 @@ class Selection:
                     "frame": frame,
                     "seconds": round(frame / fps, 3),
                     "worth": self.worth.get(frame),
-                    "doubt": None if self.doubt is None else float(self.doubt[frame]),
+                    "uncertainty": None if self.uncertainty is None else float(self.uncertainty[frame]),
                     "disputed": self.disputed.get(frame, []),
                 }
                 for frame in self.order
@@ -163,11 +165,11 @@ def select_next(
     check_fit(human, video.size, seen.count if video.damage is None else None, video.name)
     labelled = [f for f in human.frames if f < seen.count]
     usable, notes = _usable(seen, candidates, count, np.array(labelled, int))
-    doubt = doubts(labels, seen.count)
+    uncertainty = frame_uncertainty(labels, seen.count)
     disputed = disputes(labels, seen.count)
     number = np.zeros(seen.count, int)
     number[list(disputed)] = [len(names) for names in disputed.values()]
-    order, worth = next_frames(doubt, labelled, seen.scenes, usable, count, radius // 2, number)
+    order, worth = next_frames(uncertainty, labelled, seen.scenes, usable, count, radius // 2, number)
     if disputed:
         notes.append(_dispute(disputed, order))
     if len(order) < count:
@@ -175,7 +177,7 @@ def select_next(
     if len(labels.frames) == len(human.frames):
         notes.append("the labels were not propagated: every frame between them counts alike")
     notes += _damage(video)
-    return Selection(sorted(order), order, dict(zip(order, worth)), doubt, seen, notes, disputed)
+    return Selection(sorted(order), order, dict(zip(order, worth)), uncertainty, seen, notes, disputed)
 
 
 def _check(count: int, radius: int) -> None:

@@ -1,4 +1,4 @@
-"""What the frames of a video look like, in one pass: scene cuts, sharpness, repeated frames, appearance.
+"""Survey of a video in one pass: scene cuts, sharpness, repeated frames, appearance.
 
 It serves the choice of frames to label, before and after labels exist. Only numbers are kept of a frame, and the
 descriptions of appearance are thinned when the video is long.

@@ -103,7 +103,7 @@ def propagate(
     from poof.propagation import Settings
     from poof.propagation import propagate as run
     from poof.propagation.coverage import coverage
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
     from poof.propagation.trackers import TracksFile
     from poof.propagation.trackers.registry import create_tracker
 
@@ -118,8 +118,8 @@ def propagate(
     )  # fmt: skip
     beside: list[Any] = [create_tracker(name, device) for name in trackers]
     beside += [TracksFile(tracks_from)] if tracks_from is not None else []
-    memo = Memo(cache_folder() / "segments") if cache else None
-    result = run(video, given.labels, estimators, chosen, track, memo, trackers=beside)
+    results = ResultCache(cache_folder() / "segments") if cache else None
+    result = run(video, given.labels, estimators, chosen, track, results, trackers=beside)
     covered = coverage(video, result, chosen.radius)
     done = keep(result, covered, video.name, given.changes, outputs, mark, [*notes], compared)
     draw(video, result, pictures, track)
@@ -229,13 +229,13 @@ def carry(
     from poof.flow.registry import create_flows
     from poof.propagation import Settings
     from poof.propagation import propagate as run
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
 
     video = source.open()
     labels = read(source, video).labels
     estimators = create_flows(flow, weights, device, True, cache_folder() / "flows")
     settings = Settings(radius=radius, max_size=max_size)
-    run(video, labels, estimators, settings, track, Memo(cache_folder() / "segments"))
+    run(video, labels, estimators, settings, track, ResultCache(cache_folder() / "segments"))
     return Outcome()
 
 
@@ -261,7 +261,7 @@ def fuse(
     from poof.propagation import Settings
     from poof.propagation import propagate as by_flow
     from poof.propagation.coverage import coverage
-    from poof.propagation.memo import Memo, cache_folder
+    from poof.propagation.result_cache import ResultCache, cache_folder
     from poof.refine import refine as run
     from poof.refine.run import Refinement
 
@@ -271,14 +271,14 @@ def fuse(
     keep = cache_folder() / "flows" if cache else None
     estimators = create_flows(options["flow"], options["weights"], options["device"], True, keep)
     settings = Settings(radius=options["radius"], max_size=options["max_size"])
-    memo = Memo(cache_folder() / "segments") if cache else None
+    results = ResultCache(cache_folder() / "segments") if cache else None
     if models:
         result = run(
-            [Pair(video, given.labels)], folder, models=models, flow=estimators, settings=settings, memo=memo,
+            [Pair(video, given.labels)], folder, models=models, flow=estimators, settings=settings, memo=results,
             network=options["network"], device=options["device"], precision=options["precision"], track=track,
         )  # fmt: skip
     else:
-        result = Refinement([by_flow(video, given.labels, estimators, settings, track, memo)], 0.0)
+        result = Refinement([by_flow(video, given.labels, estimators, settings, track, results)], 0.0)
         result.skipped = "flow is sure of nearly all its points"
     labels = result.labels[0]
     write(labels, outputs)

@@ -1,4 +1,4 @@
-"""Chains of steps from the anchors outwards, in both directions, and what they leave behind: passages."""
+"""Chains: the positions of keypoints, carried frame by frame from their anchors, forwards or backwards."""
 
 from __future__ import annotations
 
@@ -94,9 +94,10 @@ class State:
 
 
 @dataclass
-class Passage:
-    """Where the chains of one instance came by, one row a covered frame; at a labelled point, or at a keypoint that is
-    absent there, where they arrived.
+class Chains:
+    """The positions of the chains of one instance in one direction, a row for each covered frame.
+
+    In a frame in which a person set a keypoint, or says that it is absent, the row has where its chain ends.
 
     Attributes
     ----------
@@ -117,8 +118,8 @@ class Passage:
     stride: int = 1
 
     @classmethod
-    def empty(cls, frames: Sequence[int] | np.ndarray, count: int, stride: int = 1) -> Passage:
-        """Nothing came by."""
+    def empty(cls, frames: Sequence[int] | np.ndarray, count: int, stride: int = 1) -> Chains:
+        """No chain yet."""
         n = len(frames)
         return cls(
             np.asarray(frames, int),
@@ -128,16 +129,16 @@ class Passage:
             stride,
         )
 
-    def over(self, frames: np.ndarray) -> Passage:
-        """The passage over other frames (ascending): rows it has not are empty, rows of others are left out."""
-        moved = Passage.empty(frames, self.xy.shape[1], self.stride)
+    def over(self, frames: np.ndarray) -> Chains:
+        """The chains over other frames (ascending): rows that are missing are empty, rows of others are left out."""
+        moved = Chains.empty(frames, self.xy.shape[1], self.stride)
         _, here, there = np.intersect1d(self.frames, moved.frames, assume_unique=True, return_indices=True)
         for mine, theirs in ((self.xy, moved.xy), (self.cycle, moved.cycle), (self.anchor, moved.anchor)):
             theirs[there] = mine[here]
         return moved
 
     def record(self, frame: int, state: State) -> None:
-        """Keep the running chains of a frame; others that came by earlier stay."""
+        """Store the running chains of a frame; those stored earlier stay."""
         here = state.running
         if not here.any():
             return

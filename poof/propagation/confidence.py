@@ -1,6 +1,6 @@
 """Confidence: the probability that a propagated point is off by less than 5 % of the subject's longer side.
 
-A logistic regression on what the chains tell of themselves. Which terms there are depends on what came by the point:
+A logistic regression on what the chains tell of themselves. Which terms there are depends on the chains at the point:
 chains from labels on both sides, from one side only, or chains without backward flow, whose cycle is not known. All
 terms are dimensionless, lengths in longer sides of the subject, so that the size of the picture does not matter.
 
@@ -27,7 +27,7 @@ MODELS: dict[str, tuple[float, dict[str, float]]] = {
     "one side": (-3.56, {"cycle": -1.21, "steps": -0.55, "missed": -0.66, "hidden": -0.86}),
     "forward flow": (0.09, {"path": -0.64, "steps": -0.28, "hidden": -1.26}),
 }
-"""Constant and weights of the terms, by what came by the point. No weight is positive: every term speaks against."""
+"""Constant and weights of the terms, by the chains at the point. No weight is positive: every term speaks against."""
 
 
 def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
@@ -50,7 +50,7 @@ def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
     Returns
     -------
     (F, K) float64
-        In [0, 1], NaN where nothing came by.
+        In [0, 1], NaN where there is no chain.
     """
     known = terms(joint, chains)
     case = cases(chains)
@@ -66,12 +66,12 @@ def confidence(joint: Merged, chains: Sequence[Evidence]) -> np.ndarray:
 
 
 def cases(chains: Sequence[Evidence]) -> np.ndarray:
-    """(F, K) str: which of `MODELS` a point belongs to, '' where nothing came by."""
+    """(F, K) str: which of `MODELS` a point belongs to, '' where there is no chain."""
     there = _there(chains)
-    ahead = _any(t & (c.direction > 0) for t, c in zip(there, chains))
+    forward = _any(t & (c.direction > 0) for t, c in zip(there, chains))
     back = _any(t & (c.direction < 0) for t, c in zip(there, chains))
     measured = _any(t & np.isfinite(c.cycle) for t, c in zip(there, chains))
-    sided = np.where(ahead & back, "both sides", "one side")
+    sided = np.where(forward & back, "both sides", "one side")
     return np.where(there.any(axis=0), np.where(measured, sided, "forward flow"), "")
 
 
@@ -122,7 +122,7 @@ def terms(joint: Merged, chains: Sequence[Evidence]) -> dict[str, np.ndarray]:
 
 
 def hidden_share(chains: Sequence[Evidence]) -> np.ndarray:
-    """(F, K) share of the chains' weight that comes from labels marked occluded; NaN where nothing came by."""
+    """(F, K) share of the chains' weight that comes from labels marked occluded; NaN where there is no chain."""
     there = _there(chains)
     weights = np.stack([np.where(t, 1 / variance(c), 0.0) for t, c in zip(there, chains)])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -192,7 +192,7 @@ def _missed(chains: Sequence[Evidence]) -> np.ndarray:
 
 
 def _there(chains: Sequence[Evidence]) -> np.ndarray:
-    """(chains, F, K) bool: which chains came by."""
+    """(chains, F, K) bool: which chains there are."""
     return np.stack([np.isfinite(c.xy).all(axis=-1) for c in chains])
 
 

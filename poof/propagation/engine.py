@@ -1,4 +1,4 @@
-"""One pass over the video: frames in, passages of every instance out, in memory bounded by the radius."""
+"""The engine: one pass over the video that runs the chains of every instance, in memory bounded by the radius."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet, Visible
-from poof.propagation.chains import BACKWARD, FORWARD, Passage, State, Stepper
-from poof.propagation.following import layouts_around, whole_frame
+from poof.propagation.chain_states import ChainStates, pack, unpack
+from poof.propagation.chains import BACKWARD, FORWARD, Chains, State, Stepper
+from poof.propagation.coarse_flow import CoarseSegment
 from poof.propagation.frames import Frame, SegmentFrames
-from poof.propagation.memo import Memo, fingerprint, key_of
-from poof.propagation.moves import Moves, pack, unpack
-from poof.propagation.rough import Rough
+from poof.propagation.result_cache import ResultCache, fingerprint, key_of
 from poof.propagation.segment_flow import Pair, fine_flows
 from poof.propagation.segments import Segment, plan_segments, reach
 from poof.propagation.settings import Settings
+from poof.propagation.subject_regions import subject_layouts, whole_frame_layout
 from poof.video.base import Video
 
 
 @dataclass
-class Passages:
-    """Everything the pass over the video left behind.
+class FlowChains:
+    """The chains of all instances over a video, by every flow estimator, with the scene cuts.
 
     Attributes
     ----------
     frames : (F,) int
         The covered frames that exist, ascending.
-    tracks : dict
-        instance -> list over estimators of (forward `Passage`, backward `Passage`), over the frames in reach of the
+    chains : dict
+        instance -> list over estimators of (forward `Chains`, backward `Chains`), over the frames in reach of the
         instance's own labels.
     cuts : list of int
         Frames that begin a new scene, as far as they were looked at.
@@ -40,19 +40,19 @@ class Passages:
     """
 
     frames: np.ndarray
-    tracks: dict[int, list[tuple[Passage, Passage]]]
+    chains: dict[int, list[tuple[Chains, Chains]]]
     cuts: list[int] = field(default_factory=list)
     end: int | None = None
 
     def frames_of(self, instance: int) -> np.ndarray:
         """The covered frames that exist within reach of the instance's labels, ascending."""
-        covered = self.tracks[instance][0][0].frames
+        covered = self.chains[instance][0][0].frames
         return covered if self.end is None else covered[covered < self.end]
 
 
 @dataclass
-class _Kept:
-    """A pair of frames whose flows backward chains may still need."""
+class _Buffered:
+    """The flows of a pair of frames that backward chains may still need."""
 
     frame: int
     pairs: list[Pair | None]  # one an estimator
@@ -60,12 +60,12 @@ class _Kept:
 
 
 @dataclass
-class _Work:
-    """A segment, and what is known of it from earlier runs."""
+class _Task:
+    """A segment to compute, or to take from the cache."""
 
     segment: Segment
     key: str
-    known: dict[str, np.ndarray] | None
+    cached: dict[str, np.ndarray] | None
     needed: bool  # whether its flows must be computed
     wanted: bool = True  # whether chains through it matter
 
@@ -83,10 +83,10 @@ class Engine:
         One or more flow estimators; each gives chains of its own.
     settings
         See `Settings`.
-    memo
+    cache
         Where finished segments are kept and found again; None keeps nothing.
     only
-        The frames that matter: segments whose chains do not come by there are passed over. None: all.
+        The frames that matter: segments without chains through them are skipped. None: all.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Engine:
         anchors: LabelSet,
         estimators: Sequence[FlowEstimator],
         settings: Settings,
-        memo: Memo | None = None,
+        cache: ResultCache | None = None,
         only: range | None = None,
     ) -> None:
         self._video = video
@@ -115,19 +115,19 @@ class Engine:
         self._forward_only = thesis
         segments = plan_segments(anchors.frames, settings.radius)
         self._covered = np.unique([f for s in segments for f in range(s.start, s.stop + 1)])
-        self._passages = self._room()
-        self._live = self._nothing()
-        self._kept: deque[_Kept] = deque()
+        self._chains = self._empty_chains()
+        self._states = self._no_states()
+        self._buffer: deque[_Buffered] = deque()
         self._cuts: list[int] = []
         self._end: int | None = None
-        self._memo = memo
+        self._cache = cache
         self._only = only
-        self._work = self._plan(segments)
+        self._tasks = self._plan(segments)
 
     @property
     def total(self) -> int:
         """Number of pairs of frames that need flow, if the video is long enough for all of them."""
-        return sum(len(work.segment.pairs) for work in self._work if work.needed)
+        return sum(len(task.segment.pairs) for task in self._tasks if task.needed)
 
     def runs(self) -> list[list[tuple[Segment, str]]]:
         """The segments in order, each with the key of its entry, in groups between which no chain passes.
@@ -135,75 +135,75 @@ class Engine:
         Each group can be worked on by itself, from the labels of its frames alone, and gives the same entries.
         """
         groups: list[list[tuple[Segment, str]]] = []
-        for work in self._work:
-            start = work.segment.start
+        for task in self._tasks:
+            start = task.segment.start
             later = range(start + 1, start + 1 + reach(self._settings.radius))
-            passed = work.segment.joined and (self._carried(work.segment) or self._crossed(start, later))
+            passed = task.segment.joined and (self._carried(task.segment) or self._crossed(start, later))
             if not passed or not groups:
                 groups.append([])
-            groups[-1].append((work.segment, work.key))
+            groups[-1].append((task.segment, task.key))
         return groups
 
     def run(self) -> Iterator[int]:
         """Work through the video; gives the number of each pair's first frame once it is done."""
         images: list[Frame] = []
-        segments = [work.segment for work in self._work if work.needed]
+        segments = [task.segment for task in self._tasks if task.needed]
         with SegmentFrames(self._video, segments, all(e.grey for e in self._estimators)) as frames:
-            for work in self._work:
-                segment = work.segment
+            for task in self._tasks:
+                segment = task.segment
                 if not segment.joined:
-                    self._live = self._nothing()
-                    self._kept.clear()
-                if not work.wanted:
-                    self._live = self._nothing()
-                    self._kept.clear()
+                    self._states = self._no_states()
+                    self._buffer.clear()
+                if not task.wanted:
+                    self._states = self._no_states()
+                    self._buffer.clear()
                     images = []
                     continue
-                if not work.needed:
-                    assert work.known is not None
+                if not task.needed:
+                    assert task.cached is not None
                     images = []
-                    self._replay(segment, work.known)
+                    self._replay(segment, task.cached)
                 else:
                     held = images[-1:] if segment.joined else []
                     images = []  # lets go of the segment before, while the next one is waited for
                     images = held + frames.take(segment.start + len(held), segment.stop)
                     if images:
-                        yield from self._segment(work, images)
+                        yield from self._segment(task, images)
                     if len(images) <= segment.stop - segment.start:
                         self._end = frames.end
                 if self._end is not None:
                     break
-        if self._memo is not None:
-            self._memo.trim()
+        if self._cache is not None:
+            self._cache.trim()
 
-    def result(self) -> Passages:
+    def result(self) -> FlowChains:
         """What `run` found."""
         exist = self._covered if self._end is None else self._covered[self._covered < self._end]
-        return Passages(exist, self._passages, sorted(set(self._cuts)), self._end)
+        return FlowChains(exist, self._chains, sorted(set(self._cuts)), self._end)
 
-    def _room(self) -> dict[int, list[tuple[Passage, Passage]]]:
-        """Empty passages for every instance, over the frames that chains from its labels can reach."""
+    def _empty_chains(self) -> dict[int, list[tuple[Chains, Chains]]]:
+        """Empty chains for every instance, over the frames that chains from its labels can reach."""
         labelled: dict[int, list[int]] = {i: [] for i in self._instances}
         for frame, i in self._labels:
             labelled[i].append(frame)
-        room: dict[int, list[tuple[Passage, Passage]]] = {}
+        empty: dict[int, list[tuple[Chains, Chains]]] = {}
         for i, own in labelled.items():
             near = np.unique(np.add.outer(own, np.arange(-self._reach, self._reach + 1)))
             frames = np.intersect1d(near, self._covered, assume_unique=True)
-            room[i] = [
-                (Passage.empty(frames, self._count, e.stride), Passage.empty(frames, self._count, e.stride))
+            empty[i] = [
+                (Chains.empty(frames, self._count, e.stride), Chains.empty(frames, self._count, e.stride))
                 for e in self._estimators
             ]
-        return room
+        return empty
 
     # ------------------------------------------------------------------------------------------------ what to work on
 
-    def _plan(self, segments: Sequence[Segment]) -> list[_Work]:
-        """Every segment with what earlier runs left of it, and whether its flows are needed now."""
-        mark = fingerprint(self._video) if self._memo is not None else None
-        if self._memo is None or mark is None:
-            self._memo = None
-            return self._chosen([_Work(segment, "", None, True) for segment in segments])
+    def _plan(self, segments: Sequence[Segment]) -> list[_Task]:
+        """A task for every segment: its key, what is cached of it, and whether its flows must be computed."""
+        mark = fingerprint(self._video) if self._cache is not None else None
+        if self._cache is None or mark is None:
+            self._cache = None
+            return self._chosen([_Task(segment, "", None, True) for segment in segments])
         common = key_of(
             mark,
             {
@@ -227,33 +227,33 @@ class Engine:
         keys = [
             key_of(own, [flow_keys[b] for b in self._behind(segments, index)]) for index, own in enumerate(flow_keys)
         ]
-        return self._chosen([_Work(segment, key, None, True) for segment, key in zip(segments, keys)])
+        return self._chosen([_Task(segment, key, None, True) for segment, key in zip(segments, keys)])
 
-    def _chosen(self, plan: list[_Work]) -> list[_Work]:
-        """The plan with what is wanted marked, and of that what is known from earlier runs and what must be computed.
+    def _chosen(self, plan: list[_Task]) -> list[_Task]:
+        """The plan with what is wanted marked, and of that what is cached and what must be computed.
 
         From the last segment to the first: what must be computed needs the segments that chains come into it from, and
         those that chains go back into from its end.
         """
-        segments = [work.segment for work in plan]
-        wanted = self._matter(segments)
+        segments = [task.segment for task in plan]
+        wanted = self._relevant(segments)
         needed: set[int] = set()
         for index in range(len(plan) - 1, -1, -1):
-            work = plan[index]
-            work.wanted = work.needed = index in wanted
-            if not work.wanted:
+            task = plan[index]
+            task.wanted = task.needed = index in wanted
+            if not task.wanted:
                 continue
-            work.known = None if self._memo is None else self._memo.get(work.key)
-            if work.known is None:
+            task.cached = None if self._cache is None else self._cache.get(task.key)
+            if task.cached is None:
                 behind = self._behind(segments, index)
                 needed.update(behind)
                 wanted.update(behind)
-            work.needed = work.known is None or index in needed
-            if work.needed and self._carried(work.segment):
+            task.needed = task.cached is None or index in needed
+            if task.needed and self._carried(task.segment):
                 wanted.add(index - 1)
         return plan
 
-    def _matter(self, segments: Sequence[Segment]) -> set[int]:
+    def _relevant(self, segments: Sequence[Segment]) -> set[int]:
         """The segments in which frames are wanted, and those in which chains from or to there begin or end."""
         if self._only is None:
             return set(range(len(segments)))
@@ -315,71 +315,71 @@ class Engine:
                     return True
         return False
 
-    def _nothing(self) -> dict[int, list[State]]:
+    def _no_states(self) -> dict[int, list[State]]:
         return {i: [State.none(self._count) for _ in self._estimators] for i in self._instances}
 
     # ------------------------------------------------------------------------------------------------ one segment
 
-    def _segment(self, work: _Work, frames: list[Frame]) -> Iterator[int]:
+    def _segment(self, task: _Task, frames: list[Frame]) -> Iterator[int]:
         """Compute the flows of a segment and run the chains through it."""
-        segment = work.segment
+        segment = task.segment
         self._restart(segment)
         if not self._crossed(segment.start, range(segment.start + 1, segment.start + 1 + reach(self._settings.radius))):
-            self._kept.clear()  # no chain from a later label will go back beyond this one
+            self._buffer.clear()  # no chain from a later label will go back beyond this one
         images = [frame.image for frame in frames]
         pairs = len(images) - 1
-        rough = Rough.of([frame.arrival for frame in frames[1:] if frame.arrival is not None])
+        coarse = CoarseSegment.of([frame.coarse for frame in frames[1:] if frame.coarse is not None])
         still = {index for index, frame in enumerate(frames[1:]) if frame.still}
         complete = pairs == len(segment.pairs)
         if self._settings.crop:
             stops = {i: self._start(segment.stop, i) for i in self._labelled(segment.stop)} if complete else {}
-            starts = {i: s[0] for i, s in self._live.items() if i in stops or s[0].running.any()}
-            layouts = layouts_around(rough, pairs, starts, stops, self._video.size, self._settings)
+            starts = {i: s[0] for i, s in self._states.items() if i in stops or s[0].running.any()}
+            layouts = subject_layouts(coarse, pairs, starts, stops, self._video.size, self._settings)
         else:
-            layouts = [whole_frame(self._instances, self._video.size, self._settings)] * pairs
+            layouts = [whole_frame_layout(self._instances, self._video.size, self._settings)] * pairs
         wanted = self._forward_only, self._settings.max_size
-        flows = fine_flows(images, layouts, rough.cuts, still, self._estimators, *wanted)
-        running = [i for i, states in self._live.items() if any(state.running.any() for state in states)]
-        ahead: Moves = {(i, e): [] for i in running for e in range(len(self._estimators))}
+        flows = fine_flows(images, layouts, coarse.cuts, still, self._estimators, *wanted)
+        running = [i for i, states in self._states.items() if any(state.running.any() for state in states)]
+        forward: ChainStates = {(i, e): [] for i in running for e in range(len(self._estimators))}
         for index, flow in enumerate(flows):
             frame = segment.start + index
-            self._kept.append(_Kept(frame, flow, index > 0 or segment.joined))
-            for i, e in ahead:
-                ahead[i, e].append((frame + 1, self._next(segment.start, frame, i, e, ahead[i, e]).rounded()))
-            while self._kept[0].frame < frame + 1 - reach(self._settings.radius):
-                self._kept.popleft()
+            self._buffer.append(_Buffered(frame, flow, index > 0 or segment.joined))
+            for i, e in forward:
+                forward[i, e].append((frame + 1, self._next(segment.start, frame, i, e, forward[i, e]).rounded()))
+            while self._buffer[0].frame < frame + 1 - reach(self._settings.radius):
+                self._buffer.popleft()
             yield frame
-        for (i, e), moves in ahead.items():
-            self._live[i][e] = moves[-1][1] if moves else self._live[i][e]
+        for (i, e), states in forward.items():
+            self._states[i][e] = states[-1][1] if states else self._states[i][e]
         back = self._go_back(segment.stop) if segment.stops_at_anchor and complete else {}
-        cuts = [segment.start + c + 1 for c in rough.cuts]
+        cuts = [segment.start + c + 1 for c in coarse.cuts]
         end = -1 if complete else len(images) + segment.start
-        stored = pack("ahead", ahead) | pack("back", back) | {"cuts": np.array(cuts, int), "end": np.array(end)}
+        stored = pack("forward", forward) | pack("backward", back) | {"cuts": np.array(cuts, int), "end": np.array(end)}
         self._take_over(stored)
-        if self._memo is not None and self._video.damage is None and not self._video.holes:
-            self._memo.put(work.key, stored)
+        if self._cache is not None and self._video.damage is None and not self._video.holes:
+            self._cache.put(task.key, stored)
 
-    def _replay(self, segment: Segment, known: dict[str, np.ndarray]) -> None:
-        """Take a segment over from an earlier run."""
+    def _replay(self, segment: Segment, cached: dict[str, np.ndarray]) -> None:
+        """Take a segment from the cache."""
         self._restart(segment)
-        self._take_over(known)
-        for (i, e), moves in unpack("ahead", known).items():
-            self._live[i][e] = moves[-1][1] if moves else self._live[i][e]
-        if int(known["end"]) >= 0:
-            self._end = int(known["end"])
+        self._take_over(cached)
+        for (i, e), states in unpack("forward", cached).items():
+            self._states[i][e] = states[-1][1] if states else self._states[i][e]
+        if int(cached["end"]) >= 0:
+            self._end = int(cached["end"])
 
     def _take_over(self, stored: dict[str, np.ndarray]) -> None:
         """Record what a segment gave."""
-        for direction, name in enumerate(("ahead", "back")):
-            for (i, e), moves in unpack(name, stored).items():
-                for frame, state in moves:
-                    self._passages[i][e][direction].record(frame, state)
+        for direction, name in enumerate(("forward", "backward")):
+            for (i, e), states in unpack(name, stored).items():
+                for frame, state in states:
+                    self._chains[i][e][direction].record(frame, state)
         self._cuts += stored["cuts"].tolist()
 
     def _restart(self, segment: Segment) -> None:
         """Start chains from the labels of the segment's first frame."""
         for i in self._labelled(segment.start):
-            self._live[i] = [state.restart(*self._label(segment.start, i)) for state in self._live[i]]
+            self._states[i] = [state.restart(*self._label(segment.start, i)) for state in self._states[i]]
 
     def _labelled(self, frame: int) -> list[int]:
         """The instances with a label in a frame."""
@@ -394,42 +394,42 @@ class Engine:
         key = frame, instance
         return frame, self._labels[key], self._hidden[key], self._absent[key]
 
-    def _go_back(self, stop: int) -> Moves:
-        """Run the backward chains from the labels of an anchor frame through the kept pairs."""
-        back: Moves = {}
+    def _go_back(self, stop: int) -> ChainStates:
+        """Run the backward chains from the labels of an anchor frame through the buffered pairs."""
+        back: ChainStates = {}
         for i in self._labelled(stop):
             for e in range(len(self._estimators)):
                 back[i, e] = self._back(stop, i, e)
         return back
 
-    def _next(self, first: int, frame: int, instance: int, estimator: int, moves: Sequence[tuple[int, State]]) -> State:
-        """The state of an estimator's chains after `frame`, from where they came by since frame `first`."""
-        states = [self._live[instance][estimator], *(state for _, state in moves)]  # of the frames first ... frame
+    def _next(self, first: int, frame: int, instance: int, estimator: int, since: Sequence[tuple[int, State]]) -> State:
+        """The state of an estimator's chains after `frame`, from their states `since` frame `first`."""
+        states = [self._states[instance][estimator], *(state for _, state in since)]  # of the frames first ... frame
         stride = self._estimators[estimator].stride
         origin = frame + 1 - stride
-        pair = self._kept[-stride].pairs[estimator] if origin >= first else None
+        pair = self._buffer[-stride].pairs[estimator] if origin >= first else None
         if pair is None:
-            origin, stride, pair = frame, 1, self._kept[-1].pairs[self._plain[estimator]]
+            origin, stride, pair = frame, 1, self._buffer[-1].pairs[self._plain[estimator]]
         assert pair is not None
         return self._stepper.step(states[origin - first], pair, origin, FORWARD, instance, stride)
 
     def _back(self, stop: int, instance: int, estimator: int) -> list[tuple[int, State]]:
         """The backward chains of an estimator from the labels of frame `stop`."""
-        moves: list[tuple[int, State]] = []
+        recorded: list[tuple[int, State]] = []
         states = {stop: self._start(stop, instance)}
-        for kept in reversed(self._kept):
-            stride, pair = self._estimators[estimator].stride, kept.pairs[estimator]
-            if pair is None or kept.frame + stride not in states:
-                stride, pair = 1, kept.pairs[self._plain[estimator]]
-            origin = kept.frame + stride
+        for buffered in reversed(self._buffer):
+            stride, pair = self._estimators[estimator].stride, buffered.pairs[estimator]
+            if pair is None or buffered.frame + stride not in states:
+                stride, pair = 1, buffered.pairs[self._plain[estimator]]
+            origin = buffered.frame + stride
             assert pair is not None
             state = self._stepper.step(states[origin], pair, origin, BACKWARD, instance, stride)
-            moves.append((kept.frame, state))
-            states[kept.frame] = state.only(~self._ends(kept.frame, instance))
+            recorded.append((buffered.frame, state))
+            states[buffered.frame] = state.only(~self._ends(buffered.frame, instance))
             latest = list(states.values())[-self._estimators[estimator].stride :]
-            if not kept.joined or not any(state.running.any() for state in latest):
+            if not buffered.joined or not any(state.running.any() for state in latest):
                 break
-        return moves
+        return recorded
 
 
 def _of_one_frame(estimators: Sequence[FlowEstimator], wanted: FlowEstimator) -> int:

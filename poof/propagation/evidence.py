@@ -1,4 +1,4 @@
-"""What is known about each chain at each point: the numbers that weights, confidence and visibility are made of."""
+"""Evidence: for each point of a chain, the errors that its weight, confidence and visibility follow from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from poof.propagation.chains import Passage
+from poof.propagation.chains import Chains
 
 LEAST_CLOSURE = 0.005
 """Closure, in longer sides, that is added before a logarithm is taken: less than this is how exact labels are."""
@@ -30,7 +30,7 @@ class Evidence:
     direction : int
         1 forward in time, -1 backward.
     xy
-        Where the chain came by, pixels.
+        Positions of the chain, pixels.
     steps
         Frames from its anchor.
     cycle
@@ -92,18 +92,18 @@ def compared(estimators: Sequence[Sequence[Evidence]]) -> list[Evidence]:
 
 
 def gather(
-    passage: Passage, direction: int, human: np.ndarray, occluded: np.ndarray, sides: dict[int, float]
+    chains: Chains, direction: int, human: np.ndarray, occluded: np.ndarray, sides: dict[int, float]
 ) -> Evidence:
-    """The evidence of a passage.
+    """The evidence of the chains of one instance.
 
     Parameters
     ----------
-    passage
-        One direction of one estimator.
+    chains
+        Of one direction and one estimator.
     direction
         1 forward in time, -1 backward.
     human : (F, K, 2)
-        The labels a person set, NaN elsewhere, in the rows of the passage.
+        The labels a person set, NaN elsewhere, in the rows of the chains.
     occluded : (F, K) bool
         Which of those the person marked occluded.
     sides
@@ -111,36 +111,35 @@ def gather(
 
     Notes
     -----
-    At a labelled point the passage holds where a chain arrived: that is the chain's end, and gives closure and E there
-    for all its earlier points.
+    At a labelled point the row has where a chain ends. The end gives closure and E for all its earlier points.
     """
-    shape = passage.anchor.shape
-    known = passage.anchor >= 0
-    steps = np.where(known, np.abs(passage.frames[:, None] - passage.anchor), np.nan)
+    shape = chains.anchor.shape
+    known = chains.anchor >= 0
+    steps = np.where(known, np.abs(chains.frames[:, None] - chains.anchor), np.nan)
     closure, cycle_end = np.full(shape, np.nan), np.full(shape, np.nan)
     side, hidden = np.full(shape, np.nan), np.zeros(shape, bool)
-    arrivals = known & np.isfinite(human).all(axis=-1)
-    miss = np.hypot(*np.moveaxis(passage.xy - human, -1, 0))
-    for anchor in np.unique(passage.anchor[known]):
-        mine = passage.anchor == anchor
-        ends = mine & arrivals
+    ends_here = known & np.isfinite(human).all(axis=-1)
+    miss = np.hypot(*np.moveaxis(chains.xy - human, -1, 0))
+    for anchor in np.unique(chains.anchor[known]):
+        mine = chains.anchor == anchor
+        ends = mine & ends_here
         reached = ends.any(axis=0)
         with np.errstate(invalid="ignore"):
             end_miss = np.where(reached, np.where(ends, miss, 0).sum(axis=0), np.nan)
-            end_cycle = np.where(reached, np.where(ends, passage.cycle, 0).sum(axis=0), np.nan)
+            end_cycle = np.where(reached, np.where(ends, chains.cycle, 0).sum(axis=0), np.nan)
         closure = np.where(mine, end_miss, closure)
         cycle_end = np.where(mine, end_cycle, cycle_end)
         side = np.where(mine, sides[int(anchor)], side)
-        row = int(np.searchsorted(passage.frames, anchor))
+        row = int(np.searchsorted(chains.frames, anchor))
         hidden |= mine & occluded[row]
     return Evidence(
         direction=direction,
-        xy=passage.xy.astype(np.float64),
+        xy=chains.xy.astype(np.float64),
         steps=steps,
-        cycle=passage.cycle.astype(np.float64),
+        cycle=chains.cycle.astype(np.float64),
         closure=closure,
         cycle_end=cycle_end,
         side=side,
         hidden=hidden,
-        stride=passage.stride,
+        stride=chains.stride,
     )

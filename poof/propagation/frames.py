@@ -1,4 +1,4 @@
-"""The frames of the segments in order, each with the rough flow from the one before, made ahead of the fine flow."""
+"""The frames of the segments in order, each with the coarse flow from the one before, prefetched."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from poof.propagation.ahead import ahead
-from poof.propagation.rough import RoughFlow, RoughPair
+from poof.propagation.coarse_flow import CoarseFlow, CoarsePair
+from poof.propagation.prefetch import prefetch
 from poof.propagation.segments import Segment
 from poof.video.base import Video
 
@@ -27,29 +27,29 @@ class Frame:
     number : int
     image : (H, W, 3) or (H, W) uint8
         RGB, or grey where no flow estimator looks at colour.
-    arrival : RoughPair or None
-        Rough flow between the previous frame and this one; None where the previous one is not needed.
+    coarse : CoarsePair or None
+        Coarse flow between the previous frame and this one; None where the previous one is not needed.
     still : bool
         Whether the image repeats the previous one exactly.
     """
 
     number: int
     image: np.ndarray
-    arrival: RoughPair | None = None
+    coarse: CoarsePair | None = None
     still: bool = False
 
 
 class SegmentFrames:
-    """Hands out the frames of segments; to be used in a `with` block, which ends the reading."""
+    """The frames of segments, read in a thread; a `with` block ends the reading."""
 
     def __init__(self, video: Video, segments: Iterable[Segment], grey: bool = False) -> None:
         self._video = video
         self._grey = grey
-        self._rough = RoughFlow(video.size)
+        self._coarse = CoarseFlow(video.size)
         spans = [range(s.start, s.stop + 1) for s in segments]
         self._wanted = {frame for span in spans for frame in span}
         room = MOST_BYTES // max(1, 3 * video.size[0] * video.size[1])
-        self._frames = ahead(self._read(), max(FEWEST, min(room, max(map(len, spans), default=0))))
+        self._frames = prefetch(self._read(), max(FEWEST, min(room, max(map(len, spans), default=0))))
         self.end: int | None = None
         """Number of frames of the video, once `take` gave fewer than it was asked for."""
 
@@ -76,14 +76,14 @@ class SegmentFrames:
             lost = lost if real else last
             if last not in self._wanted:
                 continue
-            small = self._rough.shrink(image)
+            small = self._coarse.shrink(image)
             if self._grey:
                 image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             if before is None or before[0] != last - 1:
                 yield Frame(last, image)
             else:
                 still = np.array_equal(small, before[2]) and np.array_equal(image, before[1])
-                pair = self._rough.pair(before[2], small)
+                pair = self._coarse.pair(before[2], small)
                 yield Frame(last, image, replace(pair, lost=lost >= last - 1), still and lost < last - 1)
             before = last, image, small
         self.end = self._video.count() if last is None else last + 1

@@ -29,8 +29,8 @@ from poof.flow.field import FlowField, Region
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Visible
 from poof.progress import Track, silent
+from poof.propagation.coarse_flow import CoarseFlow
 from poof.propagation.regions import COARSE
-from poof.propagation.rough import RoughFlow
 from poof.propagation.segments import reach
 from poof.propagation.subject import subject_sides
 from poof.video.base import Video
@@ -48,19 +48,19 @@ SEEN = 1 / 3
 """Least share of keypoints from which the movement of a body is read."""
 MEMORY = 0.7
 """Share of the velocity of a body that it keeps at each step; the rest is its latest step."""
-DOUBT = 0.4
+MIN_MARGIN = 0.4
 """Least loss, in gates, by which two links must be better than their exchange.
 
 Eight clips in which two or three subjects cross (five rendered, three of real animals pasted into each other's clips),
 labels 5 to 21 frames apart, occlusion marked or not: of 2430 labels 2210 keep their number, 2 take the wrong one, 101
-cost too much, 117 raise doubts; 114 of these and both wrong ones where a runner slowly overtakes another in the same
-kit. Mean distances along `RoughFlow` alone exchange subjects in 89 of 478 frames there."""
+cost too much, 117 are ambiguous; 114 of these and both wrong ones where a runner slowly overtakes another in the same
+kit. Mean distances along `CoarseFlow` alone exchange subjects in 89 of 478 frames there."""
 
 
 def gate(steps: int) -> float:
     """Cost from which labels `steps` frames apart are not of the same individual: 0.4 + 0.02 steps, at most 0.8.
 
-    On the clips of `DOUBT` it lets 95 % of the true pairs pass, and 1.3 % of those whose true partner is not labelled.
+    On the clips of `MIN_MARGIN` 95 % of the true pairs pass, and 1.3 % of those whose true partner is not labelled.
     Individuals that look alike pass whenever they stand within a third of their longer side of each other.
     """
     return min(0.4 + 0.02 * steps, 0.8)
@@ -92,7 +92,7 @@ def link_identities(video: Video, labels: LabelSet, radius: int, track: Track = 
     -------
     LabelSet
         The same points, tracked. Individuals are numbered from 0 in the order in which they appear, names of
-        individuals are dropped. `info["identities"]` counts individuals and links, and lists the frames with doubts.
+        individuals are dropped. `info["identities"]` counts individuals and links, and lists the ambiguous frames.
 
     Raises
     ------
@@ -126,15 +126,15 @@ def link_identities(video: Video, labels: LabelSet, radius: int, track: Track = 
             linker.meet(frame, last)
     for _ in pictures:  # none is left, but only now the progress comes to its end
         pass
-    if linker.doubtful:
-        frames = ", ".join(map(str, linker.doubtful[:5])) + (" ..." if len(linker.doubtful) > 5 else "")
+    if linker.ambiguous:
+        frames = ", ".join(map(str, linker.ambiguous[:5])) + (" ..." if len(linker.ambiguous) > 5 else "")
         warnings.warn(
             f"{video.name}: frame {frames}: cannot tell who is who of those labelled before, new numbers begin there;"
             " identities in the label file (track_id) would settle it",
             PoofWarning,
             stacklevel=2,
         )
-    made = {"individuals": linker.count, "links": linker.links, "doubtful_frames": linker.doubtful}
+    made = {"individuals": linker.count, "links": linker.links, "ambiguous_frames": linker.ambiguous}
     return labels.replace(
         instances={(f, linker.numbers[f, i]): points for (f, i), points in labels.instances.items()},
         tracked=True,
@@ -318,14 +318,14 @@ class _Linker:
     def __init__(self, size: tuple[int, int], labels: LabelSet, radius: int) -> None:
         self.numbers: dict[tuple[int, int], int] = {}
         self.count = self.links = 0
-        self.doubtful: list[int] = []
+        self.ambiguous: list[int] = []
         self._reach = reach(radius)
         self._labels = labels.by_frame()
         alone = labels.replace(instances={(n, 0): points for n, points in enumerate(labels.instances.values())})
         self._sides = dict(zip(labels.instances, subject_sides(alone, 0).values()))
         smallest = np.percentile(list(self._sides.values()), 10)
         self._region = Region.whole(size, int(np.clip(max(size) * SUBJECT / smallest, COARSE, LARGEST)))
-        self._rough, self._dis = RoughFlow(size), DisFlow("medium")
+        self._coarse, self._dis = CoarseFlow(size), DisFlow("medium")
         self._known: list[_Individual] = []
         self._flows: deque[tuple[FlowField, FlowField]] = deque(maxlen=self._reach)
 
@@ -337,7 +337,7 @@ class _Linker:
         first, stop = windows[0][0], windows[-1][-1] + 1
         for number, image, real in track(video.filled(first, stop), "linking instances", stop - first):
             if number in wanted:
-                yield _Picture(self._region.cut(image), self._rough.shrink(image), real)
+                yield _Picture(self._region.cut(image), self._coarse.shrink(image), real)
 
     def forget(self) -> None:
         """Nobody labelled so far will be met again."""
@@ -346,7 +346,7 @@ class _Linker:
 
     def advance(self, pictures: Sequence[_Picture]) -> None:
         """Carry everyone through consecutive frames."""
-        cuts = self._rough.segment([picture.coarse for picture in pictures]).cuts
+        cuts = self._coarse.segment([picture.coarse for picture in pictures]).cuts
         grey = self._dis.prepare(np.stack([picture.shown for picture in pictures]))
         for index, fields in enumerate(zip(*self._dis.both(grey[:-1], grey[1:]))):
             if index in cuts or not (pictures[index].real and pictures[index + 1].real):
@@ -373,16 +373,18 @@ class _Linker:
                     frame, points, colours[column], returned, self._sides[frame, instance], self._reach
                 )
                 gain[:, column] = np.fmax(0.0, 1 - costs / gates)
-        links, doubts = assign(gain, np.array([known.latest for known in self._known]))
+        links, ambiguous = assign(gain, np.array([known.latest for known in self._known]))
         for column, (instance, points) in enumerate(here):
-            known = self._known[links[column]] if column in links and column not in doubts else self._new(len(points))
+            known = (
+                self._known[links[column]] if column in links and column not in ambiguous else self._new(len(points))
+            )
             known.update(frame, points, colours[column], self._sides[frame, instance])
             self.numbers[frame, instance] = known.number
-        # Whoever was doubtful is here under a new number, and would only compete with it.
-        ended = {self._known[links[column]].number for column in doubts}
+        # Whoever was ambiguous is here under a new number, and would only compete with it.
+        ended = {self._known[links[column]].number for column in ambiguous}
         self._known = [known for known in self._known if known.number not in ended]
-        self.links += len(links) - len(doubts)
-        self.doubtful += [frame] if doubts else []
+        self.links += len(links) - len(ambiguous)
+        self.ambiguous += [frame] if ambiguous else []
 
     def _new(self, count: int) -> _Individual:
         nowhere, never = np.full((count, 2), np.nan), np.zeros(count, bool)
@@ -425,17 +427,17 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
     -------
     links : dict
         Instance (column) -> individual (row): the assignment of the largest total gain.
-    doubts : set
+    ambiguous : set
         The columns of links that could be exchanged, with each other or with someone who is not linked, at a loss below
-        `DOUBT`. Someone not linked who was labelled longer ago than the one to be replaced raises no doubt: had it been
-        there, it would have been labelled since.
+        `MIN_MARGIN`. Someone not linked who was labelled longer ago than the one to be replaced does not count: had it
+        been there, it would have been labelled since.
     """
     from scipy.optimize import linear_sum_assignment  # slow to import, and most labels have identities
 
     rows, columns = linear_sum_assignment(gain, maximize=True)
     links = {int(c): int(r) for r, c in zip(rows, columns) if gain[r, c] > 0}
     partner = {row: column for column, row in links.items()}
-    doubts = set()
+    ambiguous = set()
     for column, row in links.items():
         for other in range(gain.shape[0]):
             theirs = partner.get(other)
@@ -443,9 +445,9 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
             then = gain[other, column] + (gain[row, theirs] if theirs is not None else 0.0)
             plausible = gain[other, column] > 0 or (theirs is not None and gain[row, theirs] > 0)
             there = theirs is not None or latest[other] >= latest[row]
-            if other != row and plausible and there and now - then < DOUBT:
-                doubts.add(column)
+            if other != row and plausible and there and now - then < MIN_MARGIN:
+                ambiguous.add(column)
         for other in set(range(gain.shape[1])) - links.keys():
-            if gain[row, other] > 0 and gain[row, column] - gain[row, other] < DOUBT:
-                doubts.add(column)
-    return links, doubts
+            if gain[row, other] > 0 and gain[row, column] - gain[row, other] < MIN_MARGIN:
+                ambiguous.add(column)
+    return links, ambiguous

@@ -1,4 +1,4 @@
-"""Several chains at one point become one position: the nearest anchor's, a blend by distance, or a blend by trust."""
+"""Merging: one position from several chains, by nearest anchor, by distance, or by inverse variance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Merged:
     Attributes
     ----------
     xy : (F, K, 2)
-        Pixels, NaN where no chain came by.
+        Pixels, NaN where there is no chain.
     sigma
         Standard deviation that the merging expects, pixels.
     spread
@@ -95,8 +95,8 @@ def merge_weighted(chains: Sequence[Evidence], weights: Sequence[np.ndarray], fr
         values[empty] = np.nan
     best = usable.argmax(axis=0)
     steps = np.take_along_axis(np.stack([np.nan_to_num(c.steps) for c in chains]), best[None], axis=0)[0].astype(int)
-    ahead = np.take_along_axis(np.stack([np.full(total.shape, c.direction) for c in chains]), best[None], axis=0)[0]
-    anchor = np.where(empty, -1, frames[:, None] - ahead * steps)
+    direction = np.take_along_axis(np.stack([np.full(total.shape, c.direction) for c in chains]), best[None], axis=0)[0]
+    anchor = np.where(empty, -1, frames[:, None] - direction * steps)
     return Merged(xy, sigma, spread, anchor, np.where(empty, 0, steps))
 
 

@@ -50,7 +50,7 @@ class Sight:
     patches : (F, CELLS, CELLS, 3) uint8
         What is to be seen at that place, see `appearance.patches_at`.
     sigma : (F,)
-        'sigma' of `confidence.terms`; NaN where no chain came by.
+        'sigma' of `confidence.terms`; NaN where there is no chain.
     """
 
     state: np.ndarray

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from poof.deprecated import old_arguments
 from poof.errors import PoofError, PoofWarning
 from poof.flow.base import FlowEstimator
 from poof.labels.check import check_fit
@@ -15,13 +16,13 @@ from poof.labels.model import LabelSet, Points, Source, Visible
 from poof.labels.record import MAKING
 from poof.progress import Track, silent
 from poof.propagation.confidence import confidence
-from poof.propagation.engine import Engine, Passages
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.evidence import Evidence, compared, gather
 from poof.propagation.held_out import as_info, held_out, without_labels
 from poof.propagation.identity import link_identities
-from poof.propagation.memo import Memo
 from poof.propagation.merge import Merged, blend, by_distance, nearest
 from poof.propagation.presence import estimate, states
+from poof.propagation.result_cache import ResultCache
 from poof.propagation.segments import reach
 from poof.propagation.settings import Settings
 from poof.propagation.subject import subject_sides
@@ -34,13 +35,14 @@ from poof.propagation.visibility import visibility
 from poof.video.base import Video
 
 
+@old_arguments(memo="cache")
 def propagate(
     video: Video,
     labels: LabelSet,
     flow: FlowEstimator | Sequence[FlowEstimator] | None = None,
     settings: Settings | None = None,
     track: Track = silent,
-    memo: Memo | None = None,
+    cache: ResultCache | None = None,
     only: range | None = None,
     trackers: Sequence[PointTracker | TracksFile] = (),
 ) -> LabelSet:
@@ -59,9 +61,9 @@ def propagate(
         Radius, method and so on; the defaults of `Settings`.
     track
         Shows progress.
-    memo
-        Keeps finished parts on disk, see `Memo`; then an interrupted run goes on where it stopped, and labels that were
-        added or changed re-run only the windows they touch.
+    cache
+        Keeps finished parts on disk: an interrupted run goes on where it stopped, and labels that were added or
+        changed re-run only the windows they touch.
     only
         Propagate to these frames alone, for a part that is wanted at once. Several estimators are then compared on what
         lies near them; otherwise their points are those of the whole.
@@ -90,14 +92,14 @@ def propagate(
     estimators = estimators_of(flow, settings.method == "blend")
     anchors = anchors_of(video, labels, settings, track)
     from_files = {n: t.trajectories(video, anchors) for n, t in enumerate(trackers) if isinstance(t, TracksFile)}
-    engine = Engine(video, anchors, estimators, settings, memo, only)
+    engine = Engine(video, anchors, estimators, settings, cache, only)
     for _ in track(engine.run(), "propagating", engine.total):
         pass
-    passages = engine.result()
-    if passages.end is not None:
-        anchors = _before_end(anchors, video, passages.end)
-    followed = [
-        from_files[n] if isinstance(t, TracksFile) else follow(video, anchors, t, settings, passages, track, memo, only)
+    carried = engine.result()
+    if carried.end is not None:
+        anchors = _before_end(anchors, video, carried.end)
+    tracked = [
+        from_files[n] if isinstance(t, TracksFile) else follow(video, anchors, t, settings, carried, track, cache, only)
         for n, t in enumerate(trackers)
     ]
     result = anchors.replace(
@@ -108,30 +110,30 @@ def propagate(
     left_out: dict[str, int] = {}
     tracks, checked = {}, {}
     for instance in anchors.instance_ids:
-        frames, (chains, human) = passages.frames_of(instance), chains_of(anchors, instance, passages)
+        frames, (chains, human) = carried.frames_of(instance), chains_of(anchors, instance, carried)
         sides, far = subject_sides(anchors, instance), reach(settings.radius)
         if only is None:  # flow alone: where a tracker was asked it says the label itself
             without = without_labels(chains)
             joint = merged(without, frames, replace(settings, radius=far))
             checked[instance] = held_out(joint, without, frames, human, sides)
-        said = [opinions(one, anchors, instance, frames, sides, far, passages.cuts, chains) for one in followed]
+        said = [opinions(one, anchors, instance, frames, sides, far, carried.cuts, chains) for one in tracked]
         chains += [chain for opinion in said for chain in opinion]
         tracks[instance] = frames, merged(chains, frames, settings), chains
     near = None if only is None else range(only.start - reach(settings.radius), only.stop + reach(settings.radius))
     present = estimate(video, anchors, tracks, near)
     for instance, track_ in tracks.items():
-        _fill(result, instance, *track_, present[instance], passages.cuts, settings, left_out, only)
+        _fill(result, instance, *track_, present[instance], carried.cuts, settings, left_out, only)
     if video.frame_names is not None:
         result.frame_names = {frame: video.frame_names[frame] for frame in result.frames}
     result.info["video"] = video.name
     result.info["propagation"] = {
         "settings": settings.describe(),
         "flow": [e.describe() | ({"reason": e.reason} if e.reason else {}) for e in estimators],
-        "cuts": [cut for cut in passages.cuts if not any(h.start <= cut <= h.stop for h in video.holes)],
+        "cuts": [cut for cut in carried.cuts if not any(h.start <= cut <= h.stop for h in video.holes)],
         "left_out": left_out,
         "damage": None if video.damage is None else {"frame": video.damage.frame, "reason": video.damage.reason},
         "holes": [{"start": h.start, "stop": h.stop, "reason": h.reason} for h in video.holes],
-        "video_end": passages.end,
+        "video_end": carried.end,
         "held_out": as_info(checked),
     }
     if trackers:
@@ -175,26 +177,26 @@ def follow(
     anchors: LabelSet,
     tracker: PointTracker,
     settings: Settings,
-    passages: Passages,
+    carried: FlowChains,
     track: Track = silent,
-    memo: Memo | None = None,
+    cache: ResultCache | None = None,
     only: range | None = None,
 ) -> list[Trajectory]:
     """The trajectories of a tracker from every label, within the scenes that the pass over the video found."""
-    follower = Follower(video, anchors, tracker, reach(settings.radius), passages.cuts, passages.end, memo, only)
+    follower = Follower(video, anchors, tracker, reach(settings.radius), carried.cuts, carried.end, cache, only)
     for _ in track(follower.run(), f"tracking, {tracker.name}", follower.total):
         pass
     return follower.result()
 
 
-def chains_of(anchors: LabelSet, instance: int, passages: Passages) -> tuple[list[Evidence], np.ndarray]:
-    """The evidence of an instance's chains and the human points (F, K, 2), over `passages.frames_of(instance)`."""
-    frames = passages.frames_of(instance)
+def chains_of(anchors: LabelSet, instance: int, carried: FlowChains) -> tuple[list[Evidence], np.ndarray]:
+    """The evidence of an instance's chains and the human points (F, K, 2), over `carried.frames_of(instance)`."""
+    frames = carried.frames_of(instance)
     human, occluded = human_points(anchors, instance, frames)
     sides = subject_sides(anchors, instance)
     chains = [
-        [gather(passage.over(frames), direction, human, occluded, sides) for direction, passage in zip((1, -1), both)]
-        for both in passages.tracks[instance]
+        [gather(one.over(frames), direction, human, occluded, sides) for direction, one in zip((1, -1), both)]
+        for both in carried.chains[instance]
     ]
     return compared(chains), human
 

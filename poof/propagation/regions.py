@@ -16,7 +16,7 @@ import numpy as np
 from poof.flow.field import Region
 
 COARSE = 320
-"""Longer side, in pixels, of the frames that the rough flow and the cut detection see."""
+"""Longer side, in pixels, of the frames that the coarse flow and the cut detection see."""
 MARGIN = 0.2
 """Margin around the points, in longer sides of the subject; half a subject's fastest step comes on top."""
 SQUARE = 0.75
@@ -45,7 +45,7 @@ def box_around(points: np.ndarray, side: float, step: float) -> Box | None:
     Parameters
     ----------
     points
-        Where the keypoints come by, NaN where lost.
+        Positions of the keypoints, NaN where lost.
     side
         Longer side of the subject in pixels.
     step

@@ -12,13 +12,13 @@ import numpy as np
 
 from poof.flow.base import FlowEstimator
 from poof.flow.field import FlowField, Region
-from poof.propagation.ahead import ahead
+from poof.propagation.prefetch import prefetch
 from poof.propagation.regions import Layout
 
 WIDE = 960
 """Longest side of the whole frame as shown for points that left their region, pixels."""
-CUT_AHEAD = 4
-"""Frames whose regions are cut out ahead of the flow."""
+CROP_AHEAD = 4
+"""Frames whose regions are cropped ahead of the flow."""
 
 
 @dataclass
@@ -145,7 +145,7 @@ class _Shown:
     """A region of consecutive frames as it is shown to estimators, each cut once and ahead of its use."""
 
     def __init__(self, images: Sequence[np.ndarray], region: Region, estimator: FlowEstimator) -> None:
-        self._coming = ahead((_view(image, region, estimator) for image in images), CUT_AHEAD)
+        self._coming = prefetch((_view(image, region, estimator) for image in images), CROP_AHEAD)
         self._cut: list[np.ndarray] = []
 
     def __getitem__(self, part: slice) -> np.ndarray:

@@ -13,7 +13,7 @@ from poof.flow.base import FlowEstimator
 from poof.labels import LabelSet
 from poof.pose.crops import Crop
 from poof.progress import Track, silent
-from poof.propagation.ahead import ahead
+from poof.propagation.prefetch import prefetch
 from poof.propagation.subject import subject_sides
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, Motion, even, likelihood, normalised, passed, points, predicted, read
@@ -240,7 +240,7 @@ def fuse(
     }
     frames = tracks.frames
     result: dict[tuple[int, int], Fused] = {}
-    wanted = ahead(video.frames(frames[0], frames[-1] + 1), READ_AHEAD)
+    wanted = prefetch(video.frames(frames[0], frames[-1] + 1), READ_AHEAD)
     with torch.no_grad():
         for frame, image in track(wanted, "fusing", frames[-1] + 1 - frames[0]):
             for i, one in by_instance.items():

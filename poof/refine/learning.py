@@ -26,7 +26,7 @@ from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.splitting import Pair
 from poof.pose.training import train_pose
 from poof.progress import Track, silent
-from poof.propagation.memo import key_of
+from poof.propagation.result_cache import key_of
 from poof.refine.lessons import lessons
 from poof.refine.places import input_size, largest_box
 

@@ -26,8 +26,8 @@ from poof.pose.precision import Precision, check_precision
 from poof.pose.splitting import Pair
 from poof.progress import Track, silent
 from poof.propagation import Settings, propagate
-from poof.propagation.memo import Memo
 from poof.propagation.propagate import estimators_of
+from poof.propagation.result_cache import ResultCache
 from poof.propagation.summary import expected
 from poof.refine.appearance import Appearance
 from poof.refine.check import Check, check
@@ -151,7 +151,7 @@ def refine(
     device: str = "auto",
     precision: Precision = "auto",
     always: bool = False,
-    memo: Memo | None = None,
+    memo: ResultCache | None = None,
     track: Track = silent,
     fusing: bool = True,
 ) -> Refinement:

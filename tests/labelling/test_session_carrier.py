@@ -17,7 +17,7 @@ from poof.labelling.carrier import Carrier
 from poof.labelling.session import Session
 from poof.labels import LabelSet, Source, save_labels
 from poof.propagation import Settings, propagate
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.video import open_video
 
 Opened = Callable[..., Session]
@@ -47,7 +47,9 @@ def carrying(place: Path):  # type: ignore[no-untyped-def]
 
     def get(*sessions: Session) -> tuple[Carrier, Slow, list[tuple[str, dict[str, Any]]]]:
         flow, told = Slow(), []
-        carrier = Carrier(sessions, [flow], Settings(5), Memo(place.parent / "memo"), lambda n, f: told.append((n, f)))
+        carrier = Carrier(
+            sessions, [flow], Settings(5), ResultCache(place.parent / "cache"), lambda n, f: told.append((n, f))
+        )
         made.append(carrier)
         return carrier, flow, told
 

@@ -1,4 +1,4 @@
-"""`poof radius` on clips whose drift is known by construction, on hand-made arrivals, and on a real clip."""
+"""`poof radius` on clips whose drift is known by construction, on hand-made errors, and on a real clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from poof.cli.common import jsonable
 from poof.errors import PoofError
 from poof.flow.registry import create_flow
 from poof.labels.model import LabelSet, Points, Skeleton, Visible
-from poof.planning.arrivals import Arrivals, carry_to_each_other
+from poof.planning.chain_errors import ChainErrors, measure_chain_errors
 from poof.planning.distance_curve import largest_below, monotone
 from poof.planning.radius import FEWEST_PAIRS, measure_radius, report
 from poof.propagation import Settings
@@ -94,12 +94,12 @@ def test_slower_drift_backwards_counts_as_much_as_forwards(
     drift: tuple[Video, LabelSet, ExactFlow, float],
 ) -> None:
     video, exact, flow, side = drift
-    arrivals = carry_to_each_other(video, only(exact, 10, 16), [flow], 8, WHOLE)
-    assert arrivals.frame.tolist() == [10, 16]
-    met = np.argwhere(arrivals.met).tolist()
+    errors = measure_chain_errors(video, only(exact, 10, 16), [flow], 8, WHOLE)
+    assert errors.frame.tolist() == [10, 16]
+    met = np.argwhere(errors.met).tolist()
     assert met == [[0, 0, 5], [1, 1, 5]]  # 10 forward to 16, 16 backward to 10
-    np.testing.assert_allclose(arrivals.error[arrivals.met], 6 * STEP / side, atol=1e-4)
-    assert arrivals.pairs().tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
+    np.testing.assert_allclose(errors.error[errors.met], 6 * STEP / side, atol=1e-4)
+    assert errors.pairs().tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
 
 
 # ------------------------------------------------------------------------------------------------- too few labels
@@ -151,12 +151,12 @@ def test_nothing_is_carried_across_a_cut() -> None:
     labels = only(truth(before), 6, 8)
     for frame in (1, 3):
         labels.add(10 + frame, 0, Points.human(10 + frame, truth(after).instances[frame, 0].xy))
-    arrivals = carry_to_each_other(ArrayVideo(images), labels, [create_flow("dis")], 8, Settings())
-    assert arrivals.cuts == [10]
-    met = {(int(arrivals.frame[s]), int((1, -1)[w] * (d + 1))) for s, w, d in np.argwhere(arrivals.met)}
+    errors = measure_chain_errors(ArrayVideo(images), labels, [create_flow("dis")], 8, Settings())
+    assert errors.cuts == [10]
+    met = {(int(errors.frame[s]), int((1, -1)[w] * (d + 1))) for s, w, d in np.argwhere(errors.met)}
     assert met == {(6, 2), (8, -2), (11, 2), (13, -2)}
-    assert np.isfinite(arrivals.cycle[1, 0, 0]).all()  # 8 to 9
-    assert np.isnan(arrivals.cycle[1, 0, 1:]).all()  # and no farther
+    assert np.isfinite(errors.cycle[1, 0, 0]).all()  # 8 to 9
+    assert np.isnan(errors.cycle[1, 0, 1:]).all()  # and no farther
 
 
 def test_a_chain_that_left_the_image_counts_with_its_last_place() -> None:
@@ -172,22 +172,22 @@ def test_a_chain_that_left_the_image_counts_with_its_last_place() -> None:
     labels.add(0, 0, Points.human(0, alone.astype(np.float32), box=np.array([0, 0, 50, 20])))
     labels.add(19, 0, Points.human(19, stays.astype(np.float32), box=np.array([0, 0, 50, 20])))
     assert start[k, 0] + 6 * 19 > scene.size[0]
-    arrivals = carry_to_each_other(SyntheticVideo(scene), labels, [ExactFlow(scene)], 19, WHOLE)
+    errors = measure_chain_errors(SyntheticVideo(scene), labels, [ExactFlow(scene)], 19, WHOLE)
     inside = int((scene.size[0] - 0.5 - start[k, 0]) // 6)
     last = start[k] + [6.0 * inside, 0]
-    assert arrivals.error[0, 0, 18, k] == pytest.approx(np.hypot(*(last - stays[k])) / 50, abs=1e-3)
+    assert errors.error[0, 0, 18, k] == pytest.approx(np.hypot(*(last - stays[k])) / 50, abs=1e-3)
 
 
 def test_guessed_places_of_hidden_keypoints_are_no_measure(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
     video, exact, flow, _ = drift
     labels = only(exact, 5, 8, 11)
     labels.instances[8, 0].visible[2] = Visible.OCCLUDED
-    arrivals = carry_to_each_other(video, labels, [flow], 6, WHOLE)
-    of = {int(frame): index for index, frame in enumerate(arrivals.frame)}
-    assert np.isnan(arrivals.error[of[8], :, :, 2]).all()  # neither from it
-    assert np.isnan(arrivals.error[of[5], 0, 2, 2])  # nor to it
-    assert np.isfinite(arrivals.error[of[5], 0, 5, 2])  # the two beside it count
-    assert np.isfinite(arrivals.error[of[5], 0, 2, [0, 1, 3]]).all()
+    errors = measure_chain_errors(video, labels, [flow], 6, WHOLE)
+    of = {int(frame): index for index, frame in enumerate(errors.frame)}
+    assert np.isnan(errors.error[of[8], :, :, 2]).all()  # neither from it
+    assert np.isnan(errors.error[of[5], 0, 2, 2])  # nor to it
+    assert np.isfinite(errors.error[of[5], 0, 5, 2])  # the two beside it count
+    assert np.isfinite(errors.error[of[5], 0, 2, [0, 1, 3]]).all()
 
 
 def test_only_what_a_person_set_counts(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
@@ -282,14 +282,14 @@ def test_monotone_never_falls_and_keeps_the_mean(rows: list[tuple[float, int]]) 
         assert fitted[radius] > 5.0
 
 
-def arrivals_of(rates: np.ndarray, reach: int = 20) -> tuple[Arrivals, LabelSet]:
+def arrivals_of(rates: np.ndarray, reach: int = 20) -> tuple[ChainErrors, LabelSet]:
     """Anchors that each drift at a rate of their own, met at every distance, both ways; one keypoint."""
     error = np.broadcast_to(
         rates[:, None, None, None] * np.arange(1, reach + 1)[None, None, :, None], (len(rates), 2, reach, 1)
     ).copy()
     frames = 100 * np.arange(len(rates))
     labels = LabelSet(Skeleton(("nose",)))
-    return Arrivals(frames, np.zeros(len(rates), int), error, error / 8), labels
+    return ChainErrors(frames, np.zeros(len(rates), int), error, error / 8), labels
 
 
 def test_the_interval_holds_what_anchors_differ_by() -> None:
@@ -314,24 +314,24 @@ def test_the_cycle_error_suggests_a_radius_by_its_usual_share() -> None:
     # Error 0.004 a frame, cycle error an eighth of it: 4 * 0.0005 * 25 frames are 5 %, beyond the reach of 20.
     assert report(*arrivals_of(np.full(8, 0.004))).cycle_radius == 20
     assert report(*arrivals_of(np.full(8, 0.01))).cycle_radius == 10
-    arrivals, labels = arrivals_of(np.full(8, 0.01))
-    np.testing.assert_allclose(report(arrivals, labels).guess, 0.005 * np.arange(1, 21))
-    arrivals.cycle[:, :, 15:] = np.nan  # no chain came that far
-    assert np.isnan(report(arrivals, labels).guess[15:]).all()
-    arrivals.cycle[:] = np.nan
-    assert report(arrivals, labels).cycle_radius is None
+    errors, labels = arrivals_of(np.full(8, 0.01))
+    np.testing.assert_allclose(report(errors, labels).guess, 0.005 * np.arange(1, 21))
+    errors.cycle[:, :, 15:] = np.nan  # no chain came that far
+    assert np.isnan(report(errors, labels).guess[15:]).all()
+    errors.cycle[:] = np.nan
+    assert report(errors, labels).cycle_radius is None
 
 
 def test_a_keypoint_that_fails_early_is_named() -> None:
     good, _ = arrivals_of(np.full(10, 0.004))
     bad = np.concatenate([good.error, good.error, 4 * good.error], axis=3)
     labels = LabelSet(Skeleton(("nose", "tail", "paw")))
-    found = report(Arrivals(good.frame, good.instance, bad, bad / 8), labels)
+    found = report(ChainErrors(good.frame, good.instance, bad, bad / 8), labels)
     assert found.radius == 6  # the mean rate is 0.008
     assert {name: curve.radius for name, curve in found.keypoints.items()} == {"nose": 12, "tail": 12, "paw": 3}
     assert not any("less than half" in note for note in found.notes)
     bad[..., 2] *= 1.01
-    found = report(Arrivals(good.frame, good.instance, bad, bad / 8), labels)
+    found = report(ChainErrors(good.frame, good.instance, bad, bad / 8), labels)
     assert any("paw 3" in note for note in found.notes) == (found.keypoints["paw"].radius < found.radius / 2)
 
 
@@ -339,8 +339,8 @@ def test_pairs_are_counted_once_for_both_ways_and_for_each_subject() -> None:
     error = np.full((3, 2, 4, 1), np.nan)
     error[0, 0, 2] = error[1, 1, 2] = 0.1  # frames 10 and 13 of subject 0, both ways
     error[2, 0, 2] = 0.2  # the same frames of subject 1
-    arrivals = Arrivals(np.array([10, 13, 10]), np.array([0, 0, 1]), error, error)
-    assert arrivals.pairs().tolist() == [0, 0, 2, 0]
+    errors = ChainErrors(np.array([10, 13, 10]), np.array([0, 0, 1]), error, error)
+    assert errors.pairs().tolist() == [0, 0, 2, 0]
 
 
 # ------------------------------------------------------------------------------------------------ errors and commands

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
-from poof.planning.doubt import disputes, doubts, next_frames
 from poof.planning.select import select_next
+from poof.planning.uncertainty import disputes, frame_uncertainty, next_frames
 from poof.propagation import Settings, propagate
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
 
@@ -37,10 +37,10 @@ def every(count: int) -> np.ndarray:
     return np.ones(count, bool)
 
 
-# --------------------------------------------------------------------------------------------------------- the doubt
+# --------------------------------------------------------------------------------------------------------- uncertainty
 
 
-def test_doubt_by_hand() -> None:
+def test_uncertainty_by_hand() -> None:
     labels = LabelSet(SKELETON)
     add(labels, 2, 1, 1, human=True)
     add(labels, 3, 0.9, 0.5, human=False)
@@ -49,7 +49,7 @@ def test_doubt_by_hand() -> None:
     add(labels, 7, 0.6, None, human=False)  # nobody expects a tail here: neither 6 nor 9 has one
     add(labels, 9, 1, None, human=True)
     add(labels, 10, float("nan"), None, human=False)  # a point of unknown confidence
-    got = doubts(labels, 12)
+    got = frame_uncertainty(labels, 12)
     np.testing.assert_allclose(got, [1, 1, 0, 0.3, 0.6, 1, 0, 0.4, 1, 0, 0.5, 1], atol=1e-6)
 
 
@@ -60,13 +60,13 @@ def test_a_subject_that_is_not_there_is_not_missed() -> None:
     add(labels, 12, 1, 1, human=True, instance=1)  # comes in between 6 and 12
     for frame in (3, 9):
         add(labels, frame, 0.8, 0.8, human=False)
-    got = doubts(labels, 13)
+    got = frame_uncertainty(labels, 13)
     assert got[3] == pytest.approx(0.2)
     assert got[9] == pytest.approx((0.2 + 1) / 2)  # half of the expected points are unknown
 
 
 def test_without_human_labels_everything_is_unknown() -> None:
-    assert doubts(LabelSet(SKELETON), 4).tolist() == [1, 1, 1, 1]
+    assert frame_uncertainty(LabelSet(SKELETON), 4).tolist() == [1, 1, 1, 1]
 
 
 # ---------------------------------------------------------------------------------------------------------- the choice
@@ -76,14 +76,14 @@ def test_without_human_labels_everything_is_unknown() -> None:
 @given(st.integers(3, 60), st.integers(0, 2**31), st.booleans())
 def test_the_first_choice_is_worth_most(count: int, seed: int, cut: bool) -> None:
     rng = np.random.default_rng(seed)
-    doubt = rng.random(count)
+    uncertainty = rng.random(count)
     labelled = sorted(rng.choice(count, rng.integers(1, 3), replace=False).tolist())
-    doubt[labelled] = 0
+    uncertainty[labelled] = 0
     middle = count // 2
     scenes = [range(middle), range(middle, count)] if cut else [range(count)]
     usable = rng.random(count) < 0.7
     usable[labelled] = False
-    order, worth = next_frames(doubt, labelled, scenes, usable, 1, 0)
+    order, worth = next_frames(uncertainty, labelled, scenes, usable, 1, 0)
     if not usable.any():
         assert order == []
         return
@@ -93,44 +93,44 @@ def test_the_first_choice_is_worth_most(count: int, seed: int, cut: bool) -> Non
         for f in scene:
             for t in scene:
                 near = min((abs(t - a) for a in own), default=len(scene))
-                by_hand[f] += doubt[t] ** 2 * max(0, near - abs(t - f))
+                by_hand[f] += uncertainty[t] ** 2 * max(0, near - abs(t - f))
     best = np.where(usable, by_hand, -1).max()
     assert usable[order[0]]
     assert by_hand[order[0]] == pytest.approx(best, abs=1e-6) and worth[0] == pytest.approx(best, abs=1e-6)
 
 
-def test_equal_doubt_halves_the_longest_gap() -> None:
-    doubt = np.ones(101)
-    doubt[[0, 60, 100]] = 0
-    order, worth = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 2, 0)
+def test_equal_uncertainty_halves_the_longest_gap() -> None:
+    uncertainty = np.ones(101)
+    uncertainty[[0, 60, 100]] = 0
+    order, worth = next_frames(uncertainty, [0, 60, 100], [range(101)], every(101), 2, 0)
     assert abs(order[0] - 30) <= 1 and abs(order[1] - 80) <= 1  # the frame beside the middle is worth as much
     assert worth[0] > worth[1] > 0
 
 
 def test_the_unsure_stretch_comes_first() -> None:
-    doubt = np.full(101, 0.1)
-    doubt[70:90] = 0.8
-    doubt[[0, 60, 100]] = 0
-    (frame,), _ = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 1, 0)
+    uncertainty = np.full(101, 0.1)
+    uncertainty[70:90] = 0.8
+    uncertainty[[0, 60, 100]] = 0
+    (frame,), _ = next_frames(uncertainty, [0, 60, 100], [range(101)], every(101), 1, 0)
     assert 70 <= frame < 90
 
 
 def test_a_label_is_of_no_use_behind_a_cut() -> None:
-    doubt = np.ones(60)
-    doubt[15] = 0
-    order, _ = next_frames(doubt, [15], [range(30), range(30, 60)], every(60), 1, 0)
+    uncertainty = np.ones(60)
+    uncertainty[15] = 0
+    order, _ = next_frames(uncertainty, [15], [range(30), range(30, 60)], every(60), 1, 0)
     assert order == [45] or order == [44]
 
 
 def test_choices_keep_their_distance_until_there_is_no_room() -> None:
-    doubt = np.zeros(21)
-    doubt[9:12] = 1.0
+    uncertainty = np.zeros(21)
+    uncertainty[9:12] = 1.0
     labelled = [0, 20]
-    order, _ = next_frames(doubt, labelled, [range(21)], every(21), 4, 5)
+    order, _ = next_frames(uncertainty, labelled, [range(21)], every(21), 4, 5)
     assert order[0] == 10
     for index, frame in enumerate(order[:3]):
         assert all(abs(frame - other) >= 5 for other in [*labelled, *order[:index]])
-    order, _ = next_frames(doubt, labelled, [range(21)], every(21), 40, 5)
+    order, _ = next_frames(uncertainty, labelled, [range(21)], every(21), 40, 5)
     assert sorted(order) == list(range(1, 20))
 
 
@@ -138,7 +138,7 @@ def test_choices_keep_their_distance_until_there_is_no_room() -> None:
 
 
 def dispute(labels: LabelSet, frame: int, *keypoints: int, instance: int = 0) -> None:
-    """Refined points, of which some are in dispute; labelled with full confidence: doubt plays no part."""
+    """Refined points, of which some are in dispute; labelled with full confidence: uncertainty plays no part."""
     add(labels, frame, 1, 1, human=False, instance=instance)
     points = labels.instances[frame, instance]
     points.source[:] = Source.REFINED
@@ -171,11 +171,11 @@ def numbers(count: int, **disputed: int) -> np.ndarray:
 
 
 def test_most_disputes_come_first_then_the_usual_order() -> None:
-    doubt = np.ones(101)
-    doubt[[0, 60, 100]] = 0
-    usual, worth = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 2, 5)
+    uncertainty = np.ones(101)
+    uncertainty[[0, 60, 100]] = 0
+    usual, worth = next_frames(uncertainty, [0, 60, 100], [range(101)], every(101), 2, 5)
     disputed = numbers(101, f70=1, f8=3, f45=3, f92=2)
-    order, gains = next_frames(doubt, [0, 60, 100], [range(101)], every(101), 5, 5, disputed)
+    order, gains = next_frames(uncertainty, [0, 60, 100], [range(101)], every(101), 5, 5, disputed)
     # 45 and 8 tie: 45, in the middle of the gap, is worth more.
     assert order[:4] == [45, 8, 92, 70]
     assert abs(order[4] - 26) <= 1  # now the longest gap is 8-45: the usual order goes on in its middle
@@ -185,50 +185,50 @@ def test_most_disputes_come_first_then_the_usual_order() -> None:
 
 def test_a_run_of_disputes_is_offered_once() -> None:
     """A label in it will be carried to the frames around, which lose their place in the queue, but not across a cut."""
-    doubt = np.full(60, 0.1)
-    doubt[[0, 59]] = 0
+    uncertainty = np.full(60, 0.1)
+    uncertainty[[0, 59]] = 0
     disputed = np.zeros(60, int)
     disputed[20:29] = 2
     disputed[24] = 3
     disputed[50] = 1
-    order, _ = next_frames(doubt, [0, 59], [range(60)], every(60), 5, 5, disputed)
+    order, _ = next_frames(uncertainty, [0, 59], [range(60)], every(60), 5, 5, disputed)
     assert order[:2] == [24, 50]
     assert not set(order[2:]) & set(range(20, 29))
-    order, _ = next_frames(doubt, [0, 59], [range(60)], every(60), 3, 3, disputed)
+    order, _ = next_frames(uncertainty, [0, 59], [range(60)], every(60), 3, 3, disputed)
     assert order[0] == 24 and set(order[1:]) <= set(range(20, 29))  # 21 or 20, and 27 or 28
-    order, _ = next_frames(doubt, [0, 59], [range(26), range(26, 60)], every(60), 3, 5, disputed)
+    order, _ = next_frames(uncertainty, [0, 59], [range(26), range(26, 60)], every(60), 3, 5, disputed)
     assert order == [24, 50, 28]  # 28 is nearer than 5 to 24: it waits for the other, but for no frame without disputes
 
 
 def test_disputes_keep_their_distance_from_labels_where_they_can() -> None:
-    doubt = np.ones(41)
+    uncertainty = np.ones(41)
     labelled = [0, 20, 40]
-    doubt[labelled] = 0
+    uncertainty[labelled] = 0
     disputed = numbers(41, f1=5, f9=1, f22=2)
-    order, _ = next_frames(doubt, labelled, [range(41)], every(41), 3, 5, disputed)
+    order, _ = next_frames(uncertainty, labelled, [range(41)], every(41), 3, 5, disputed)
     assert order == [9, 22, 1]  # 5 from every label, 2, 1
     usable = every(41)
     usable[9] = False
-    assert next_frames(doubt, labelled, [range(41)], usable, 1, 5, disputed)[0] == [22]
+    assert next_frames(uncertainty, labelled, [range(41)], usable, 1, 5, disputed)[0] == [22]
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(3, 50), st.integers(0, 2**31), st.integers(0, 6))
 def test_disputes_never_break_the_promises(count: int, seed: int, apart: int) -> None:
     rng = np.random.default_rng(seed)
-    doubt = rng.random(count)
+    uncertainty = rng.random(count)
     labelled = sorted(rng.choice(count, 2, replace=False).tolist())
-    doubt[labelled] = 0
+    uncertainty[labelled] = 0
     scenes = [range(count // 2), range(count // 2, count)] if seed % 2 else [range(count)]
     usable = rng.random(count) < 0.7
     disputed = rng.integers(0, 3, count) * (rng.random(count) < 0.3)
-    order, worth = next_frames(doubt, labelled, scenes, usable, count, apart, disputed)
+    order, worth = next_frames(uncertainty, labelled, scenes, usable, count, apart, disputed)
     allowed = set(np.flatnonzero(usable).tolist()) - set(labelled)
     assert len(order) == len(worth) and sorted(order) == sorted(allowed), "every frame that may be chosen, once"
     if any(disputed[f] for f in allowed):
         assert disputed[order[0]] > 0
-    none = next_frames(doubt, labelled, scenes, usable, count, apart, np.zeros(count, int))
-    assert none == next_frames(doubt, labelled, scenes, usable, count, apart)
+    none = next_frames(uncertainty, labelled, scenes, usable, count, apart, np.zeros(count, int))
+    assert none == next_frames(uncertainty, labelled, scenes, usable, count, apart)
 
 
 # ------------------------------------------------------------------------------------------------ the public function
@@ -241,8 +241,8 @@ def test_carried_labels_tell_where_the_next_one_helps() -> None:
     some = exact.replace(instances={key: p.copy() for key, p in exact.instances.items() if key[0] in (4, 12)})
     carried = propagate(video, some, ExactFlow(scene), Settings(6, crop=False))
     chosen = select_next(video, carried, 2, 6)
-    assert chosen.doubt is not None and chosen.doubt[[4, 12]].tolist() == [0, 0]
-    assert chosen.doubt[8] < 0.5 and chosen.doubt[30] == 1  # carried well, and not at all
+    assert chosen.uncertainty is not None and chosen.uncertainty[[4, 12]].tolist() == [0, 0]
+    assert chosen.uncertainty[8] < 0.5 and chosen.uncertainty[30] == 1  # carried well, and not at all
     assert all(frame > 18 for frame in chosen.frames)  # where no label reached
     assert chosen.frames == sorted(chosen.order) and set(chosen.worth) == set(chosen.frames)
     again = select_next(video, carried, 2, 6, seen=chosen.seen)

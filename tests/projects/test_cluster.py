@@ -33,7 +33,7 @@ from poof.projects.jobs import Job
 from poof.projects.sources import Source
 from poof.propagation import Settings
 from poof.propagation.engine import Engine
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.video import open_video
 
 SETTINGS = {"radius": 4}
@@ -154,8 +154,8 @@ def test_runs_give_the_entries_of_the_whole(long: Path, tmp_path: Path) -> None:
     video = open_video(long / "v.mp4")
     labels = work.read(Source(long / "v.mp4", (long / "v.json",)), video).labels
     settings, flows = Settings(**SETTINGS), create_flows("dis")
-    memo = Memo(tmp_path / "whole")
-    engine = Engine(video, labels, flows, settings, memo)
+    cache = ResultCache(tmp_path / "whole")
+    engine = Engine(video, labels, flows, settings, cache)
     for _ in engine.run():
         pass
     groups = engine.runs()
@@ -178,7 +178,7 @@ def test_runs_give_the_entries_of_the_whole(long: Path, tmp_path: Path) -> None:
             found |= tasks.run_piece(piece).entries
         assert set(found) == {key for group in groups for _, key in group}
         for key, arrays in found.items():
-            known = memo.get(key)
+            known = cache.get(key)
             assert known is not None
             assert {n: a.tobytes() for n, a in arrays.items()} == {n: a.tobytes() for n, a in known.items()}
 

@@ -7,8 +7,8 @@ import pytest
 
 from poof.labels.model import LabelSet, Points, Skeleton, Source, Visible
 from poof.propagation import Settings, propagate, summarise
-from poof.propagation.memo import Memo
 from poof.propagation.presence import probability, switching
+from poof.propagation.result_cache import ResultCache
 from poof.synthetic import ExactFlow, SyntheticVideo, sample, truth
 from poof.video.base import ArrayVideo
 
@@ -98,9 +98,9 @@ def test_finished_parts_know_of_absence(exact: LabelSet, tmp_path) -> None:  # t
     video = ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
     video.path = tmp_path / "clip.raw"  # type: ignore[attr-defined]
     video.path.write_bytes(b"the frames")  # type: ignore[attr-defined]
-    flow, settings, memo = ExactFlow(scene), Settings(5, **WHOLE), Memo(tmp_path / "memo")  # type: ignore[arg-type]
-    propagate(video, said(exact, f2="+", f6="0", f11="+"), flow, settings, memo=memo)
-    again = propagate(video, said(exact, f2="+", f6="-", f11="+"), flow, settings, memo=memo)
+    flow, settings, cache = ExactFlow(scene), Settings(5, **WHOLE), ResultCache(tmp_path / "cache")  # type: ignore[arg-type]
+    propagate(video, said(exact, f2="+", f6="0", f11="+"), flow, settings, cache=cache)
+    again = propagate(video, said(exact, f2="+", f6="-", f11="+"), flow, settings, cache=cache)
     full = propagate(video, said(exact, f2="+", f6="-", f11="+"), flow, settings)
     for frame, instance, points in full:
         other = again.instances[frame, instance]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from poof.flow.field import FlowField, Region
-from poof.propagation.chains import BACKWARD, FORWARD, Passage, State, Stepper
+from poof.propagation.chains import BACKWARD, FORWARD, Chains, State, Stepper
 
 SIZE = (60, 40)
 
@@ -101,8 +101,8 @@ def test_a_hidden_point_moves_with_the_visible_ones_and_the_nearer_count_more() 
 
 
 def test_passages_keep_what_came_by() -> None:
-    passage = Passage.empty([4, 5, 9], 2)
-    passage.record(5, start((1, 2), (np.nan, np.nan), frame=4))
-    passage.record(5, State.none(2))
-    np.testing.assert_allclose(passage.xy[1, 0], [1, 2])
-    assert passage.anchor.tolist() == [[-1, -1], [4, -1], [-1, -1]]
+    chains = Chains.empty([4, 5, 9], 2)
+    chains.record(5, start((1, 2), (np.nan, np.nan), frame=4))
+    chains.record(5, State.none(2))
+    np.testing.assert_allclose(chains.xy[1, 0], [1, 2])
+    assert chains.anchor.tolist() == [[-1, -1], [4, -1], [-1, -1]]

@@ -12,7 +12,7 @@ from poof.evaluation.calibration import auroc
 from poof.flow.registry import create_flow
 from poof.labels.model import LabelSet
 from poof.propagation.confidence import FLOOR, MODELS, cases, confidence, hidden_share, largest_step_error, terms
-from poof.propagation.engine import Engine, Passages
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.evidence import Evidence
 from poof.propagation.merge import blend, nearest
 from poof.propagation.propagate import chains_of
@@ -158,14 +158,14 @@ def test_hidden_labels_have_the_share_of_their_weight() -> None:
     assert share[5] < 0.5
 
 
-def test_the_chain_of_the_nearest_anchor_is_doubted_when_the_other_side_disagrees() -> None:
+def test_the_chain_of_the_nearest_anchor_is_uncertain_when_the_other_side_disagrees() -> None:
     agree, differ = [chain(1), chain(-1)], [chain(1), chain(-1, x=30)]
     first, second = (confidence(nearest(c, FRAMES, 10), c) for c in (agree, differ))
     assert second[4, 0] < first[4, 0]
 
 
 @cache
-def rendered() -> tuple[Passages, LabelSet, LabelSet]:
+def rendered() -> tuple[FlowChains, LabelSet, LabelSet]:
     """A player whose left arm two boards hide at the labels, frames 4 and 20; not among the clips of the fit."""
     scene = replace(sample("hidden-at-anchor", seed=7, frames=(4, 20)), frames=25)
     exact = truth(scene)

@@ -131,7 +131,7 @@ def test_numbers_follow_the_individuals_whatever_their_order(passing: ArrayVideo
     linked = link_identities(passing, labels, 5)
     assert numbers(labels, linked, who) == {frame: {1: 0, 0: 1} for frame in who}
     assert linked.tracked
-    assert linked.info["identities"] == {"individuals": 2, "links": 6, "doubtful_frames": []}
+    assert linked.info["identities"] == {"individuals": 2, "links": 6, "ambiguous_frames": []}
 
 
 def test_the_given_labels_are_not_changed_and_the_points_are_the_same(passing: ArrayVideo) -> None:
@@ -293,10 +293,10 @@ def test_twins_in_one_place_are_not_told_apart() -> None:
     with pytest.warns(PoofWarning, match=r"twins.mp4: frame 6, 11: cannot tell who is who"):
         linked = link_identities(video, label(paths, who), 5)
     assert sorted(linked.instances) == [(1, 0), (1, 1), (6, 2), (6, 3), (11, 4), (11, 5)]
-    assert linked.info["identities"] == {"individuals": 6, "links": 0, "doubtful_frames": [6, 11]}
+    assert linked.info["identities"] == {"individuals": 6, "links": 0, "ambiguous_frames": [6, 11]}
 
 
-def test_a_number_that_ended_in_doubt_does_not_come_back() -> None:
+def test_a_number_that_ended_ambiguous_does_not_come_back() -> None:
     """In frame 6 either twin could be who was labelled before; from there on both are known apart.
 
     The label in frame 6 is a little off, so that by cost alone the one before it would win in frame 11.
@@ -437,12 +437,12 @@ def test_distances_are_capped_and_what_is_lost_counts_in_full() -> None:
 
 def test_the_assignment_of_the_largest_gain() -> None:
     # 0.9 is the largest, but 0.9 + 0 < 0.8 + 0.7
-    links, doubts = assign(np.array([[0.9, 0.7], [0.8, 0.0]]), np.array([3, 3]))
-    assert links == {1: 0, 0: 1} and doubts == set()
+    links, ambiguous = assign(np.array([[0.9, 0.7], [0.8, 0.0]]), np.array([3, 3]))
+    assert links == {1: 0, 0: 1} and ambiguous == set()
 
 
 @pytest.mark.parametrize(
-    ("gain", "latest", "links", "doubts"),
+    ("gain", "latest", "links", "ambiguous"),
     [
         ([[0.9, 0.0], [0.0, 0.6]], [3, 3], {0: 0, 1: 1}, set()),
         ([[0.9, 0.7], [0.6, 0.7]], [3, 3], {0: 0, 1: 1}, {0, 1}),  # the exchange loses 0.3
@@ -456,8 +456,10 @@ def test_the_assignment_of_the_largest_gain() -> None:
         ([[0.0, 0.0]], [3], {}, set()),
     ],
 )
-def test_links_and_doubts(gain: list[list[float]], latest: list[int], links: dict[int, int], doubts: set[int]) -> None:
-    assert assign(np.array(gain), np.array(latest)) == (links, doubts)
+def test_links_and_ambiguous(
+    gain: list[list[float]], latest: list[int], links: dict[int, int], ambiguous: set[int]
+) -> None:
+    assert assign(np.array(gain), np.array(latest)) == (links, ambiguous)
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**32 - 1))
@@ -465,13 +467,13 @@ def test_every_link_is_one_to_one_and_does_not_depend_on_the_order(n: int, m: in
     rng = np.random.default_rng(seed)
     gain = np.maximum(rng.uniform(-0.5, 1, (n, m)), 0)
     latest = rng.choice([3, 5], n)
-    links, doubts = assign(gain, latest)
-    assert len(set(links.values())) == len(links) and doubts <= links.keys()
+    links, ambiguous = assign(gain, latest)
+    assert len(set(links.values())) == len(links) and ambiguous <= links.keys()
     assert all(gain[row, column] > 0 for column, row in links.items())
     rows, columns = rng.permutation(n), rng.permutation(m)
-    again, doubted = assign(gain[rows][:, columns], latest[rows])
+    again, still_ambiguous = assign(gain[rows][:, columns], latest[rows])
     assert {columns[c]: rows[r] for c, r in again.items()} == links
-    assert {columns[c] for c in doubted} == doubts
+    assert {columns[c] for c in still_ambiguous} == ambiguous
 
 
 def test_nobody_known_or_nobody_here() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poof.propagation.chains import Passage
+from poof.propagation.chains import Chains
 from poof.propagation.evidence import Evidence, compared, gather
 from poof.propagation.merge import CLOSURE, DRIFT, HIDDEN, blend, by_distance, nearest, variance
 
@@ -54,12 +54,12 @@ def test_variance_by_hand() -> None:
 
 def test_an_estimator_that_misses_the_labels_counts_less_everywhere() -> None:
     near, far = chain(1, line(0), closure=2.0), chain(1, line(4), closure=2.5)
-    trusted, doubted = compared([[near], [far]])
+    trusted, distrusted = compared([[near], [far]])
     # In longer sides 0.02 and 0.025; 0.005 is added to both.
     ratio = (0.030 / 0.025) ** 12
-    assert (trusted.scale, doubted.scale) == (1.0, pytest.approx(ratio))
+    assert (trusted.scale, distrusted.scale) == (1.0, pytest.approx(ratio))
     alike = [replace(near, closure=far.closure), far]  # the scales alone
-    joint = blend([replace(c, scale=s.scale) for c, s in zip(alike, (trusted, doubted))], FRAMES)
+    joint = blend([replace(c, scale=s.scale) for c, s in zip(alike, (trusted, distrusted))], FRAMES)
     assert joint.xy[5, 0, 0] == pytest.approx(4 / (1 + ratio), abs=1e-6)
 
 
@@ -134,16 +134,16 @@ def test_by_distance_is_linear_between_two_anchors() -> None:
 
 
 def test_gather_finds_closure_where_a_chain_arrives_at_a_label() -> None:
-    passage = Passage.empty([0, 1, 2, 3], 1)
-    passage.xy[1:, 0] = [[1, 0], [2, 0], [3, 4]]
-    passage.cycle[1:, 0] = [0.5, 1.0, 2.0]
-    passage.anchor[1:, 0] = 0
+    chains = Chains.empty([0, 1, 2, 3], 1)
+    chains.xy[1:, 0] = [[1, 0], [2, 0], [3, 4]]
+    chains.cycle[1:, 0] = [0.5, 1.0, 2.0]
+    chains.anchor[1:, 0] = 0
     human = np.full((4, 1, 2), np.nan)
     human[0], human[3] = [[0, 0]], [[0, 0]]
-    found = gather(passage, 1, human, np.zeros((4, 1), bool), {0: 50.0, 3: 60.0})
+    found = gather(chains, 1, human, np.zeros((4, 1), bool), {0: 50.0, 3: 60.0})
     np.testing.assert_allclose(found.closure[1:, 0], [5, 5, 5])
     np.testing.assert_allclose(found.cycle_end[1:, 0], [2, 2, 2])
     np.testing.assert_allclose(found.steps[1:, 0], [1, 2, 3])
     np.testing.assert_allclose(found.side[1:, 0], [50, 50, 50])
     human[3] = np.nan
-    assert np.isnan(gather(passage, 1, human, np.zeros((4, 1), bool), {0: 50.0}).closure).all()
+    assert np.isnan(gather(chains, 1, human, np.zeros((4, 1), bool), {0: 50.0}).closure).all()

@@ -14,7 +14,7 @@ from poof.flow.dis import DisFlow
 from poof.labels.model import LabelSet, Points, Skeleton, Source
 from poof.propagation import Settings, propagate
 from poof.propagation.engine import Engine
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import open_video
 from poof.video.base import ArrayVideo
@@ -144,7 +144,7 @@ def test_labels_without_identities_give_the_same_as_tracked_ones(
     shuffled = {(f, 1 - i if f in swapped else i): points for (f, i), points in given.instances.items()}
     result = propagate(video, given.replace(instances=shuffled, tracked=False), flow, Settings(6, **SMALL))
     assert result.tracked
-    assert result.info["identities"] == {"individuals": 2, "links": 4, "doubtful_frames": []}
+    assert result.info["identities"] == {"individuals": 2, "links": 4, "ambiguous_frames": []}
     first_is = NEAR if 2 in swapped else FAR
     same(renumbered(result, {0: first_is, 1: 1 - first_is}), tracked)
 
@@ -283,8 +283,8 @@ def test_memory_grows_with_the_length_not_with_its_square() -> None:
     def held(windows: int) -> int:
         places = {10 + 25 * n: {2 * n: (0.0, 0.0), 2 * n + 1: (9.0, 9.0)} for n in range(windows)}
         engine = Engine(still(64, 48, 1), labels_at(places), [Recording()], Settings(10))
-        tracks = engine.result().tracks.values()
-        return sum(passage.xy.nbytes for tracked in tracks for both in tracked for passage in both)
+        chains = engine.result().chains.values()
+        return sum(one.xy.nbytes for estimators in chains for both in estimators for one in both)
 
     assert held(20) < 3 * held(10)
 
@@ -303,9 +303,9 @@ def test_a_label_added_for_one_player_gives_what_a_full_run_gives(
     half = exact.replace(image_size=(320, 180), instances={})
     for frame, player, points in exact:
         half.instances[frame, player] = Points.human(frame, (points.xy + 0.5) / 2 - 0.5, points.visible)
-    settings, memo = Settings(3, area=20_000), Memo(tmp_path / "memo")
+    settings, cache = Settings(3, area=20_000), ResultCache(tmp_path / "cache")
     before = {1: (FAR, NEAR), 8: (FAR,), 14: (NEAR,)}
-    propagate(open_video(folder), only(half, before), flow, settings, memo=memo)
+    propagate(open_video(folder), only(half, before), flow, settings, cache=cache)
     for after in ({**before, 8: (FAR, NEAR)}, {**before, 5: (NEAR,)}, {**before, 14: (FAR, NEAR)}):
-        again = propagate(open_video(folder), only(half, after), flow, settings, memo=memo)
+        again = propagate(open_video(folder), only(half, after), flow, settings, cache=cache)
         same(again, propagate(open_video(folder), only(half, after), flow, settings))

@@ -15,9 +15,9 @@ from poof.flow.registry import create_flows
 from poof.labels.model import LabelSet, Points, Skeleton
 from poof.propagation import Settings, propagate
 from poof.propagation.chains import BACKWARD, FORWARD, State, Stepper
-from poof.propagation.engine import Engine, Passages
-from poof.propagation.memo import Memo
+from poof.propagation.engine import Engine, FlowChains
 from poof.propagation.regions import Layout
+from poof.propagation.result_cache import ResultCache
 from poof.propagation.segment_flow import Pair, RegionFlow
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import open_video
@@ -71,7 +71,7 @@ def place(frame: int) -> np.ndarray:
     return np.array([[40.0 + SPEED * frame, 10.0], [30.0 + SPEED * frame, 30.0]], np.float32)
 
 
-def passages(strides: Sequence[int], marks: dict[int, np.ndarray], cut: int | None = None) -> Passages:
+def flow_chains(strides: Sequence[int], marks: dict[int, np.ndarray], cut: int | None = None) -> FlowChains:
     labels = LabelSet(Skeleton(("a", "b")), image_size=SIZE)
     for frame, xy in marks.items():
         labels.add(frame, 0, Points.human(frame, xy))
@@ -84,9 +84,9 @@ def passages(strides: Sequence[int], marks: dict[int, np.ndarray], cut: int | No
 @pytest.mark.parametrize("stride", [2, 3])
 def test_longer_steps_are_fewer(stride: int) -> None:
     """After n frames a chain in steps of s has made n // s of them, and n % s single ones, each off by the bias."""
-    found = passages([1, stride], {4: place(4), 24: place(24)})
+    found = flow_chains([1, stride], {4: place(4), 24: place(24)})
     for direction, anchor, sign in ((0, 4, 1), (1, 24, -1)):
-        single, longer = (found.tracks[0][e][direction] for e in (0, 1))
+        single, longer = (found.chains[0][e][direction] for e in (0, 1))
         for steps in range(1, 20):
             row = int(np.searchsorted(found.frames, anchor + sign * steps))
             calls = steps // stride + steps % stride
@@ -99,8 +99,8 @@ def test_longer_steps_are_fewer(stride: int) -> None:
 def test_a_keypoint_missing_at_a_label_is_carried_through_it_with_single_steps_there() -> None:
     middle = place(14)
     middle[1] = np.nan
-    found = passages([1, 2], {6: place(6), 14: middle, 22: place(22)})
-    ahead, back = found.tracks[0][1]
+    found = flow_chains([1, 2], {6: place(6), 14: middle, 22: place(22)})
+    ahead, back = found.chains[0][1]
     rows = {frame: int(np.searchsorted(found.frames, frame)) for frame in (14, 15, 17, 21, 13, 11, 7)}
     for frame, calls in ((14, 4), (15, 5), (17, 6), (21, 8)):  # 8 frames in 4 steps, then 15 in a single one, 17, ...
         assert ahead.xy[rows[frame], 1, 0] == pytest.approx(place(frame)[1, 0] + BIAS * calls, abs=1e-4)
@@ -110,10 +110,10 @@ def test_a_keypoint_missing_at_a_label_is_carried_through_it_with_single_steps_t
 
 
 def test_no_step_crosses_a_cut() -> None:
-    found = passages([1, 2], {4: place(4), 24: place(24)}, cut=13)
+    found = flow_chains([1, 2], {4: place(4), 24: place(24)}, cut=13)
     assert found.cuts == [13]
-    for both in found.tracks[0]:
-        ahead, back = (passage.frames[np.isfinite(passage.xy).all(axis=(1, 2))] for passage in both)
+    for both in found.chains[0]:
+        ahead, back = (one.frames[np.isfinite(one.xy).all(axis=(1, 2))] for one in both)
         assert ahead[ahead < 24].max() == 12 and back[back > 4].min() == 13
 
 
@@ -132,7 +132,7 @@ def test_a_step_of_two_frames_counts_as_two_against_the_reach() -> None:
 
 def test_an_estimator_with_a_stride_needs_one_without_beside_it() -> None:
     with pytest.raises(ValueError, match="steps over 2 frames"):
-        passages([2], {4: place(4)})
+        flow_chains([2], {4: place(4)})
 
 
 def test_going_on_and_correcting_give_what_a_full_run_gives(tmp_path: Path) -> None:
@@ -141,18 +141,18 @@ def test_going_on_and_correcting_give_what_a_full_run_gives(tmp_path: Path) -> N
     folder.mkdir()
     for number, image in SyntheticVideo(scene).frames():
         cv2.imwrite(str(folder / f"{number:03d}.png"), image[..., ::-1])
-    exact, memo = truth(scene), Memo(tmp_path / "memo")
+    exact, cache = truth(scene), ResultCache(tmp_path / "cache")
 
-    def run(frames: Sequence[int], kept: Memo | None, missing: int | None = None) -> LabelSet:
+    def run(frames: Sequence[int], kept: ResultCache | None, missing: int | None = None) -> LabelSet:
         labels = exact.replace(instances={k: p.copy() for k, p in exact.instances.items() if k[0] in frames})
         if missing is not None:
             xy = labels.instances[missing, 0].xy
             xy[3] = np.nan
             labels.instances[missing, 0] = Points.human(missing, xy)
-        return propagate(open_video(folder), labels, create_flows("dis"), Settings(5), memo=kept)
+        return propagate(open_video(folder), labels, create_flows("dis"), Settings(5), cache=kept)
 
     for frames, missing in (((10, 20, 30), None), ((10, 15, 20, 30), None), ((10, 15, 20, 30), 20), ((10, 20, 31), 20)):
-        again, full = run(frames, memo, missing), run(frames, None, missing)
+        again, full = run(frames, cache, missing), run(frames, None, missing)
         assert again.instances.keys() == full.instances.keys()
         for key, points in full.instances.items():
             np.testing.assert_array_equal(again.instances[key].xy, points.xy)

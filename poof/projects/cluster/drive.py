@@ -31,9 +31,9 @@ from poof.projects.work import Outcome, check, draw, keep
 from poof.propagation import Settings, propagate
 from poof.propagation.coverage import coverage
 from poof.propagation.engine import Engine
-from poof.propagation.memo import Memo, cache_folder
-from poof.propagation.memo import fingerprint as mark_of
 from poof.propagation.propagate import anchors_of
+from poof.propagation.result_cache import ResultCache, cache_folder
+from poof.propagation.result_cache import fingerprint as mark_of
 from poof.propagation.segments import Segment, reach
 from poof.video import Video
 
@@ -62,7 +62,7 @@ class _Film:
     how: How
     settings: Settings
     begun: float
-    memo: Memo
+    cache: ResultCache
     expected: set[str] = field(default_factory=set)
     pieces: int = 0
     done: int = 0
@@ -238,7 +238,7 @@ class _Drive:
             yield self._failed(film, _otherwise(film, rows))
             return
         for key, arrays in rows.entries.items():
-            film.memo.put(key, arrays)
+            film.cache.put(key, arrays)
         film.done += 1
         self._display.progress(film.job.name, "carrying", film.done, film.pieces)
         if film.done == film.pieces:
@@ -263,7 +263,7 @@ class _Drive:
         """All entries of a video are here."""
         arguments = film.job.arguments
         try:
-            result = propagate(film.video, film.given.labels, film.how.estimators(), film.settings, memo=film.memo)
+            result = propagate(film.video, film.given.labels, film.how.estimators(), film.settings, cache=film.cache)
             covered = coverage(film.video, result, film.settings.radius)
             outcome = keep(result, covered, film.video.name, film.given.changes, arguments["outputs"],
                            arguments["mark"], list(film.given.notes))  # fmt: skip
@@ -332,8 +332,8 @@ def _opened(job: Job, begun: float) -> _Film:
         given_to["iterations"],
     )
     # Nothing is trimmed before the video is finished.
-    memo = Memo(cache_folder() / "segments", 2**62)
-    return _Film(job, source, given, video, how, Settings(**given_to["settings"]), begun, memo)
+    cache = ResultCache(cache_folder() / "segments", 2**62)
+    return _Film(job, source, given, video, how, Settings(**given_to["settings"]), begun, cache)
 
 
 def _cut(film: _Film) -> Iterator[_Out]:
@@ -362,7 +362,7 @@ def _cut(film: _Film) -> Iterator[_Out]:
     film.expected = {key for group in groups for _, key in group}
     for run in _joined(groups, frames):
         keys = {key for _, key in run}
-        if all(film.memo.has(key) for key in keys):
+        if all(film.cache.has(key) for key in keys):
             continue
         first, last = run[0][0].start, run[-1][0].stop
         yield _Out(film, Piece(mark=mark, labels=_near(anchors, first, last, film.settings), first=first, last=last,

@@ -25,7 +25,7 @@ from poof.projects.contents import fingerprint
 from poof.propagation import Settings, propagate
 from poof.propagation.coverage import Coverage, coverage
 from poof.propagation.engine import Engine
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.video import Video, open_video
 from poof.video.access import AccessVideo, FrameAccess
 from poof.video.container import ContainerVideo
@@ -114,7 +114,7 @@ class Rows:
     cpu: float = 0.0
 
 
-class Collected(Memo):
+class Collected(ResultCache):
     """Entries in memory, of the segments that were asked for."""
 
     def __init__(self) -> None:

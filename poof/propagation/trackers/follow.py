@@ -11,7 +11,7 @@ import numpy as np
 
 from poof.errors import PoofError, PoofWarning
 from poof.labels.model import LabelSet
-from poof.propagation.memo import Memo, fingerprint, key_of
+from poof.propagation.result_cache import ResultCache, fingerprint, key_of
 from poof.propagation.trackers.base import Found, PointTracker
 from poof.propagation.trackers.gaps import frames_set, gaps_of
 from poof.propagation.trackers.trajectories import Trajectory
@@ -60,7 +60,7 @@ class Follower:
         Frames that begin a new scene; nothing is followed across.
     end
         Number of frames of the video, where it is known.
-    memo
+    cache
         Keeps finished runs.
     only
         The frames that matter: labels from which none of them is followed to are passed over. None: all.
@@ -74,13 +74,13 @@ class Follower:
         reach: int,
         cuts: Sequence[int] = (),
         end: int | None = None,
-        memo: Memo | None = None,
+        cache: ResultCache | None = None,
         only: range | None = None,
     ) -> None:
         self._tracker = tracker
         self._window = max(tracker.window, FEWEST)
-        mark = None if memo is None else fingerprint(video)
-        self._memo, self._mark = (None, "") if mark is None else (memo, mark)
+        mark = None if cache is None else fingerprint(video)
+        self._cache, self._mark = (None, "") if mark is None else (cache, mark)
         self._frames = _Frames(video, tracker.longest)
         self._end = end
         self._runs = _plan(anchors, reach, np.asarray(cuts, int), end, only)
@@ -97,15 +97,15 @@ class Follower:
         """Work through the video; gives the label's frame once a run from it is done."""
         for run in self._runs:
             key = self._key(run)
-            known = None if self._memo is None else self._memo.get(key)
+            known = None if self._cache is None else self._cache.get(key)
             if known is None:
                 known = self._follow(run)
-                if self._memo is not None:
-                    self._memo.put(key, known)
+                if self._cache is not None:
+                    self._cache.put(key, known)
             self._keep(run, known)
             yield run.anchor
-        if self._memo is not None:
-            self._memo.trim()
+        if self._cache is not None:
+            self._cache.trim()
         if self._lost:
             warnings.warn(
                 f"{self._tracker.name}: gave no finite position for {self._lost} points; they are left out",

@@ -216,8 +216,8 @@ def expected(
         Longer side of the subject, pixels.
     """
     miss = np.nan_to_num(start) ** 2 * (1 - share) + np.nan_to_num(end) ** 2 * share
-    doubt = 1 - np.where(np.isfinite(sure), sure, SILENT)
-    return side**2 * (REST**2 + drift**2 * steps + (UNSURE * doubt) ** 2) + MISS**2 * miss
+    unsure = 1 - np.where(np.isfinite(sure), sure, SILENT)
+    return side**2 * (REST**2 + drift**2 * steps + (UNSURE * unsure) ** 2) + MISS**2 * miss
 
 
 def _empty(direction: int, frames: int, count: int) -> Evidence:

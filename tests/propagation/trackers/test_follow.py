@@ -11,7 +11,7 @@ from doubles import SIZE, Knowing, clock, labels_at, where
 
 from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet
-from poof.propagation.memo import Memo
+from poof.propagation.result_cache import ResultCache
 from poof.propagation.trackers import Found, Trajectory
 from poof.propagation.trackers.follow import Follower
 from poof.video import open_video
@@ -77,7 +77,7 @@ def test_windows_bound_what_a_tracker_sees_and_hand_points_over() -> None:
         np.testing.assert_allclose(one.xy, [where(f)[one.keypoint] for f in one.frames], atol=1e-9)
     long = next(t for t in found if t.query == 0)
     assert long.frames.tolist() == list(range(51))
-    assert long.sure[-1] == pytest.approx(0.9 ** len(ahead)), "doubt adds up from window to window"
+    assert long.sure[-1] == pytest.approx(0.9 ** len(ahead)), "uncertainty adds up from window to window"
 
 
 class Blinking(Knowing):
@@ -196,13 +196,13 @@ def test_finished_runs_are_found_again(tmp_path: Path) -> None:
     folder.mkdir()
     for number, image in clock(30).frames():
         cv2.imwrite(str(folder / f"{number:03d}.png"), image)
-    video, memo = open_video(folder), Memo(tmp_path / "memo")
+    video, cache = open_video(folder), ResultCache(tmp_path / "cache")
     first, second, third = Knowing(), Knowing(), Knowing()
-    a = followed(video, labels_at(5, 20), first, memo=memo).result()
-    b = followed(video, labels_at(5, 20), second, memo=memo).result()
+    a = followed(video, labels_at(5, 20), first, cache=cache).result()
+    b = followed(video, labels_at(5, 20), second, cache=cache).result()
     assert first.calls and not second.calls
     for one, other in zip(a, b, strict=True):
         np.testing.assert_array_equal(one.xy, other.xy)
         np.testing.assert_array_equal(one.sure, other.sure)
-    followed(video, labels_at(5, 20, 26), third, memo=memo)
+    followed(video, labels_at(5, 20, 26), third, cache=cache)
     assert {numbers[0] for numbers, _ in third.calls} == {20, 26}, "only runs that the new label touches"

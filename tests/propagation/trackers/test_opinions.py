@@ -74,11 +74,11 @@ def test_where_no_label_vouches_the_error_grows_faster() -> None:
     assert variance(ahead)[24, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
 
 
-def test_tracks_that_miss_labels_make_those_without_one_doubtful() -> None:
+def test_tracks_that_miss_labels_make_those_without_one_uncertain() -> None:
     good, bad = straight(1, 0, 20, query=0), straight(1, 0, 20, query=0, off=20)
     open_ended = straight(0, 20, 30, query=20)
-    trusted, doubted = told(good, open_ended)[0], told(bad, open_ended)[0]
-    assert variance(doubted)[25, 0] > 5 * variance(trusted)[25, 0]
+    trusted, distrusted = told(good, open_ended)[0], told(bad, open_ended)[0]
+    assert variance(distrusted)[25, 0] > 5 * variance(trusted)[25, 0]
     assert footage_growth([], []) == pytest.approx(OPEN)
     assert footage_growth([0.4, np.nan, 9.0], [10, 10, 30]) ** 2 == pytest.approx(
         (PRIOR * OPEN**2 + 0.16 + 0.25) / (PRIOR + 40)

@@ -1,4 +1,4 @@
-"""Labels carried to one another: how far a chain from one label lands from the others it meets on its way."""
+"""Chain errors: how far a chain from one label lands from the other labels on its way, by distance in frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from poof.flow.base import FlowEstimator
 from poof.labels.model import LabelSet, Points, Visible
-from poof.planning.lone_chains import LoneChains, Source, carry_alone
+from poof.planning.single_anchor_chains import SingleAnchorChains, Source, carry_from_single_anchors
 from poof.progress import Track, silent
 from poof.propagation.settings import Settings
 from poof.video.base import Video
@@ -17,13 +17,13 @@ from poof.video.base import Video
 MOST_SOURCES = 40
 """Labelled subjects that are carried to the others at most. It bounds time and memory on videos with many labels; more
 of them narrow the interval of the curve only a little."""
-WAYS = (1, -1)
+DIRECTIONS = (1, -1)
 """Directions in time along the second axis of the arrays: forward, backward."""
 
 
 @dataclass
-class Arrivals:
-    """Where the chains from S labelled subjects came by, up to D frames away, both ways, for K keypoints.
+class ChainErrors:
+    """Errors of the chains from S labelled subjects, up to D frames away, both ways, for K keypoints.
 
     Errors are fractions of the longer side of the subject at the chain's anchor.
 
@@ -34,7 +34,7 @@ class Arrivals:
     error : (S, 2, D, K)
         Distance between the chain of each visible keypoint and its label d = 1 ... D frames after (0) or before (1) the
         anchor; NaN where that frame has no visible label of it or a scene cut lies between. A chain that left the image
-        counts with the last place it was seen at: the label says that the keypoint did not leave.
+        counts with its last position: the label says that the keypoint did not leave.
     cycle : (S, 2, D, K)
         Accumulated forward-backward error there, label or not; NaN behind cuts, outside the image and where it is not
         measured.
@@ -63,7 +63,7 @@ class Arrivals:
         counts = np.zeros(self.reach, int)
         seen = set()
         for s, w, d in zip(*np.nonzero(self.met)):
-            first = int(self.frame[s]) + min(0, WAYS[w] * (int(d) + 1))
+            first = int(self.frame[s]) + min(0, DIRECTIONS[w] * (int(d) + 1))
             key = (int(self.instance[s]), first, int(d))
             if key not in seen:
                 seen.add(key)
@@ -71,23 +71,23 @@ class Arrivals:
         return counts
 
 
-def carry_to_each_other(
+def measure_chain_errors(
     video: Video,
     labels: LabelSet,
     estimators: Sequence[FlowEstimator],
     reach: int,
     settings: Settings,
     track: Track = silent,
-) -> Arrivals:
-    """Carry labelled subjects to all labels within `reach` frames; see `carry_alone` for the parameters and errors.
+) -> ChainErrors:
+    """Carry labelled subjects to all labels within `reach` frames; parameters as in `carry_from_single_anchors`.
 
     Not all are carried: every label is a target, but sources lie at least a sixth of the reach apart (nearer ones tell
     much the same) and are `MOST_SOURCES` at most.
     """
     sources = choose_sources(labels, reach)
-    chains = carry_alone(video, labels, sources, estimators, reach, settings, track)
-    shape = (len(sources), len(WAYS), reach, len(labels.skeleton))
-    arrivals = Arrivals(
+    chains = carry_from_single_anchors(video, labels, sources, estimators, reach, settings, track)
+    shape = (len(sources), len(DIRECTIONS), reach, len(labels.skeleton))
+    errors = ChainErrors(
         np.array([frame for frame, _ in sources]),
         np.array([i for _, i in sources]),
         np.full(shape, np.nan),
@@ -95,8 +95,8 @@ def carry_to_each_other(
         chains.cuts,
     )
     for number, source in enumerate(sources):
-        _fill(arrivals, number, labels, chains, source)
-    return arrivals
+        _fill(errors, number, labels, chains, source)
+    return errors
 
 
 def choose_sources(labels: LabelSet, reach: int) -> list[Source]:
@@ -118,27 +118,27 @@ def choose_sources(labels: LabelSet, reach: int) -> list[Source]:
     return [pool[index] for index in at]
 
 
-def _fill(arrivals: Arrivals, number: int, labels: LabelSet, chains: LoneChains, source: Source) -> None:
-    """Follow the chains of one source to every frame and label they come by."""
+def _fill(errors: ChainErrors, number: int, labels: LabelSet, chains: SingleAnchorChains, source: Source) -> None:
+    """The errors of the chains of one source, in every frame and at every label that they reach."""
     anchor, instance = source
     row = {int(frame): index for index, frame in enumerate(chains.frames)}
     xy, cycle, side = chains.xy[source], chains.cycle[source], chains.side[source]
     start = labels.instances[source]
     shown = _seen(start)
-    for w, way in enumerate(WAYS):
+    for w, direction in enumerate(DIRECTIONS):
         last = np.where(shown[:, None], start.xy.astype(np.float64), np.nan)
-        for steps in range(1, arrivals.reach + 1):
-            here = anchor + way * steps
+        for steps in range(1, errors.reach + 1):
+            here = anchor + direction * steps
             cut = any(min(anchor, here) < c <= max(anchor, here) for c in chains.cuts)
             if here not in row or cut:
                 break
             place = xy[row[here]]
             last = np.where(np.isfinite(place) & shown[:, None], place, last)
-            arrivals.cycle[number, w, steps - 1] = np.where(shown, cycle[row[here]] / side, np.nan)
+            errors.cycle[number, w, steps - 1] = np.where(shown, cycle[row[here]] / side, np.nan)
             met = labels.instances.get((here, instance))
             if met is not None:
                 target = np.where(_seen(met)[:, None], met.xy, np.nan)
-                arrivals.error[number, w, steps - 1] = np.hypot(*(last - target).T) / side
+                errors.error[number, w, steps - 1] = np.hypot(*(last - target).T) / side
 
 
 def _seen(points: Points) -> np.ndarray:

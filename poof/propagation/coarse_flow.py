@@ -1,4 +1,4 @@
-"""The cheap flow of shrunken frames that plans regions and finds cuts."""
+"""Coarse flow: DIS on downscaled frames, to plan regions and to find scene cuts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from poof.propagation.regions import COARSE
 
 
 @dataclass
-class RoughPair:
-    """Both rough flows between two consecutive frames, and how well the frames agree along them."""
+class CoarsePair:
+    """Both coarse flows between two consecutive frames, and how well the frames agree along them."""
 
     forward: FlowField
     backward: FlowField
@@ -26,21 +26,21 @@ class RoughPair:
 
 
 @dataclass
-class Rough:
-    """What the shrunken frames of a segment tell: rough flows of every pair and the cuts between them."""
+class CoarseSegment:
+    """Coarse flows of every pair of a segment, and the scene cuts between them."""
 
     flows: list[tuple[FlowField, FlowField]]
     cuts: set[int]
 
     @classmethod
-    def of(cls, pairs: Sequence[RoughPair]) -> Rough:
+    def of(cls, pairs: Sequence[CoarsePair]) -> CoarseSegment:
         """Of consecutive pairs."""
         cuts = set(find_cuts([p.agreement for p in pairs])) | {index for index, p in enumerate(pairs) if p.lost}
         return cls([(p.forward, p.backward) for p in pairs], cuts)
 
 
-class RoughFlow:
-    """DIS on frames of `size` = (width, height) shrunk to `COARSE` pixels."""
+class CoarseFlow:
+    """DIS on frames of `size` = (width, height) downscaled to `COARSE` pixels."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.region = Region.whole(size, COARSE)
@@ -50,12 +50,12 @@ class RoughFlow:
         """A frame, grey and small."""
         return cv2.cvtColor(self.region.cut(image), cv2.COLOR_RGB2GRAY)
 
-    def pair(self, first: np.ndarray, second: np.ndarray) -> RoughPair:
-        """Rough flows between two shrunken frames."""
+    def pair(self, first: np.ndarray, second: np.ndarray) -> CoarsePair:
+        """Coarse flows between two downscaled frames."""
         forward, backward = (flows[0] for flows in self._dis.both([first], [second]))
         fields = FlowField(forward, self.region), FlowField(backward, self.region)
-        return RoughPair(*fields, agreement(first, second, forward))
+        return CoarsePair(*fields, agreement(first, second, forward))
 
-    def segment(self, small: Sequence[np.ndarray]) -> Rough:
-        """Rough flows and cuts of consecutive shrunken frames."""
-        return Rough.of([self.pair(a, b) for a, b in zip(small, small[1:])])
+    def segment(self, small: Sequence[np.ndarray]) -> CoarseSegment:
+        """Coarse flows and cuts of consecutive downscaled frames."""
+        return CoarseSegment.of([self.pair(a, b) for a, b in zip(small, small[1:])])

@@ -1,4 +1,4 @@
-"""Work ahead of its use: order, errors where they belong, and threads that end."""
+"""Prefetching: order, errors where they belong, and threads that end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from poof.propagation.ahead import ahead
+from poof.propagation.prefetch import prefetch
 
 
 def threads() -> int:
-    return sum(thread.name == "ahead" for thread in threading.enumerate())
+    return sum(thread.name == "prefetch" for thread in threading.enumerate())
 
 
 def test_the_same_items_in_the_same_order_and_no_more_ahead_than_asked() -> None:
@@ -23,7 +23,7 @@ def test_the_same_items_in_the_same_order_and_no_more_ahead_than_asked() -> None
             yield number
 
     found = []
-    for item in ahead(items(), 3):
+    for item in prefetch(items(), 3):
         found.append(item)
         assert len(made) <= item + 1 + 3 + 1  # those handed out, three waiting, one in the hand of the thread
     assert found == list(range(50)) and threads() == 0
@@ -35,7 +35,7 @@ def test_an_error_comes_where_its_item_would_have() -> None:
         yield 2
         raise OSError("the disk is gone")
 
-    waiting = ahead(items(), 5)
+    waiting = prefetch(items(), 5)
     assert [next(waiting), next(waiting)] == [1, 2]
     with pytest.raises(OSError, match="the disk is gone"):
         next(waiting)
@@ -43,9 +43,9 @@ def test_an_error_comes_where_its_item_would_have() -> None:
 
 
 def test_whoever_stops_early_leaves_no_thread() -> None:
-    waiting = ahead(iter(range(10**6)), 2)
+    waiting = prefetch(iter(range(10**6)), 2)
     assert next(waiting) == 0 and threads() == 1
     waiting.close()  # type: ignore[attr-defined]
     assert threads() == 0
-    assert next(ahead(iter(range(10**6)), 2)) == 0  # dropped
+    assert next(prefetch(iter(range(10**6)), 2)) == 0  # dropped
     assert threads() == 0

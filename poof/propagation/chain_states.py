@@ -1,4 +1,4 @@
-"""The states of chains over some frames, as arrays that a file can hold."""
+"""States of chains over some frames, and their form as arrays in a file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from poof.propagation.chains import State
 
-Moves = dict[tuple[int, int], list[tuple[int, State]]]
+ChainStates = dict[tuple[int, int], list[tuple[int, State]]]
 """(instance, estimator) -> (frame, state) in the order of the steps."""
 
 
-def pack(name: str, moves: Moves) -> dict[str, np.ndarray]:
-    """Moves as named arrays; positions and cycle errors in float32, as `Passage` keeps them."""
+def pack(name: str, states: ChainStates) -> dict[str, np.ndarray]:
+    """States as named arrays; positions and cycle errors in float32, as in `Chains`."""
     arrays: dict[str, np.ndarray] = {}
-    for (instance, estimator), steps in moves.items():
+    for (instance, estimator), steps in states.items():
         if steps:
             base = f"{name}/{instance}/{estimator}"
             arrays[f"{base}/frame"] = np.array([frame for frame, _ in steps])
@@ -24,16 +24,16 @@ def pack(name: str, moves: Moves) -> dict[str, np.ndarray]:
     return arrays
 
 
-def unpack(name: str, arrays: dict[str, np.ndarray]) -> Moves:
+def unpack(name: str, arrays: dict[str, np.ndarray]) -> ChainStates:
     """The reverse of `pack`."""
-    moves: Moves = {}
+    states: ChainStates = {}
     for key in arrays:
         parts = key.split("/")
         if parts[0] == name and parts[-1] == "frame":
             base = key.removesuffix("/frame")
             fields = [arrays[f"{base}/{part}"] for part in ("xy", "cycle", "anchor", "hidden")]
-            moves[int(parts[1]), int(parts[2])] = [
+            states[int(parts[1]), int(parts[2])] = [
                 (int(frame), State(xy.astype(np.float64), cycle.astype(np.float64), anchor, hidden))
                 for frame, xy, cycle, anchor, hidden in zip(arrays[key], *fields)
             ]
-    return moves
+    return states

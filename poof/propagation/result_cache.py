@@ -1,7 +1,7 @@
-"""Segments that were worked on before, kept on disk: an interrupted run goes on, a corrected label re-runs its windows.
+"""Cache of finished results on disk: an interrupted run goes on, a corrected label re-runs its windows only.
 
 An entry's name is a checksum of everything its content follows from: the video's bytes, the settings, the estimators,
-the segment and the labels that chains through it start from or arrive at. Nothing needs to be invalidated, and a run
+the segment, and the labels that its chains start from or end at. Nothing needs to be invalidated, and a run
 from entries gives the same as a full one.
 """
 
@@ -24,11 +24,11 @@ from poof.files import atomic
 from poof.origin import cache_folder
 from poof.video.base import Video
 
-__all__ = ["Memo", "cache_folder", "fingerprint", "key_of"]
+__all__ = ["ResultCache", "cache_folder", "fingerprint", "key_of"]
 
 LIMIT = 512 * 2**20
 """Bytes of entries that are kept; those used longest ago go first."""
-FORMAT = 1
+FORMAT = 2
 """Raised when what an entry means changes."""
 
 
@@ -63,7 +63,7 @@ def key_of(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-class Memo:
+class ResultCache:
     """A folder of entries, each a set of named arrays.
 
     Any number of processes may share it: entries appear whole, damaged ones count as absent, and where the folder

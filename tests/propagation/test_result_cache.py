@@ -11,7 +11,7 @@ import pytest
 from poof.flow.dis import DisFlow
 from poof.labels.model import LabelSet, Points
 from poof.propagation import Settings, propagate
-from poof.propagation.memo import Memo, cache_folder, fingerprint, key_of
+from poof.propagation.result_cache import ResultCache, cache_folder, fingerprint, key_of
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video import open_video
 from poof.video.base import ArrayVideo
@@ -52,35 +52,35 @@ def same(a: LabelSet, b: LabelSet) -> bool:
     )
 
 
-def run(folder: Path, labels: LabelSet, memo: Memo | None, **options: object) -> tuple[LabelSet, int]:
+def run(folder: Path, labels: LabelSet, cache: ResultCache | None, **options: object) -> tuple[LabelSet, int]:
     flow = Counting()
-    result = propagate(open_video(folder), labels, flow, Settings(5, **options), memo=memo)  # type: ignore[arg-type]
+    result = propagate(open_video(folder), labels, flow, Settings(5, **options), cache=cache)  # type: ignore[arg-type]
     return result, flow.pairs
 
 
 @pytest.mark.parametrize("method", ["blend", "chain"])
 def test_a_second_run_computes_nothing_and_gives_the_same(folder: Path, tmp_path: Path, method: str) -> None:
     plain, pairs = run(folder, labels_at(10, 20, 40), None, method=method)
-    first, kept_pairs = run(folder, labels_at(10, 20, 40), Memo(tmp_path), method=method)
-    again, none = run(folder, labels_at(10, 20, 40), Memo(tmp_path), method=method)
+    first, kept_pairs = run(folder, labels_at(10, 20, 40), ResultCache(tmp_path), method=method)
+    again, none = run(folder, labels_at(10, 20, 40), ResultCache(tmp_path), method=method)
     assert same(plain, first) and same(plain, again)
     assert (kept_pairs, none) == (pairs, 0)
 
 
 def test_an_added_label_runs_only_the_windows_it_touches(folder: Path, tmp_path: Path) -> None:
-    run(folder, labels_at(10, 20, 30, 40), Memo(tmp_path))
+    run(folder, labels_at(10, 20, 30, 40), ResultCache(tmp_path))
     full, _ = run(folder, labels_at(10, 20, 25, 30, 40), None)
-    more, pairs = run(folder, labels_at(10, 20, 25, 30, 40), Memo(tmp_path))
+    more, pairs = run(folder, labels_at(10, 20, 25, 30, 40), ResultCache(tmp_path))
     assert same(full, more)
     assert pairs == 10  # from 20 to 30, nothing else
 
 
 def test_a_corrected_label_runs_the_windows_on_both_sides(folder: Path, tmp_path: Path) -> None:
-    run(folder, labels_at(10, 20, 30, 40), Memo(tmp_path))
+    run(folder, labels_at(10, 20, 30, 40), ResultCache(tmp_path))
     corrected = labels_at(10, 20, 30, 40)
     corrected.instances[30, 0].xy[2] += 1.5
     full, _ = run(folder, corrected, None)
-    more, pairs = run(folder, corrected, Memo(tmp_path))
+    more, pairs = run(folder, corrected, ResultCache(tmp_path))
     assert same(full, more)
     assert pairs == 20
 
@@ -95,14 +95,14 @@ def test_chains_that_run_through_a_label_are_kept_right(folder: Path, tmp_path: 
         labels.instances[16, 0] = Points.human(16, gap.xy)
         return labels
 
-    run(folder, given(), Memo(tmp_path))
+    run(folder, given(), ResultCache(tmp_path))
     changed = given()
     changed.instances[20, 0].xy[3] += 2
     full, _ = run(folder, changed, None)
-    more, _ = run(folder, changed, Memo(tmp_path))
+    more, _ = run(folder, changed, ResultCache(tmp_path))
     assert same(full, more)
     changed.instances[12, 0].xy[3] -= 1
-    assert same(run(folder, changed, None)[0], run(folder, changed, Memo(tmp_path))[0])
+    assert same(run(folder, changed, None)[0], run(folder, changed, ResultCache(tmp_path))[0])
 
 
 def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> None:
@@ -118,41 +118,41 @@ def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> None:
         return track
 
     with pytest.raises(KeyboardInterrupt):
-        propagate(open_video(folder), labels_at(10, 20, 40), flow, Settings(5), stop_after(17), Memo(tmp_path))
+        propagate(open_video(folder), labels_at(10, 20, 40), flow, Settings(5), stop_after(17), ResultCache(tmp_path))
     full, pairs = run(folder, labels_at(10, 20, 40), None)
-    rest, remaining = run(folder, labels_at(10, 20, 40), Memo(tmp_path))
+    rest, remaining = run(folder, labels_at(10, 20, 40), ResultCache(tmp_path))
     assert same(full, rest)
     assert 0 < remaining <= pairs - 15  # the segments 5-10 and 10-20 were done
 
 
 @pytest.mark.parametrize("options", [{"crop": False}, {"area": 10_000}, {"method": "chain"}])
 def test_other_settings_are_other_entries(folder: Path, tmp_path: Path, options: dict[str, object]) -> None:
-    _, pairs = run(folder, labels_at(10), Memo(tmp_path))
-    assert run(folder, labels_at(10), Memo(tmp_path), **options)[1] == pairs
+    _, pairs = run(folder, labels_at(10), ResultCache(tmp_path))
+    assert run(folder, labels_at(10), ResultCache(tmp_path), **options)[1] == pairs
 
 
 def test_what_only_concerns_merging_needs_no_new_flow(folder: Path, tmp_path: Path) -> None:
-    run(folder, labels_at(10, 14), Memo(tmp_path), method="chain")
-    assert run(folder, labels_at(10, 14), Memo(tmp_path), method="chain", overlap="blend")[1] == 0
-    assert run(folder, labels_at(10, 14), Memo(tmp_path), method="chain", min_confidence=0.4)[1] == 0
+    run(folder, labels_at(10, 14), ResultCache(tmp_path), method="chain")
+    assert run(folder, labels_at(10, 14), ResultCache(tmp_path), method="chain", overlap="blend")[1] == 0
+    assert run(folder, labels_at(10, 14), ResultCache(tmp_path), method="chain", min_confidence=0.4)[1] == 0
 
 
 def test_damaged_entries_and_folders_that_cannot_be_written_do_no_harm(folder: Path, tmp_path: Path) -> None:
-    full, pairs = run(folder, labels_at(10), Memo(tmp_path))
+    full, pairs = run(folder, labels_at(10), ResultCache(tmp_path))
     for entry in tmp_path.glob("*.npz"):
         entry.write_bytes(entry.read_bytes()[:100])
-    result, again = run(folder, labels_at(10), Memo(tmp_path))
+    result, again = run(folder, labels_at(10), ResultCache(tmp_path))
     assert same(full, result) and again == pairs
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    assert same(full, run(folder, labels_at(10), Memo(blocked))[0])
+    assert same(full, run(folder, labels_at(10), ResultCache(blocked))[0])
 
 
 def test_trimming_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
-    memo = Memo(tmp_path, limit=4500)
+    cache = ResultCache(tmp_path, limit=4500)
     for number in range(4):
-        memo.put(key_of(number), {"a": np.full(200, number, np.float64)})
-    assert memo.get(key_of(0)) is not None
+        cache.put(key_of(number), {"a": np.full(200, number, np.float64)})
+    assert cache.get(key_of(0)) is not None
     import os
 
     for number in range(4):
@@ -160,8 +160,8 @@ def test_trimming_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
             tmp_path / f"{key_of(number)}.npz",
             (1000 + (number == 0) * 100 + number, 1000 + (number == 0) * 100 + number),
         )
-    memo.trim()
-    assert [memo.get(key_of(n)) is not None for n in range(4)] == [True, False, False, True]
+    cache.trim()
+    assert [cache.get(key_of(n)) is not None for n in range(4)] == [True, False, False, True]
 
 
 def test_keys_tell_arrays_and_values_apart() -> None:
@@ -214,8 +214,8 @@ def test_a_part_is_as_in_the_whole(folder: Path, tmp_path: Path, only: range, al
         return thinned(chosen) if thin else chosen
 
     whole, pairs = run(folder, labels(), None)
-    memo, flow = Memo(tmp_path), Counting()
-    part = propagate(open_video(folder), labels(), flow, Settings(5), memo=memo, only=only)
+    cache, flow = ResultCache(tmp_path), Counting()
+    part = propagate(open_video(folder), labels(), flow, Settings(5), cache=cache, only=only)
     assert flow.pairs == alone or (thin and flow.pairs > alone)
     anchors = set(labels().frames)
     near = {k: p for k, p in whole.instances.items() if k[0] in only or k[0] in anchors}
@@ -226,5 +226,5 @@ def test_a_part_is_as_in_the_whole(folder: Path, tmp_path: Path, only: range, al
             assert np.array_equal(points.confidence, near[frame, 0].confidence, equal_nan=True)
     # What was kept of the part serves the whole, and spoils nothing.
     later = Counting()
-    assert same(propagate(open_video(folder), labels(), later, Settings(5), memo=memo), whole)
+    assert same(propagate(open_video(folder), labels(), later, Settings(5), cache=cache), whole)
     assert later.pairs == pairs - flow.pairs or thin

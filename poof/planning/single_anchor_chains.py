@@ -1,4 +1,4 @@
-"""Chains that run on past other labels: each labelled subject is carried alone, all of them in one pass over the video.
+"""Chains from one label each, which run on past other labels; all of them in one pass over the video.
 
 In a propagation a chain ends where the next label begins. To learn how far chains can be trusted they must run on. The
 engine is given every label as a keypoint of its own, set in one frame only; so the flows, regions and cuts are those of
@@ -16,7 +16,7 @@ from poof.flow.base import FlowEstimator
 from poof.labels.check import check_fit
 from poof.labels.model import LabelSet, Points, Skeleton
 from poof.progress import Track, silent
-from poof.propagation.chains import Passage
+from poof.propagation.chains import Chains
 from poof.propagation.engine import Engine
 from poof.propagation.evidence import gather
 from poof.propagation.merge import blend
@@ -29,15 +29,15 @@ Source = tuple[int, int]
 
 
 @dataclass
-class LoneChains:
-    """Where the chains of each source came by, over the covered frames, forwards and backwards.
+class SingleAnchorChains:
+    """The positions of the chains of each source, over the covered frames, forwards and backwards.
 
     Attributes
     ----------
     frames : (F,) int
         The covered frames that exist, ascending.
     xy : dict
-        Source -> (F, K, 2) pixels; NaN where its chains did not come, and at the source itself.
+        Source -> (F, K, 2) pixels; NaN where it has no chain, and at the source itself.
     cycle : dict
         Source -> (F, K) accumulated forward-backward error, pixels.
     side : dict
@@ -53,7 +53,7 @@ class LoneChains:
     cuts: list[int]
 
 
-def carry_alone(
+def carry_from_single_anchors(
     video: Video,
     labels: LabelSet,
     sources: Sequence[Source],
@@ -61,7 +61,7 @@ def carry_alone(
     reach: int,
     settings: Settings,
     track: Track = silent,
-) -> LoneChains:
+) -> SingleAnchorChains:
     """Carry each of the `sources` up to `reach` frames both ways.
 
     Parameters
@@ -96,41 +96,43 @@ def carry_alone(
     wide = max(part.stop for part in place.values())
     spread = labels.replace(skeleton=Skeleton(tuple(map(str, range(wide)))), instances={})
     for source in sources:
-        spread.instances[source] = _alone(labels.instances[source], place[source], wide)
+        spread.instances[source] = _widened(labels.instances[source], place[source], wide)
     engine = Engine(video, spread, estimators, replace(settings, method="chain", radius=reach))
     for _ in track(engine.run(), "carrying labels to each other", engine.total):
         pass
-    passages = engine.result()
-    if passages.end is not None and video.damage is None:
-        check_fit(labels, video.size, passages.end, video.name)
+    carried = engine.result()
+    if carried.end is not None and video.damage is None:
+        check_fit(labels, video.size, carried.end, video.name)
     sides = {i: subject_sides(labels, i) for i in labels.instance_ids}
-    chains = LoneChains(passages.frames, {}, {}, {s: sides[s[1]][s[0]] for s in sources}, passages.cuts)
+    chains = SingleAnchorChains(carried.frames, {}, {}, {s: sides[s[1]][s[0]] for s in sources}, carried.cuts)
     for source in sources:
-        both = [tuple(_part(p.over(chains.frames), place[source]) for p in e) for e in passages.tracks[source[1]]]
+        both = [tuple(_part(p.over(chains.frames), place[source]) for p in e) for e in carried.chains[source[1]]]
         chains.xy[source], chains.cycle[source] = _joined(both, source[0], chains.side[source])
     return chains
 
 
-def _alone(points: Points, part: slice, count: int) -> Points:
+def _widened(points: Points, part: slice, count: int) -> Points:
     """Points that are a `part` of `count` keypoints, the others not labelled."""
-    alone = Points.empty(count)
+    wide = Points.empty(count)
     for name in ("xy", "visible", "source", "anchor", "steps", "confidence"):
-        getattr(alone, name)[part] = getattr(points, name)
-    return alone
+        getattr(wide, name)[part] = getattr(points, name)
+    return wide
 
 
-def _part(passage: Passage, part: slice) -> Passage:
+def _part(chains: Chains, part: slice) -> Chains:
     """The keypoints of one source."""
-    return Passage(passage.frames, passage.xy[:, part], passage.cycle[:, part], passage.anchor[:, part])
+    return Chains(chains.frames, chains.xy[:, part], chains.cycle[:, part], chains.anchor[:, part])
 
 
-def _joined(passages: Sequence[tuple[Passage, ...]], anchor: int, side: float) -> tuple[np.ndarray, np.ndarray]:
+def _joined(estimators: Sequence[tuple[Chains, ...]], anchor: int, side: float) -> tuple[np.ndarray, np.ndarray]:
     """(F, K, 2) positions and (F, K) cycle errors of a source, both ways, several estimators blended."""
-    frames = passages[0][0].frames
-    nothing = np.full(passages[0][0].xy.shape, np.nan)
+    frames = estimators[0][0].frames
+    nothing = np.full(estimators[0][0].xy.shape, np.nan)
     never = np.zeros(nothing.shape[:2], bool)
     chains = [
-        gather(passage, way, nothing, never, {anchor: side}) for both in passages for way, passage in zip((1, -1), both)
+        gather(one, direction, nothing, never, {anchor: side})
+        for both in estimators
+        for direction, one in zip((1, -1), both)
     ]
     cycle = np.min([np.where(np.isfinite(c.cycle), c.cycle, np.inf) for c in chains], axis=0)
     return blend(chains, frames).xy, np.where(np.isfinite(cycle), cycle, np.nan)

@@ -1,4 +1,4 @@
-"""Work done in a thread of its own a little ahead of where it is needed, so that the flow never waits for it."""
+"""Prefetching: items are made in a thread, a few ahead of the one in use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _End:
         self.error = error
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     """The same items in the same order, made in a thread that is at most `depth` items ahead.
 
     An error of the items is raised where its item would have come. The thread starts with the first item that is asked
@@ -44,7 +44,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         except BaseException as error:
             put(_End(error))
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
         while not isinstance(item := waiting.get(), _End):

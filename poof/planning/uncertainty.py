@@ -1,4 +1,4 @@
-"""Where the next label helps most: how unsure each frame is, how much of that a label takes away, what is disputed."""
+"""Uncertainty of frames, disputed points in them, and how much of both a label would remove."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from poof.labels.model import LabelSet
 
 UNKNOWN = 0.5
-"""Doubt of a point whose confidence the label file does not tell."""
+"""Uncertainty of a point whose confidence the label file does not tell."""
 
 
-def doubts(labels: LabelSet, count: int) -> np.ndarray:
+def frame_uncertainty(labels: LabelSet, count: int) -> np.ndarray:
     """(count,) in [0, 1]: the mean of 1 - confidence over the points that each frame should have.
 
     A point that is not labelled counts 1 where the labelled frame before or after shows its keypoint, and not at all
@@ -72,7 +72,7 @@ def disputes(labels: LabelSet, count: int) -> dict[int, list[str]]:
 
 
 def next_frames(
-    doubt: np.ndarray,
+    uncertainty: np.ndarray,
     labelled: Sequence[int],
     scenes: Sequence[range],
     usable: np.ndarray,
@@ -88,15 +88,15 @@ def next_frames(
 
     A label at f brings every frame t of its scene nearer to a label. It is worth
 
-        sum over t of doubt(t)^2 max(0, near(t) - |t - f|)
+        sum over t of uncertainty(t)^2 max(0, near(t) - |t - f|)
 
     with near(t) the distance to the nearest label so far: long stretches and unsure ones weigh most, and its middle
-    more than its worst frame. After each choice, near and doubt are taken to shrink in the same proportion.
+    more than its worst frame. After each choice, near and uncertainty are taken to shrink in the same proportion.
 
     Parameters
     ----------
-    doubt : (N,)
-        See `doubts`.
+    uncertainty : (N,)
+        See `frame_uncertainty`.
     labelled
         Frames that a person labelled.
     scenes
@@ -118,29 +118,29 @@ def next_frames(
     list of float
         Their worth, in frames.
     """
-    doubt = doubt.astype(np.float64).copy()
-    frames = np.arange(len(doubt))
+    uncertainty = uncertainty.astype(np.float64).copy()
+    frames = np.arange(len(uncertainty))
     free = usable.copy()
     free[[f for f in labelled if f < len(free)]] = False
-    near = np.zeros(len(doubt))
+    near = np.zeros(len(uncertainty))
     for scene in scenes:
         own = np.array([f for f in labelled if f in scene])
         inside = frames[scene.start : scene.stop]
         # Without a label in the scene, the farthest that a frame of it can be from one.
         near[inside] = np.abs(inside[:, None] - own[None]).min(axis=1) if len(own) else len(scene)
-    worth = np.full(len(doubt), -1.0)
+    worth = np.full(len(uncertainty), -1.0)
     stale = list(scenes)
     scene_of = {f: scene for scene in scenes for f in scene}
-    distance = np.full(len(doubt), np.inf)  # to any label, also across cuts
+    distance = np.full(len(uncertainty), np.inf)  # to any label, also across cuts
     for frame in labelled:
         distance = np.minimum(distance, np.abs(frames - frame))
-    disputed = np.zeros(len(doubt), int) if disputed is None else disputed.copy()
+    disputed = np.zeros(len(uncertainty), int) if disputed is None else disputed.copy()
     chosen: list[int] = []
     gains: list[float] = []
     while len(chosen) < count and free.any():
         for scene in stale:
             worth[scene.start : scene.stop] = worth_at(
-                doubt[scene.start : scene.stop] ** 2, near[scene.start : scene.stop]
+                uncertainty[scene.start : scene.stop] ** 2, near[scene.start : scene.stop]
             )
         pool = free & (disputed > 0)
         pool = pool if pool.any() else free
@@ -157,7 +157,7 @@ def next_frames(
         scene = scene_of[best]
         part = slice(scene.start, scene.stop)
         nearer = np.minimum(near[part], np.abs(frames[part] - best))
-        doubt[part] *= nearer / np.maximum(near[part], 1)
+        uncertainty[part] *= nearer / np.maximum(near[part], 1)
         near[part] = nearer
         disputed[part][np.abs(frames[part] - best) < apart] = 0
         stale = [scene]

@@ -1,0 +1,59 @@
+"""Old names of the public API work for one version more, and say what to write."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from poof import api
+from poof.deprecated import old_arguments, old_attribute, old_names
+from poof.planning.select import Selection
+from poof.propagation import propagate
+
+
+def test_a_renamed_function_or_class_is_found_under_its_old_name() -> None:
+    module = ModuleType("some_module")
+    module.__dict__.update(new=7, __getattr__=old_names("some_module", {"old": "new"}))
+    sys.modules["some_module"] = module
+    try:
+        with pytest.warns(DeprecationWarning, match=r"some_module.old is deprecated .*: write some_module.new"):
+            assert module.old == 7
+        with pytest.raises(AttributeError, match="'some_module' has no attribute 'never'"):
+            _ = module.never
+    finally:
+        del sys.modules["some_module"]
+
+
+def test_a_renamed_argument_and_attribute() -> None:
+    @old_arguments(old="new")
+    def double(new: int) -> int:
+        """Twice."""
+        return 2 * new
+
+    class Thing:
+        new = 3
+        old = old_attribute("old", "new")
+
+    with pytest.warns(DeprecationWarning, match=r"double\(old=...\) .*: write new=...") as said:
+        assert double(old=4) == 8  # type: ignore[call-arg]
+    assert said[0].filename == __file__, "it points at the caller"
+    assert double(4) == 8 and double.__doc__ == "Twice."
+    with pytest.raises(TypeError, match="new twice"):
+        double(4, old=4, new=5)
+    with pytest.warns(DeprecationWarning, match="Thing.old .*: write Thing.new"):
+        assert Thing().old == 3
+
+
+@pytest.mark.parametrize("function", [propagate, api.propagate])
+def test_propagate_knows_its_cache_as_memo(function: object) -> None:
+    with pytest.warns(DeprecationWarning, match=r"memo=.*cache="), pytest.raises(TypeError, match="missing"):
+        function(memo=None)  # type: ignore[operator]
+
+
+def test_a_selection_knows_its_uncertainty_as_doubt() -> None:
+    chosen = Selection([], [], {}, np.ones(3), None)  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match=r"Selection.uncertainty"):
+        assert chosen.doubt.tolist() == [1, 1, 1]
