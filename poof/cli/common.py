@@ -165,7 +165,8 @@ def guarded(app: Callable[..., Any]) -> int:
             message = message.replace(": Value error, ", ": ")  # Typer's way to say which choices there are
             if message.startswith("Invalid value: missing "):
                 message = message.removeprefix("Invalid value: ")
-            print(f"poof: error: {message} ({where} --help)", file=sys.stderr)
+            if message:  # a bare `poof` has shown its help, and says no more
+                print(f"poof: error: {message} ({where} --help)", file=sys.stderr)
             return int(error.exit_code)
         if "--debug" in sys.argv:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,16 @@ EXAMPLES = {
     "labels": ("labels.json", LABELS),
     "data": ("labels.json", LABELS),
     "predictions": ("video.poof.json", LABELS),
+    "model": ("runs/refine-video/best.pt", (".pt",)),
     "source": ("labels.json", LABELS),
     "target": ("labels.csv", ()),
 }
 """Parameter -> what stands for it in an example, and the endings of files that may."""
 ALSO = {
-    "predict": (("model", "ensemble"), "--model FILE", ["-m", "runs/refine-video/best.pt"]),
-    "train": (("video",), "--video VIDEO", ["-v", "video.mp4"]),
+    "predict": (("model", "ensemble"), "--model FILE", "-m"),
+    "train": (("video",), "--video VIDEO", "-v"),
 }
-"""Command -> parameters of which one is needed though Click does not know, how it is called, and an example."""
+"""Command -> parameters of which one is needed though Click does not know, how the first is called, and its flag."""
 
 
 FILLED = {
@@ -105,12 +107,10 @@ class Command(TyperCommand):
             words.insert(0, level.info_name)
             level = level.parent
         words.insert(0, "poof")
-        example = _example(required)
-        names, called, more = ALSO.get(words[-1], ((), "", []))
-        if names:
-            example += more
-            if not any(values.get(name) for name in names):
-                named.append(called)
+        names, called, flag = ALSO.get(words[-1], ((), "", ""))
+        example = _example(required, names[:1], flag)
+        if names and not any(values.get(name) for name in names):
+            named.append(called)
         told = ", ".join(named[:-1]) + (" and " if len(named) > 1 else "") + named[-1]
         return f"missing {told}; for example: {shlex.join([*words, *example])}"
 
@@ -126,21 +126,21 @@ def _name(parameter: Any) -> str:
     return str(parameter.metavar or ("FILE" if _option(parameter) else parameter.name.upper()))
 
 
-def _example(required: list[Any]) -> list[str]:
-    """Values for the required parameters: files of this folder where there are fitting ones."""
+def _example(required: list[Any], also: Sequence[str] = (), flag: str = "") -> list[str]:
+    """Values for the required parameters, and for one that Click takes for optional: files of this folder that fit."""
     try:
-        here = sorted(p for p in Path().iterdir() if not p.name.startswith("."))
+        here = sorted(p for p in [*Path().iterdir(), *Path().glob("runs/*/best.pt")] if not p.name.startswith("."))
     except OSError:
         here = []
     words: list[str] = []
     used: set[str] = set()
-    for parameter in required:
-        usual, endings = EXAMPLES.get(parameter.name, (_name(parameter), ()))
-        fitting = [p.name for p in here if p.suffix.lower() in endings and p.name not in used]
-        plain = [name for name in fitting if ".poof." not in name and ".overlay." not in name]
+    wanted = [(p.name, min(p.opts, key=len) if _option(p) else "", _name(p)) for p in required]
+    for name, short, called in [*wanted, *((name, flag, "") for name in also)]:
+        usual, endings = EXAMPLES.get(name, (called, ()))
+        fitting = [str(p) for p in here if p.suffix.lower() in endings and str(p) not in used]
+        plain = [file for file in fitting if ".poof." not in file and ".overlay." not in file]
         value = (plain or fitting or [usual])[0]
         used.add(value)
-        short = min(parameter.opts, key=len) if _option(parameter) else ""
         words += [short, value] if short else [value]
     return words
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,7 @@ def judge_video(
         ours[name] = matching.same_individuals(matching.select_keypoints(prediction, names), labels)
         by_id = matching.pairs_by_id(ours[name], labels, rules.match)
         found[name], surplus[name] = matching.predicted_columns(ours[name], labels, by_id, sigmas)
+        notes += _another_scale(f"{name}, {of}" if of else name, name, base, found[name])
         invented[name] = matching.absence_columns(ours[name], labels, by_id, sigmas)
         if name in tells and not rules.score_anchors:
             anchors |= (found[name].source == Source.HUMAN.label).to_numpy()
@@ -120,6 +122,20 @@ def judge_video(
         bare={name: int((f.px[judged].isna().groupby(frames).all()).sum()) for name, f in found.items()},
         alarms=[*([alarm] if alarm else []), *notes],
     )
+
+
+def _another_scale(called: str, name: str, base: pd.DataFrame, found: pd.DataFrame) -> list[str]:
+    """What to say where predictions clearly were made on frames of another size than the labels."""
+    factors = matching.another_scale(base[["x", "y"]].to_numpy(), found[["px", "py"]].to_numpy())
+    if factors is None:
+        return []
+    simple = [Fraction(factor).limit_denominator(8) for factor in factors]
+    x, y = (float(s) if abs(s / f - 1) < 0.005 else f for s, f in zip(simple, factors))
+    text = f"{x:.3g}" if abs(x / y - 1) < 0.03 else f"{x:.3g},{y:.3g}"
+    return [
+        f"{called}: its points look as if made on frames of another size: multiplied by {text} they lie much nearer to"
+        f" the labels; if so, bring them to the labels' size with: poof convert {name} SCALED.json --scale {text}"
+    ]
 
 
 def _scored(table: pd.DataFrame, metric: str) -> pd.DataFrame:

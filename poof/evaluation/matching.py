@@ -23,6 +23,8 @@ from poof.labels.model import LabelSet, Points, Skeleton, Source
 Array = np.ndarray
 Match = Literal["auto", "id", "nearest"]
 
+MIN_SCALED = 5
+"""So many points tell another size of the frames from error."""
 _SOURCE_NAMES = np.array([source.label or "unknown" for source in Source], dtype=object)
 
 
@@ -69,6 +71,30 @@ def check_same_video(prediction: LabelSet, truth: LabelSet, name: str) -> None:
             f"{name}: its frames are {_size(prediction)}, those of the labels {_size(truth)}; bring it to their size"
             f" with: poof convert {name} SCALED.json --scale {factor}"
         )
+
+
+def another_scale(true: Array, predicted: Array) -> tuple[float, float] | None:
+    """Factors in x and y that bring predictions to the truth's frames, where those were clearly of another size.
+
+    For files that do not say how large their frames were. The factor of a direction is the median ratio of the
+    coordinates, which counts from the picture's corner as scaling does. It is told only where it differs from 1 by more
+    than a tenth, and brings the points four times nearer.
+
+    Parameters
+    ----------
+    true, predicted : (N, 2) ndarray
+        The same points in pixels; NaN where nothing was predicted.
+    """
+    there = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1) & (predicted > 1).all(axis=1)
+    if there.sum() < MIN_SCALED:
+        return None
+    ours, theirs = true[there] + 0.5, predicted[there] + 0.5
+    factors = np.median(ours / theirs, axis=0)
+    if not (factors > 0).all() or (np.abs(np.log(factors)) < np.log(1.1)).all():
+        return None
+    before = np.median(l2_error(theirs - ours))
+    after = np.median(l2_error(theirs * factors - ours))
+    return (float(factors[0]), float(factors[1])) if 4 * after < before else None
 
 
 def pair_instances(predicted: dict[int, Points], true: dict[int, Points], by_id: bool, sigmas: Array) -> dict[int, int]:

@@ -43,6 +43,19 @@ def test_the_example_takes_the_files_in_sight_and_quotes_them(
         (here / name).touch()
     _, told = asked(capsys, monkeypatch, "propagate")
     assert "poof propagate 'my clip.avi' -l points.csv" in told  # neither an overlay nor a result of poof's
+    _, told = asked(capsys, monkeypatch, "train")
+    assert "poof train -d points.csv -v 'my clip.avi'" in told
+    (here / "runs" / "mine").mkdir(parents=True)
+    (here / "runs" / "mine" / "best.pt").touch()
+    _, told = asked(capsys, monkeypatch, "predict")
+    assert "poof predict 'my clip.avi' -m runs/mine/best.pt" in told
+
+
+@pytest.mark.parametrize("words", [(), ("recog",)])
+def test_a_group_alone_shows_its_help_and_no_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    assert asked(capsys, monkeypatch, *words) == (2, "")
 
 
 @pytest.mark.parametrize(("command", "needs"), [("predict", "--model FILE"), ("train", "--video VIDEO")])

@@ -150,3 +150,17 @@ def test_label_sets_that_cannot_belong_together_are_refused(people: Make) -> Non
         with pytest.raises(PoofError, match=message):
             matching.check_same_video(prediction, truth, "p")
     matching.check_same_video(people({(10, 0): SHAPE}, NAMES, frame_names={10: "other/img10.jpg"}), truth, "p")
+
+
+def test_predictions_made_on_frames_of_another_size_are_known_by_their_factors() -> None:
+    random = np.random.default_rng(3)
+    true = random.uniform((100, 50), (600, 400), (40, 2))
+    noisy = true + random.normal(0, 4, true.shape)
+    x, y = matching.another_scale(true, (noisy + 0.5) * (2, 1.5) - 0.5) or (0, 0)
+    assert (x, y) == pytest.approx((0.5, 2 / 3), rel=0.01)
+    # Points that are merely far off, few, missing or of the same size tell nothing.
+    assert matching.another_scale(true, noisy) is None
+    assert matching.another_scale(true, random.permutation(noisy)) is None
+    assert matching.another_scale(true, noisy + 80) is None
+    assert matching.another_scale(true[:4], 2 * noisy[:4]) is None
+    assert matching.another_scale(true, np.full_like(true, NAN)) is None
