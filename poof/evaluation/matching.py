@@ -78,7 +78,7 @@ def another_scale(true: Array, predicted: Array) -> tuple[float, float] | None:
 
     For files that do not say how large their frames were. The factor of a direction is the median ratio of the
     coordinates, which counts from the picture's corner as scaling does. It is told only where it differs from 1 by more
-    than a tenth, and brings the points four times nearer.
+    than a tenth, brings the points four times nearer, and twice as near as a shift of all of them.
 
     Parameters
     ----------
@@ -93,8 +93,9 @@ def another_scale(true: Array, predicted: Array) -> tuple[float, float] | None:
     if not (factors > 0).all() or (np.abs(np.log(factors)) < np.log(1.1)).all():
         return None
     before = np.median(l2_error(theirs - ours))
+    shifted = np.median(l2_error(theirs - ours - np.median(theirs - ours, axis=0)))
     after = np.median(l2_error(theirs * factors - ours))
-    return (float(factors[0]), float(factors[1])) if 4 * after < before else None
+    return (float(factors[0]), float(factors[1])) if 4 * after < before and 2 * after < shifted else None
 
 
 def pair_instances(predicted: dict[int, Points], true: dict[int, Points], by_id: bool, sigmas: Array) -> dict[int, int]:
