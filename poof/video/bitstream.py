@@ -62,7 +62,7 @@ def is_shown(codec: str, data: bytes) -> bool:
     return not (codec in ("vp8", "libvpx") and data and not data[0] >> 4 & 1)
 
 
-def _units(data: bytes, length_size: int) -> Iterator[bytes] | None:
+def units_of(data: bytes, length_size: int) -> Iterator[bytes] | None:
     """The units of an H.264 or H.265 packet, with sizes in front or start codes between them; None if broken."""
     if data.startswith((b"\0\0\1", b"\0\0\0\1")) and not (length_size and _fits(data, length_size)):
         parts = data.split(b"\0\0\1")[1:]
@@ -92,7 +92,7 @@ def _sized(data: bytes, length_size: int) -> Iterator[bytes]:
 
 def _h264(data: bytes, settings: bytes) -> Kind:
     # ISO/IEC 14496-15: the settings end their fifth byte with the size of sizes; other settings mean start codes.
-    units = _units(data, (settings[4] & 3) + 1 if len(settings) > 6 and settings[0] == 1 else 0)
+    units = units_of(data, (settings[4] & 3) + 1 if len(settings) > 6 and settings[0] == 1 else 0)
     if units is None:
         return Kind.BROKEN
     intra = pictures = False
@@ -129,7 +129,7 @@ def _slice_type(head: bytes) -> int | None:
 
 
 def _hevc(data: bytes, settings: bytes) -> Kind:
-    units = _units(data, (settings[21] & 3) + 1 if len(settings) > 22 and settings[0] == 1 else 0)
+    units = units_of(data, (settings[21] & 3) + 1 if len(settings) > 22 and settings[0] == 1 else 0)
     if units is None:
         return Kind.BROKEN
     found = Kind.BROKEN

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from poof.errors import PoofError, PoofWarning
 from poof.video.base import Damage, Hole, OnDamage, Video
-from poof.video.decoding import LATE_MARKS, Broken, Plan, Ragged, Refused, decode, plays_clean
+from poof.video.decoding import LATE_MARKS, Broken, Disordered, Plan, Ragged, Refused, decode, plays_clean
 from poof.video.opening import MAX_PIXELS, TOO_LARGE, check_kind, choose_stream, open_container, video_stream
 from poof.video.orientation import Orientation
 from poof.video.rate import rate_of
@@ -153,6 +153,10 @@ class ContainerVideo(Video):
                     broken = Damage(number, str(error))
                     if isinstance(error, Refused) and self._is_quirky():
                         broken, modes = None, [False]
+            except Disordered:
+                note = f"{self.name}: frame numbers from {max(number - 1, 0)} on may be shifted; times and headers"
+                warnings.warn(f"{note} of its pictures contradict their order; look before you label", PoofWarning, 2)
+                self._plan, modes = replace(self._plan, disordered=True), [False]
             except Ragged:
                 warnings.warn(
                     f"{self.name}: its first pictures are incomplete and may show errors{_CUT}", PoofWarning, 2
@@ -182,15 +186,18 @@ class ContainerVideo(Video):
             while True:
                 try:
                     found, frame, reason = next(behind)
+                    self._check_size(frame)
                 except StopIteration as stopped:
                     unread = stopped.value or ""
+                    break
+                except Broken as error:
+                    unread = str(error)
                     break
                 if found > number:
                     holes.append(Hole(number, found, reason or broken.reason))
                     self._note(holes)
                 if stop is not None and found >= stop:
                     return
-                self._check_size(frame)
                 yield found, frame
                 number = found + 1
             self._note(holes)

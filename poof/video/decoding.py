@@ -32,6 +32,7 @@ from av.video.stream import VideoStream
 
 from poof.video.bitstream import Kind, kind_of
 from poof.video.opening import LIMITS, open_container, video_stream
+from poof.video.picture_order import PictureOrder
 from poof.video.structure import chain_of
 
 _LOOK_AT = 60  # packets of a file that breaks rules
@@ -42,6 +43,8 @@ _ONE_BY_ONE = frozenset({"libdav1d", "libaom-av1", "av1"})
 MAY_DROP = frozenset({"hevc", "flv", "h263"})
 # Formats that store when each picture is shown; FFmpeg makes the times of others (AVI) up as it decodes.
 TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
+# Their pictures say by themselves in which order they are shown; damage that changes it shows in the times.
+_REORDERING = frozenset({"h264", "mpeg4"})
 # With several threads these decoders may hand out a picture before they have marked it as corrupt.
 LATE_MARKS = frozenset({"h264", "mpeg4", "h263", "flv", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "wmv1", "wmv2", "wmv3"})
 
@@ -52,6 +55,10 @@ class Broken(Exception):
 
 class Refused(Broken):
     """The decoder refused a packet."""
+
+
+class Disordered(Exception):
+    """Pictures do not follow each other as times and headers say; it needs a pass with `disordered`."""
 
 
 class Ragged(Exception):
@@ -68,10 +75,13 @@ class Plan:
         Index of the stream.
     lenient
         Do without ``err_detect=explode``, for a file with a ragged beginning.
+    disordered
+        Take the pictures in whatever order the decoder has, although times or headers contradict it.
     """
 
     stream: int
     lenient: bool = False
+    disordered: bool = False
 
 
 def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) -> Iterator[VideoFrame]:
@@ -96,6 +106,8 @@ def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) ->
         At damage, after the last picture before it.
     Ragged
         If the beginning cannot be decoded strictly, and no damage is to blame.
+    Disordered
+        If a picture comes behind one of a later time, or is not the next by its header.
     """
     with ExitStack() as stack:
         container = stack.enter_context(open_container(path))
@@ -106,7 +118,7 @@ def decode(path: Path, plan: Plan, threads: bool, trusted: int | None = None) ->
         timed = container.format.name in TIMED
         # A transport stream that was cut begins with a part of a packet; others have no such thing.
         whole = container.format.name not in ("mpegts", "mpeg")
-        feed = Feed(prepared(stream, threads, plan.lenient), threads, plan.lenient, timed)
+        feed = Feed(prepared(stream, threads, plan.lenient), threads, plan, timed)
         try:
             for packet in packets_of(container, stream):
                 if structure is not None and packet.pos is not None and not structure.holds(packet.pos):
@@ -173,10 +185,12 @@ def plays_clean(path: Path, plan: Plan) -> bool:
 class Feed:
     """Packets in, pictures out, with an eye on what goes wrong."""
 
-    def __init__(self, context: VideoCodecContext, threads: bool, lenient: bool, timed: bool) -> None:
+    def __init__(self, context: VideoCodecContext, threads: bool, plan: Plan, timed: bool) -> None:
         self._context = context
         self._threads = threads
-        self._lenient = lenient
+        self._lenient = plan.lenient
+        # Whether times are compared; those of files that were joined begin anew.
+        self._comparable = timed and context.codec.name in _REORDERING and not plan.disordered
         self._settings = context.extradata
         self.sent = 0
         # At the beginning: the first picture that leans on no other, and whether those behind it may lean on lost ones.
@@ -185,6 +199,8 @@ class Feed:
         self._leading = True
         self._expected = self._received = 0
         self._times: deque[int | None] | None = deque() if context.codec.name in _ONE_BY_ONE else None
+        headers = context.codec.name == "h264" and not plan.disordered
+        self._headers = PictureOrder(self._settings or b"", timed) if headers else None
         # Times of pictures that have gone in and not come out.
         self._inside: set[int] | None = set() if timed and context.codec.name in MAY_DROP | {"h264"} else None
         # Two fields of a picture may come in packets of their own, and there are files with times in another order.
@@ -192,6 +208,7 @@ class Feed:
         self._last: Packet | None = None
         self._refused: Packet | None = None
         self._pts: int | None = None
+        self._dts: int | None = None
         self._ordered = True
         self._clean = False
 
@@ -211,6 +228,11 @@ class Feed:
             if not self._lenient:
                 raise Ragged from None
             return
+        if packet.dts is not None:
+            self._comparable = self._comparable and (self._dts is None or packet.dts >= self._dts)
+            self._dts = packet.dts
+        if self._headers is not None and not self._headers.agrees(bytes(packet)):
+            raise Disordered
         self._last = packet
         if kind in (Kind.CLOSED, Kind.OPEN):
             self._first_pts = packet.pts if self._first is None else self._first_pts
@@ -253,6 +275,8 @@ class Feed:
         yield from self._checked(frames)
         if self._inside:
             raise Broken("pictures before are lost, frame numbers may be shifted")
+        if self._headers is not None and not self._headers.ends():
+            raise Disordered
 
     def rescue(self) -> Iterator[VideoFrame]:
         """After damage: the decoded pictures that wait for their turn and certainly come next.
@@ -295,6 +319,9 @@ class Feed:
             self._clean = self._clean or not frame.is_corrupt
             if frame.pts is None or (self._pts is not None and frame.pts <= self._pts):
                 self._ordered = False
+                backwards = None not in (frame.pts, self._pts) and frame.pts != self._pts
+                if backwards and self._comparable and not frame.interlaced_frame:
+                    raise Disordered
             self._pts = frame.pts
             self._received += 1
             yield frame

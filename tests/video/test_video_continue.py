@@ -196,7 +196,7 @@ def test_a_picture_behind_one_that_the_decoder_forgot_is_not_handed_out(monkeypa
 @pytest.mark.parametrize("codec", ["flv", "h263", "hevc"])
 def test_a_decoder_that_leaves_a_picture_out_is_noticed(codec: str) -> None:
     """Seen in Sorenson's H.263 with a changed bit: all behind it had the numbers of their predecessors."""
-    from poof.video.decoding import Broken, Feed
+    from poof.video.decoding import Broken, Feed, Plan
 
     class Packet(SimpleNamespace):
         def __bytes__(self) -> bytes:
@@ -208,7 +208,7 @@ def test_a_decoder_that_leaves_a_picture_out_is_noticed(codec: str) -> None:
             return [] if packet.pts == lost else [picture]
 
         context = SimpleNamespace(name="x", codec=SimpleNamespace(name=codec), extradata=b"", decode=decode)
-        one = Feed(context, False, False, timed=True)  # type: ignore[arg-type]
+        one = Feed(context, False, Plan(0), timed=True)  # type: ignore[arg-type]
         found: list[int] = []
         for pts in range(4):
             packet = Packet(pts=pts, dts=pts, is_corrupt=False, is_discard=False, is_keyframe=pts == 0)

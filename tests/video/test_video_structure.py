@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from poof.video.structure import AviChain, FlvChain, MatroskaChain, chain_of
+from poof.video.structure import AviChain, FlvChain, GifChain, MatroskaChain, chain_of
+from poof.video.structure.lzw import bytes_behind
 from poof.video.structure.mp4 import _agrees
 from poof.video.structure.mpegts import TransportStream
 
@@ -136,6 +139,63 @@ def test_flv(tmp_path: Path) -> None:
     with FlvChain(path) as elements:
         assert elements.reaches(content.index(contents[1]))
         assert not elements.reaches(content.index(contents[2]))
+
+
+def gif(path: Path, size: tuple[int, int], colours: int, interlace: bool = False) -> bytes:
+    """Four images of noise as Pillow writes them."""
+    noise = np.random.default_rng(size[0]).integers(0, colours, (4, size[1], size[0])).astype(np.uint8)
+    first, *more = (Image.fromarray(image).convert("P") for image in noise)
+    first.save(path, save_all=True, append_images=more, interlace=interlace, duration=40)
+    return path.read_bytes()
+
+
+def images_in(path: Path) -> tuple[int, bool]:
+    """How many images the chain finds whole, and whether the file is whole with as many."""
+    with GifChain(path) as elements, GifChain(path) as again:
+        count = 0
+        while elements.holds(0):
+            count += 1
+        return count, all(again.holds(0) for _ in range(count)) and again.is_whole()
+
+
+@pytest.mark.parametrize("interlace", [False, True])
+@pytest.mark.parametrize("colours", [2, 16, 256])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (200, 133)])
+def test_whole_gifs(tmp_path: Path, size: tuple[int, int], colours: int, interlace: bool) -> None:
+    """Small ones, and such that fill the table of strings many times."""
+    content = gif(tmp_path / "a.gif", size, colours, interlace)
+    assert images_in(tmp_path / "a.gif") == (content.count(b"!\xf9\x04"), True)
+
+
+def test_an_image_of_a_gif_that_swallows_the_next(tmp_path: Path) -> None:
+    """Noise over the end of one and the head of the next, such that sizes still lead from block to block."""
+    path = tmp_path / "a.gif"
+    content = bytearray(gif(path, (60, 40), 256))
+    third = content.index(b"!\xf9\x04", content.index(b"!\xf9\x04", content.index(b"!\xf9\x04") + 1) + 1)
+    at, data = third - 1, content.index(b"\x08\xff", third) + 1
+    while at < data:
+        size = min(255, data - at - 1)
+        content[at : at + 1 + size] = bytes([size]) + bytes([77]) * size
+        at += 1 + size
+    path.write_bytes(content)
+    assert images_in(path) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("codes", "pixels", "behind"),
+    [
+        ([4, 0, 1, 5], 2, 0),  # cleared, two pixels, the end
+        ([4, 0, 6, 5], 3, 0),  # 6 is the string that is being made: pixel 0 twice
+        ([4, 0, 7, 5], 3, None),  # 7 does not exist yet
+        ([4, 0, 1, 5], 3, None),  # too few
+        ([4, 0, 4, 1, 5], 2, 0),  # cleared in between
+        ([0, 1, 5, 0, 0, 0, 0, 0, 0], 2, 2),  # 16 bits behind the byte that holds the end
+        ([4, 5], 0, 1),
+    ],
+)
+def test_pixels_in_the_codes_of_a_gif(codes: list[int], pixels: int, behind: int | None) -> None:
+    bits = sum(code << 3 * place for place, code in enumerate(codes))
+    assert bytes_behind(bits.to_bytes(-(-3 * len(codes) // 8), "little"), 2, pixels) == behind
 
 
 def test_formats_without_a_chain(tmp_path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from poof.video.structure.base import BROKEN, CUT_OFF, Chain
+from poof.video.structure.lzw import bytes_behind
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _EXTENSIONS = {0x01, 0xF9, 0xFE, 0xFF}  # plain text, graphic control, comment, application
 _CONTROL = 0xF9
-# The head of an image within the data of another: sizes were changed, and one has swallowed the next.
-_NEXT = re.compile(rb"!\xf9\x04.{4}\x00,.{8}", re.DOTALL)
+_SPARE = 8  # bytes behind the pixels that encoders may leave; an image that has swallowed the next has more
 
 
 class GifChain(Chain):
@@ -69,13 +68,17 @@ class GifChain(Chain):
             return position + 1
         if kind == _EXTENSION:
             return self._behind_blocks(position + 2)
-        flags = self._read(position + 9, 1)
-        start = position + 10 + _table(flags[0])
+        head = self._read(position, 10)
+        start = position + 10 + _table(head[9])
         code_size = self._read(start, 1)
         if not code_size or not 2 <= code_size[0] <= 11:
             return None
         end = self._behind_blocks(start + 1)
-        if end is not None and _NEXT.search(self._read(start, end - start)):
+        if end is None:
+            return None
+        pixels = int.from_bytes(head[5:7], "little") * int.from_bytes(head[7:9], "little")
+        behind = bytes_behind(_joined(self._read(start + 1, end - start - 1)), code_size[0], pixels)
+        if behind is None or behind > _SPARE:
             return None
         self._found += 1
         return end
@@ -86,6 +89,15 @@ class GifChain(Chain):
             if not size[0]:
                 return position
         return None
+
+
+def _joined(blocks: bytes) -> bytes:
+    """What is in a row of blocks, without their sizes."""
+    at, parts = 0, []
+    while at < len(blocks):
+        parts.append(blocks[at + 1 : at + 1 + blocks[at]])
+        at += 1 + blocks[at]
+    return b"".join(parts)
 
 
 def _table(flags: int) -> int:
