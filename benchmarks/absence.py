@@ -31,7 +31,7 @@ from scipy.io import loadmat
 from poof.evaluation.calibration import auroc
 from poof.labels.model import LabelSet, Points, Skeleton, Visible
 from poof.propagation import Settings, propagate
-from poof.synthetic import PENN_ACTION, SyntheticVideo, from_tracks, penn_joints, stage, truth
+from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video
 from poof.video.base import ArrayVideo, Video
 
@@ -81,7 +81,7 @@ def rendered(kind: str, seed: int) -> Clip:
     motion = from_tracks(joints, PENN_ACTION, visible)
     size, count = (480, 384), min(63, int(motion.length) + 1)
     place = ("hall", "rink", "field")[seed % 3]
-    scene = stage(motion, place, 100 + seed, size, count, occluders=3 if kind == "hide" else 1)
+    scene = build_scene(motion, place, 100 + seed, size, count, occluders=3 if kind == "hide" else 1)
     frames = [image for _, image in SyntheticVideo(scene).frames()]
     exact, corner = truth(scene), np.zeros(2, int)
     if kind == "leave":

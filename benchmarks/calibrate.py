@@ -38,7 +38,7 @@ from poof.propagation.held_out import held_out, lowered, offset, without_labels
 from poof.propagation.propagate import chains_of, merged
 from poof.propagation.subject import subject_sides
 from poof.propagation.visibility import visibility
-from poof.synthetic import PENN_ACTION, SyntheticVideo, from_tracks, penn_joints, sample, stage, truth
+from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, sample, truth
 from poof.video import open_video
 from poof.video.base import ArrayVideo, Video
 
@@ -83,7 +83,7 @@ def scenes() -> dict[str, tuple[Any, bool]]:
         joints, visible = penn_joints(content["x"], content["y"], content["visibility"])
         motion = from_tracks(joints, PENN_ACTION, visible)
         look = {"size": (480, 384), "frames": min(63, int(motion.length) + 1), "occluders": 1 + seed % 2}
-        found[f"penn{seed}"] = (stage(motion, ("hall", "rink", "field")[seed % 3], seed, **look), seed % 2 == 0)
+        found[f"penn{seed}"] = (build_scene(motion, ("hall", "rink", "field")[seed % 3], seed, **look), seed % 2 == 0)
     return found
 
 

@@ -27,7 +27,7 @@ import pandas as pd
 from propagation import SHARED
 from scipy.io import loadmat
 
-from poof.synthetic import PENN_ACTION, SyntheticVideo, from_tracks, penn_joints, stage, truth
+from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video
 from poof.video.base import ArrayVideo, Video
 
@@ -171,4 +171,4 @@ def _scene(name: str) -> Any:
     content = loadmat(str(SHARED / "data" / "penn-action-labels" / "labels" / f"{number}.mat"))
     joints, visible = penn_joints(content["x"], content["y"], content["visibility"])
     motion = from_tracks(joints, PENN_ACTION, visible)
-    return stage(motion, place, seed, size=(480, 384), frames=min(63, int(motion.length) + 1), occluders=1)
+    return build_scene(motion, place, seed, size=(480, 384), frames=min(63, int(motion.length) + 1), occluders=1)

@@ -37,7 +37,7 @@ from poof.errors import PoofWarning
 from poof.evaluation import Report, evaluate
 from poof.flow.registry import create_flows
 from poof.labels import LabelSet, load_labels, save_labels
-from poof.pose import RECIPES, Pair, PoseModel, Recipe, initial_network, people_from_labels, predict_pose, train_pose
+from poof.pose import RECIPES, Pair, PoseModel, Recipe, boxes_from_labels, initial_network, predict_pose, train_pose
 from poof.pose.augmentation import OFFICIAL
 from poof.progress import bar
 from poof.propagation import Settings, propagate
@@ -248,8 +248,8 @@ class Study:
             model = self.pretrained
         predictions.mkdir(exist_ok=True)
         for video, labels in self.judges[judge]:
-            people = people_from_labels(labels)
-            found = predict_pose(video, model, people, device=self.device)
+            boxes = boxes_from_labels(labels)
+            found = predict_pose(video, model, boxes, device=self.device)
             save_labels(found, predictions / f"{Path(video.name).stem}.csv", force=True)
         shutil.rmtree(self.folder / f"run {name}", ignore_errors=True)
         about = {

@@ -2,10 +2,10 @@
 
 Penn Action's tracks drive the renderer. Two domains, cut apart by sequence and by sport:
 
-- *familiar*: every sport but the target's, in a hall and on a field, in court and track kits, at most one thing in the
-  way; what a public model was trained on;
-- *target*: tennis serves and baseball pitches, on a rink, in padded ice kits, with a post and a passing board in front,
-  more blur, tremor and noise; some sequences to label, others to choose recipes by, others to judge by.
+- *familiar*: every sport but the target's, in a hall and on a field, in court and track outfits, at most one
+  occluder; what a public model was trained on;
+- *target*: tennis serves and baseball pitches, on a rink, in padded ice outfits, with a post and a passing board in
+  front, more blur, tremor and noise; some sequences to label, others to choose recipes by, others to judge by.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.io import loadmat
 
 from poof.labels import LabelSet, Points, Skeleton, load_labels
 from poof.pose import Pair
-from poof.synthetic import PENN_ACTION, PLAYER, Motion, Scene, from_tracks, penn_joints, stage, truth
+from poof.synthetic import PENN_ACTION, PLAYER, Motion, Scene, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video
 from poof.video.base import Video
 
@@ -71,14 +71,14 @@ def familiar_pairs(paths: Sequence[Path], frames: int) -> list[Pair]:
     """`frames` evenly spaced frames of each sequence, labelled, half of them in a hall, half on a field."""
     pairs = []
     for seed, path in enumerate(paths):
-        scene = stage(motion_of(path), ("hall", "field")[seed % 2], 100 + seed, SIZE, occluders=seed // 2 % 2)
+        scene = build_scene(motion_of(path), ("hall", "field")[seed % 2], 100 + seed, SIZE, occluders=seed // 2 % 2)
         pairs.append(filmed(scene, np.linspace(0, scene.frames - 1, frames).round().astype(int)))
     return pairs
 
 
 def target_pairs(paths: Sequence[Path], first_seed: int, step: int = 1) -> list[Pair]:
     """Every `step`-th frame of each sequence in the target domain, labelled."""
-    scenes = [stage(motion_of(p), "rink", first_seed + i, SIZE, LENGTH, occluders=2) for i, p in enumerate(paths)]
+    scenes = [build_scene(motion_of(p), "rink", first_seed + i, SIZE, LENGTH, occluders=2) for i, p in enumerate(paths)]
     return [filmed(scene, range(0, scene.frames, step)) for scene in scenes]
 
 

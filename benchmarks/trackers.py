@@ -4,8 +4,8 @@
     python benchmarks/trackers.py                 the table: flow alone, tracker alone, both in one blend
     python benchmarks/trackers.py --fit           the constants of its error model, one clip left out at a time
 
-No weights of a tracker can be had where these figures are made. The stand-in (`poof.synthetic.tracking`) moves as the
-truth does, with noise, drift, losses and jumps of the size that CoTracker3 is reported with on TAP-Vid DAVIS; its
+No weights of a tracker can be had where these figures are made. `poof.synthetic.simulated_tracker` moves as the truth
+does, with noise, drift, losses and jumps of the size that CoTracker3 is reported with on TAP-Vid DAVIS; its
 delta_avg on each clip is printed beside. Truth between the labels of the shared clips is a straight line; only labelled
 frames are scored. Chains of flow are computed once and kept in --cache.
 """
@@ -38,7 +38,7 @@ from poof.propagation.subject import subject_sides
 from poof.propagation.trackers import Trajectory, opinions
 from poof.propagation.trackers.gaps import frames_set, gaps_of
 from poof.synthetic import SyntheticVideo, truth
-from poof.synthetic.tracking import PUBLISHED, Faults, stand_in
+from poof.synthetic.simulated_tracker import PUBLISHED, Faults, simulate_tracks
 from poof.video import open_video
 from poof.video.base import ArrayVideo, Video
 
@@ -100,7 +100,7 @@ class Case:
                     numbers = anchor + way * np.arange(abs(end - anchor) + 1)
                     place = human[labelled == anchor, k][0]
                     true = self.xy[numbers, k] + (place - self.xy[anchor, k])  # a label is where the person set it
-                    said = stand_in(true[:, None], self.seen[numbers, k, None], self.size, rng, faults)
+                    said = simulate_tracks(true[:, None], self.seen[numbers, k, None], self.size, rng, faults)
                     order = np.argsort(numbers)
                     sure = (said.visible * said.certainty)[order, 0]
                     found.append(Trajectory(self.instance, k, numbers[order], said.xy[order, 0], sure, anchor, way))

@@ -151,10 +151,10 @@ def predict(
     **options: Any,
 ) -> LabelSet:
     """Run a pose model on a video; `labels` tell where the subjects are. See `poof.pose.predict_pose`."""
-    from poof.pose import people_from_labels, predict_pose
+    from poof.pose import boxes_from_labels, predict_pose
 
-    people = None if labels is None else people_from_labels(labels_of(video, labels))
-    return predict_pose(opened(video), model, people, track=shown(track, progress), **options)
+    boxes = None if labels is None else boxes_from_labels(labels_of(video, labels))
+    return predict_pose(opened(video), model, boxes, track=shown(track, progress), **options)
 
 
 def select(

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from poof import api
+from poof import api, pose
 from poof.deprecated import old_arguments, old_attribute, old_names
 from poof.planning.select import Selection
 from poof.propagation import propagate
@@ -51,6 +51,13 @@ def test_a_renamed_argument_and_attribute() -> None:
 def test_propagate_knows_its_cache_as_memo(function: object) -> None:
     with pytest.warns(DeprecationWarning, match=r"memo=.*cache="), pytest.raises(TypeError, match="missing"):
         function(memo=None)  # type: ignore[operator]
+
+
+def test_boxes_of_instances_were_people() -> None:
+    with pytest.warns(DeprecationWarning, match="poof.pose.boxes_from_labels"):
+        assert pose.people_from_labels is pose.boxes_from_labels
+    with pytest.warns(DeprecationWarning, match=r"people=.*boxes="), pytest.raises(TypeError, match="missing"):
+        pose.predict_pose(people=None)
 
 
 def test_a_selection_knows_its_uncertainty_as_doubt() -> None:

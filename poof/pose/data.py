@@ -71,9 +71,13 @@ class Example:
 
 
 def examples_of(
-    pairs: Sequence[Pair], skeleton: Skeleton, size: tuple[int, int], margin: float = MARGIN, doubt: float = 1.0
+    pairs: Sequence[Pair],
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    margin: float = MARGIN,
+    confidence_power: float = 1.0,
 ) -> list[list[Example]]:
-    """Per pair, what its labels offer to train or judge a model of `skeleton`; `doubt` as in `point_weights`.
+    """Per pair, the examples to train or judge a model of `skeleton`; `confidence_power` as in `point_weights`.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def examples_of(
         check_fit(labels, video.size, None, video.name)
         boxes, examples = subject_boxes(labels, f"labels of {video.name}"), []
         for frame, instance, points in labels:
-            weight = point_weights(points, doubt)
+            weight = point_weights(points, confidence_power)
             if not (points.labelled & (weight > 0)).any():  # absent keypoints alone do not say where to look
                 continue
             box, bare = boxes[frame, instance], points.extent()

@@ -11,7 +11,7 @@ from poof.files import made_folder
 from poof.labels import LabelSet, check_fit, load_labels
 from poof.labels.pairing import Given, check_names
 from poof.pose.data import clear_leftovers
-from poof.pose.people import People, people_from_file, people_from_labels
+from poof.pose.instance_boxes import InstanceBoxes, boxes_from_file, boxes_from_labels
 from poof.pose.splitting import Pair
 from poof.video import Video, open_video
 
@@ -110,7 +110,7 @@ def models_and_videos(
     return videos, models
 
 
-def people_of(video: Video, given: Given | None, boxes: Path | None) -> People | None:
+def boxes_of(video: Video, given: Given | None, boxes: Path | None) -> InstanceBoxes | None:
     """The boxes of a video's subjects from labels or a box file; None for one subject in the whole frame.
 
     Raises
@@ -122,5 +122,5 @@ def people_of(video: Video, given: Given | None, boxes: Path | None) -> People |
         raise PoofError("give either --labels or --boxes, not both")
     if given is not None:
         check_fit(given.labels, video.size, None, video.name)
-        return people_from_labels(given.labels, ", ".join(map(str, given.files)))
-    return None if boxes is None else people_from_file(boxes)
+        return boxes_from_labels(given.labels, ", ".join(map(str, given.files)))
+    return None if boxes is None else boxes_from_file(boxes)

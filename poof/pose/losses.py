@@ -37,13 +37,13 @@ class LossSettings(NamedTuple):
 DEFAULT = LossSettings()
 
 
-def point_weights(points: Points, doubt: float = 1.0) -> np.ndarray:
+def point_weights(points: Points, confidence_power: float = 1.0) -> np.ndarray:
     """(K,) float32 in [0, 1]: how far each point can be trusted, by provenance and confidence; 0 where not labelled.
 
     COCO's flag 0 means not labelled, even beside coordinates; absent keypoints count too. Confidences are raised to the
-    power `doubt`.
+    power `confidence_power`.
     """
-    confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1) ** doubt
+    confidence = np.nan_to_num(points.confidence, nan=UNKNOWN_CONFIDENCE).clip(0, 1) ** confidence_power
     weights = np.where(points.source == Source.HUMAN, 1.0, confidence)
     counts = (points.labelled & (points.visible > 0)) | points.absent
     return np.where(counts, weights, 0.0).astype(np.float32)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from poof.deprecated import old_arguments
 from poof.errors import PoofError, PoofWarning
 from poof.flow.device import resolve_device
 from poof.labels import LabelSet, Points, Source, Visible
 from poof.pose.crops import Crop
+from poof.pose.instance_boxes import InstanceBoxes, WholeFrame
 from poof.pose.model import PoseModel, load_model
-from poof.pose.people import People, WholeFrame
 from poof.pose.precision import Precision, place
 from poof.progress import Track, silent
 from poof.video import Video
@@ -23,10 +24,11 @@ from poof.video import Video
 Array = np.ndarray
 
 
+@old_arguments(people="boxes")
 def predict_pose(
     video: Video,
     model: PoseModel | str | Path | Sequence[PoseModel | str | Path],
-    people: People | None = None,
+    boxes: InstanceBoxes | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
@@ -45,7 +47,7 @@ def predict_pose(
     model
         A model or its checkpoint. Several form an ensemble: each joint is taken from the model that was best on it in
         validation (thesis, 3.3.8).
-    people
+    boxes
         Where the subjects are; None: one subject, anywhere in the frame.
     start, stop
         First frame, and the frame before which to end.
@@ -85,19 +87,19 @@ def predict_pose(
     for one in models:
         place(one.network, where)
     chosen = _specialists(models, names)
-    people = people or WholeFrame(video.size)
+    boxes = boxes or WholeFrame(video.size)
     skeleton = models[0].skeleton
     labels = LabelSet(
-        skeleton, image_size=video.size, tracked=people.tracked, info=_info(given, chosen, flip) | {"video": video.name}
+        skeleton, image_size=video.size, tracked=boxes.tracked, info=_info(given, chosen, flip) | {"video": video.name}
     )
     corner = np.array(video.size) - 1
 
-    for members in _batches(video, people, start, stop, batch, track):
+    for members in _batches(video, boxes, start, stop, batch, track):
         xy = np.empty((len(members), len(skeleton), 2), np.float32)
         confidence = np.empty((len(members), len(skeleton)), np.float32)
         absent = np.zeros((len(members), len(skeleton)), bool)
         for one, joints, theirs in chosen:
-            crops = [Crop.around(box, one.input_size, people.margin or one.margin) for _, _, _, box in members]
+            crops = [Crop.around(box, one.input_size, boxes.margin or one.margin) for _, _, _, box in members]
             images = np.stack([crop.cut(image) for crop, (_, _, image, _) in zip(crops, members)])
             points, trust, gone = one.points(
                 torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(where), flip, precision
@@ -107,7 +109,7 @@ def predict_pose(
                 confidence[i, joints] = trust[i, theirs]
                 absent[i, joints] = gone[i, theirs]
         for i, (frame, instance, _, box) in enumerate(members):
-            labels.add(frame, instance, _points(xy[i].clip(0, corner), confidence[i], absent[i], box, people))
+            labels.add(frame, instance, _points(xy[i].clip(0, corner), confidence[i], absent[i], box, boxes))
     for hole in video.holes:
         what = f"frames {hole.start} to {hole.stop - 1} cannot be read ({hole.reason}) and have no prediction"
         warnings.warn(f"{video.name}: {what}", PoofWarning, stacklevel=2)
@@ -129,7 +131,7 @@ def predict_pose(
 
 
 def _batches(
-    video: Video, people: People, start: int, stop: int | None, batch: int, track: Track
+    video: Video, boxes: InstanceBoxes, start: int, stop: int | None, batch: int, track: Track
 ) -> Iterator[list[tuple[int, int, Array, Array]]]:
     """(frame, instance, image, box) of the subjects, `batch` at a time."""
     members: list[tuple[int, int, Array, Array]] = []
@@ -137,7 +139,7 @@ def _batches(
     if track is not silent:  # finding the number of frames takes a pass of its own
         total = max(0, min(video.count(), video.count() if stop is None else stop) - start)
     for frame, image in track(video.frames(start, stop), "predicting", total):
-        for instance, box in people.at(frame).items():
+        for instance, box in boxes.at(frame).items():
             members.append((frame, instance, image, box))
             if len(members) == batch:
                 yield members
@@ -172,13 +174,13 @@ def _specialists(models: Sequence[PoseModel], names: Sequence[str]) -> list[tupl
     return result
 
 
-def _points(xy: Array, confidence: Array, absent: Array, box: Array, people: People) -> Points:
+def _points(xy: Array, confidence: Array, absent: Array, box: Array, boxes: InstanceBoxes) -> Points:
     points = Points.empty(len(xy))
     points.xy[:] = np.where(absent[:, None], np.nan, xy)
     points.visible[:] = np.where(absent, Visible.ABSENT, Visible.VISIBLE)
     points.source[:] = Source.PREDICTED
     points.confidence[:] = np.where(absent, np.nan, confidence)
-    points.box = None if isinstance(people, WholeFrame) else box.astype(np.float32)
+    points.box = None if isinstance(boxes, WholeFrame) else box.astype(np.float32)
     return points
 
 

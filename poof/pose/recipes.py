@@ -40,7 +40,7 @@ class Recipe:
         Times every example is seen, on average ...
     least_steps, most_steps
         ... but at least so many steps are made, and at most so many (0: no limit).
-    doubt
+    confidence_power
         Exponent of the confidences that weigh points nobody set; see `point_weights`.
     human
         Share of the examples in a batch that a person has labelled, at least; those few come more often. 0: all alike.
@@ -65,7 +65,7 @@ class Recipe:
     epochs: int = 10
     least_steps: int = 0
     most_steps: int = 0
-    doubt: float = 1.0
+    confidence_power: float = 1.0
     human: float = 0.0
     warmup: float = 0.0
     decay: Literal["cosine", "none"] = "none"
@@ -119,7 +119,7 @@ RECIPES = {
         epochs=15,
         least_steps=240,
         most_steps=2000,
-        doubt=2.0,
+        confidence_power=2.0,
         human=0.3,
         warmup=0.2,
         decay="cosine",

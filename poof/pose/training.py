@@ -130,7 +130,7 @@ def train_pose(
     make_folder(folder, "-o")
     if group.main:
         clear_leftovers(folder)
-    examples = examples_of(divided.train, skeleton, input_size, doubt=recipe.doubt)
+    examples = examples_of(divided.train, skeleton, input_size, confidence_power=recipe.confidence_power)
     val_examples = examples_of(divided.validation, skeleton, input_size)
     if not any(examples):
         raise PoofError(

@@ -305,13 +305,13 @@ def predict(
     """`poof predict` for one video; `with_labels`: the subjects' boxes come from its labels."""
     from poof.labels.pairing import Given
     from poof.pose import predict_pose
-    from poof.pose.files import people_of
+    from poof.pose.files import boxes_of
 
     video = source.open()
     given = read(source, video) if with_labels else None
     check(outputs, (), [], "predict", source, force)
-    people = people_of(video, None if given is None else Given(given.labels, given.files), boxes)
-    result = predict_pose(video, list(models), people, track=track, **options)
+    around = boxes_of(video, None if given is None else Given(given.labels, given.files), boxes)
+    result = predict_pose(video, list(models), around, track=track, **options)
     write(result, outputs)
     confidence = result.to_table()["confidence"]
     summary = {

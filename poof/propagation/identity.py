@@ -54,7 +54,7 @@ MIN_MARGIN = 0.4
 Eight clips in which two or three subjects cross (five rendered, three of real animals pasted into each other's clips),
 labels 5 to 21 frames apart, occlusion marked or not: of 2430 labels 2210 keep their number, 2 take the wrong one, 101
 cost too much, 117 are ambiguous; 114 of these and both wrong ones where a runner slowly overtakes another in the same
-kit. Mean distances along `CoarseFlow` alone exchange subjects in 89 of 478 frames there."""
+outfit. Mean distances along `CoarseFlow` alone exchange subjects in 89 of 478 frames there."""
 
 
 def gate(steps: int) -> float:

@@ -7,17 +7,17 @@ flow, valid = scene.flow(3, 4)
 
 from poof.synthetic.camera import Camera, SteadyMap
 from poof.synthetic.clip import Clip, Frame, Spliced, SyntheticVideo, render, truth
-from poof.synthetic.costume import Costume
-from poof.synthetic.estimator import ExactFlow
+from poof.synthetic.clothing import Clothing
+from poof.synthetic.exact_flow import ExactFlow
 from poof.synthetic.figure import Figure
 from poof.synthetic.gait import run
 from poof.synthetic.motion import Motion, Pose
 from poof.synthetic.occluders import Occluder
-from poof.synthetic.player import Marks
+from poof.synthetic.player import BackdropKeypoints
 from poof.synthetic.samples import SAMPLES, sample
 from poof.synthetic.scene import Backdrop, Scene
+from poof.synthetic.scene_builder import DOMAINS, build_scene
 from poof.synthetic.skeleton import PENN_ACTION, PLAYER
-from poof.synthetic.staging import DOMAINS, stage
 from poof.synthetic.tracks import from_tracks, penn_joints
 
 __all__ = [
@@ -26,13 +26,13 @@ __all__ = [
     "PLAYER",
     "SAMPLES",
     "Backdrop",
+    "BackdropKeypoints",
     "Camera",
     "Clip",
-    "Costume",
+    "Clothing",
     "ExactFlow",
     "Figure",
     "Frame",
-    "Marks",
     "Motion",
     "Occluder",
     "Pose",
@@ -40,11 +40,11 @@ __all__ = [
     "Spliced",
     "SteadyMap",
     "SyntheticVideo",
+    "build_scene",
     "from_tracks",
     "penn_joints",
     "render",
     "run",
     "sample",
-    "stage",
     "truth",
 ]

@@ -1,4 +1,4 @@
-"""A player: thirteen joints dressed in limbs, each in front of or behind the others."""
+"""An articulated figure: thirteen joints and a textured limb on each bone, in order of depth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from poof.labels.model import Skeleton
 from poof.synthetic import skeleton as sk
-from poof.synthetic.costume import Costume
+from poof.synthetic.clothing import Clothing
 from poof.synthetic.limb import Limb
 from poof.synthetic.motion import Motion, Pose
 from poof.synthetic.surfaces import Surface
@@ -35,20 +35,20 @@ CARRIERS: dict[int, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A dressed player in motion.
+    """A player with clothing, in motion.
 
     Attributes
     ----------
     motion
         Where the joints are.
-    costume
+    clothing
         Shapes and textures.
     depth
         Figures of larger depth are drawn over those of smaller.
     """
 
     motion: Motion
-    costume: Costume
+    clothing: Clothing
     depth: float = 0.0
 
     @property
@@ -80,7 +80,7 @@ class Figure:
         seen = Pose(self.points(time, view), pose.depth * zoom, pose.yaw, pose.scale * zoom)
         limbs: list[Surface] = []
         for part, start, stop, turn in arrange(seen):
-            shape, texture = self.costume.part(part)
+            shape, texture = self.clothing.part(part)
             limbs.append(Limb(f"{name}/{part}", shape, start, stop, seen.scale, turn, texture))
         return limbs
 

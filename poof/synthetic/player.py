@@ -1,4 +1,4 @@
-"""What a scene can follow: the protocol, and its simplest kind, marks on the backdrop."""
+"""Protocol of a subject in a scene, and the simplest one: keypoints on the backdrop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from poof.labels.model import Skeleton
-from poof.synthetic.skeleton import marks_skeleton
+from poof.synthetic.skeleton import numbered_skeleton
 from poof.synthetic.surfaces import Surface
 
 Array = np.ndarray
@@ -39,7 +39,7 @@ class Player(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Marks:
+class BackdropKeypoints:
     """Keypoints on the backdrop itself, for scenes whose flow is known in closed form.
 
     Attributes
@@ -58,7 +58,7 @@ class Marks:
     @property
     def skeleton(self) -> Skeleton:
         """`p0`, `p1` ... without edges."""
-        return marks_skeleton(len(self.at))
+        return numbered_skeleton(len(self.at))
 
     def points(self, time: float, view: Array) -> Array:
         """See `Player.points`."""

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from poof.errors import PoofError, names_near
-from poof.synthetic.backgrounds import hall, pattern
+from poof.synthetic.backgrounds import hall, pattern, rink
 from poof.synthetic.camera import Camera, SteadyMap
 from poof.synthetic.clip import Clip, Spliced
-from poof.synthetic.costume import Costume
+from poof.synthetic.clothing import Clothing
 from poof.synthetic.figure import Figure
 from poof.synthetic.gait import run
 from poof.synthetic.motion import Motion
 from poof.synthetic.occluders import Occluder
-from poof.synthetic.places import rink
-from poof.synthetic.player import Marks
+from poof.synthetic.player import BackdropKeypoints
 from poof.synthetic.scene import Backdrop, Scene
 
 Array = np.ndarray
@@ -37,7 +36,7 @@ def demo(seed: int = 0) -> Scene:
     keys = ((0, 400, 226, 1.0, 0), (32, 450, 226, 1.03, 0), (59, 472, 226, 1.06, 0))
     return Scene(
         backdrop=Backdrop(hall((1100, 520), horizon=262, seed=seed), origin=(-60, -20)),
-        players=(Figure(motion, Costume(seed, scale=250)),),
+        players=(Figure(motion, Clothing(seed, scale=250)),),
         fps=30.0,
         occluders=(post,),
         camera=Camera(keys, shake=1.6, seed=seed),
@@ -55,8 +54,8 @@ def two_players(seed: int = 0) -> Scene:
     far = run([(-12, 100, 86), (50, 565, 86)], height=180, ground=318, frames=50)
     near = run([(-12, 690, -86), (50, 200, -86)], height=224, ground=362, frames=50, phase=2.0)
     players = (
-        Figure(far, Costume(seed + 1, scale=180), depth=0.0),
-        Figure(near, Costume(seed + 2, scale=230), depth=1.0),
+        Figure(far, Clothing(seed + 1, scale=180), depth=0.0),
+        Figure(near, Clothing(seed + 2, scale=230), depth=1.0),
     )
     return replace(
         demo(seed),
@@ -85,7 +84,7 @@ def cut(seed: int = 0) -> Spliced:
     after = replace(
         demo(seed + 3),
         backdrop=Backdrop(rink((1100, 520), horizon=230, seed=seed), origin=(-300, -20)),
-        players=(Figure(motion, Costume(seed + 4, scale=210, kit="ice")),),
+        players=(Figure(motion, Clothing(seed + 4, scale=210, outfit="ice")),),
         camera=Camera(((0, 330, 214, 1, 0),), 1.0, seed + 1),
         occluders=(),
         frames=20,
@@ -101,7 +100,7 @@ def _measured(
     at = rng.uniform([0.25 * width, 0.25 * height], [0.75 * width, 0.75 * height], (8, 2))
     return Scene(
         backdrop=Backdrop(pattern((width + 200, height + 200), seed), origin=(-100, -100)),
-        players=(Marks(at, slide),),
+        players=(BackdropKeypoints(at, slide),),
         camera=SteadyMap(step),
         size=size,
         frames=frames,
@@ -153,7 +152,7 @@ def hidden_at_anchor(seed: int = 0, frames: tuple[int, ...] = (10, 31, 52)) -> S
         velocity = (24.0, 0.0)
         start = (middle[0] - velocity[0] * when, middle[1])
         boards.append(Occluder(start, (64, 84), velocity, 1.0, ((206, 84, 52), (240, 236, 224)), 21, seed + number))
-    figure = Figure(motion, Costume(seed + 1, scale=240))
+    figure = Figure(motion, Clothing(seed + 1, scale=240))
     return replace(
         demo(seed),
         players=(figure,),

@@ -47,7 +47,7 @@ class Scene:
     backdrop
         What is behind, in one piece with the ground.
     players
-        Figures, or `Marks` on the backdrop; one instance each, all of one skeleton.
+        Figures, or `BackdropKeypoints`; one instance each, all of one skeleton.
     occluders
         What stands in front, the last one nearest.
     camera
@@ -94,7 +94,7 @@ class Scene:
 
     @property
     def skeleton(self) -> Skeleton:
-        """Of its players; `p0`, `p1` ... for marks."""
+        """Of its players; `p0`, `p1` ... for keypoints on the backdrop."""
         return self.players[0].skeleton
 
     # ---------------------------------------------------------------------------------------------- what is where
@@ -134,9 +134,9 @@ class Scene:
     def flow(self, first: float, second: float) -> tuple[Array, Array]:
         """Where each pixel of one frame stands in another, in either direction of time.
 
-        Exact at every pixel's centre. Read between the pixels at a visible keypoint it gives the keypoint's way to
-        0.05 pixels, unless another surface begins within two pixels or the limb points at the camera (is only a few
-        pixels long in the image): a bilinear read mixes what lies beside each other there.
+        Exact at every pixel's centre. Read between the pixels at a visible keypoint it gives the keypoint's
+        displacement to 0.05 pixels, unless another surface begins within two pixels or the limb points at the camera
+        (is only a few pixels long in the image): a bilinear read mixes what lies beside each other there.
 
         Parameters
         ----------
@@ -178,12 +178,12 @@ class Scene:
             return [float(number)]
         ends = [number - self.shutter / 2, number + self.shutter / 2]
         after = {surface.key: surface for surface in self.surfaces(ends[1])}
-        way = 0.0
+        longest = 0.0
         for before in self.surfaces(ends[0]):
             points = before.probes(self.size)
             if before.key in after and len(points):
-                way = max(way, float(np.abs(after[before.key].place(before.material(points)) - points).max()))
-        count = int(np.clip(np.ceil(way / 2) + 1, 1, 15))
+                longest = max(longest, float(np.abs(after[before.key].place(before.material(points)) - points).max()))
+        count = int(np.clip(np.ceil(longest / 2) + 1, 1, 15))
         return [number + self.shutter * ((i + 0.5) / count - 0.5) for i in range(count)]
 
     def image(self, number: int) -> Array:

@@ -94,7 +94,7 @@ BONES: dict[tuple[int, int], float] = {
 """Joint pairs of the limbs and their length in body heights."""
 
 
-def marks_skeleton(count: int) -> Skeleton:
+def numbered_skeleton(count: int) -> Skeleton:
     """A skeleton of `count` unconnected points, `p0`, `p1` ...: what a scene without a figure labels."""
     return Skeleton(keypoints=tuple(f"p{k}" for k in range(count)), name="marks")
 

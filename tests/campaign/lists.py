@@ -11,7 +11,7 @@ from harness import Fault, check_folder, check_message
 from mutations import HOSTILE_TEXT, Rng, damage_bytes, damage_json, damage_table, json_bytes, pick
 
 from poof.errors import PoofError, PoofWarning
-from poof.pose.people import people_from_file
+from poof.pose.instance_boxes import boxes_from_file
 from poof.recog.data.lists import FORMATS, ClipList, read_list
 
 CLIPS = ("a/x.mp4", "a/y.mp4", "b/z, w.mp4", "b/10.webm")
@@ -109,7 +109,7 @@ def _boxes(rng: Rng, folder: Path) -> None:
         path.write_text(json.dumps(damage_json(entries, rng)))
     try:
         with warnings.catch_warnings(action="ignore"):
-            boxes = people_from_file(path)
+            boxes = boxes_from_file(path)
     except PoofError as error:
         check_message(str(error))
         return

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from poof.checkpoints import save_checkpoint
 from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source
-from poof.pose import Pair, PoseModel, load_model, people_from_file, people_from_labels, predict_pose
+from poof.pose import Pair, PoseModel, boxes_from_file, boxes_from_labels, load_model, predict_pose
 from poof.pose.crops import normalise
+from poof.pose.instance_boxes import Boxes
 from poof.pose.mspn import MSPN
-from poof.pose.people import Boxes
 from poof.video import ArrayVideo, Damage
 
 
@@ -105,10 +105,10 @@ def test_flipping_needs_sides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_several_subjects_in_boxes_that_move() -> None:
     boxes = {(0, 0): [30, 20, 20, 20], (10, 0): [50, 40, 20, 40], (5, 3): [100, 80, 10, 10]}
-    people = Boxes({key: np.array(box) for key, box in boxes.items()}, tracked=True)
-    assert people.at(5)[0].tolist() == [40, 30, 20, 30]
-    assert people.at(0)[3].tolist() == people.at(20)[3].tolist() == [100, 80, 10, 10]
-    assert people.at(20)[0].tolist() == [50, 40, 20, 40]
+    given = Boxes({key: np.array(box) for key, box in boxes.items()}, tracked=True)
+    assert given.at(5)[0].tolist() == [40, 30, 20, 30]
+    assert given.at(0)[3].tolist() == given.at(20)[3].tolist() == [100, 80, 10, 10]
+    assert given.at(20)[0].tolist() == [50, 40, 20, 40]
     loose = Boxes({key: np.array(box) for key, box in boxes.items()}, tracked=False)
     assert list(loose.at(5)) == [3]
     assert loose.at(6) == {}
@@ -119,7 +119,7 @@ def test_predicting_in_boxes_from_labels() -> None:
     for frame in (1, 2):
         labels.add(frame, 7, Points.human(frame, PLACES[frame - 1]))
     video = dots_video(PLACES[[0, 0, 1, 1]])
-    result = predict_pose(video, dots_model(SIDES), people_from_labels(labels), start=1, flip=False, device="cpu")
+    result = predict_pose(video, dots_model(SIDES), boxes_from_labels(labels), start=1, flip=False, device="cpu")
     assert list(result.instances) == [(1, 7), (2, 7), (3, 7)]
     for frame, _, points in result:
         np.testing.assert_allclose(points.xy, PLACES[0 if frame < 2 else 1], atol=0.15)
@@ -130,8 +130,8 @@ def test_predicting_in_boxes_from_labels() -> None:
 
 def test_points_stay_inside_the_image() -> None:
     places = np.array([[[1.0, 60.0], [80.0, 118.0], [158.0, 2.0]]])
-    people = Boxes({(0, 0): np.array([-40.0, -40, 240, 200])}, tracked=True)
-    labels = predict_pose(dots_video(places, sigma=12), dots_model(SIDES), people, flip=False, device="cpu")
+    given = Boxes({(0, 0): np.array([-40.0, -40, 240, 200])}, tracked=True)
+    labels = predict_pose(dots_video(places, sigma=12), dots_model(SIDES), given, flip=False, device="cpu")
     xy = labels.instances[0, 0].xy
     assert (xy >= 0).all()
     assert (xy <= [159, 119]).all()
@@ -245,9 +245,9 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
 def test_box_files(tmp_path: Path) -> None:
     path = tmp_path / "boxes.csv"
     path.write_text("frame,instance,x,y,width,height\n0,1,5,6,7,8\n10,1,15,6,7,8\n")
-    assert people_from_file(path).at(5)[1].tolist() == [10, 6, 7, 8]
+    assert boxes_from_file(path).at(5)[1].tolist() == [10, 6, 7, 8]
     path.write_text("frame,x,y,width,height\n3,5,6,7,8\n")
-    assert list(people_from_file(path).at(0)) == [0]
+    assert list(boxes_from_file(path).at(0)) == [0]
     for text, message in (
         ("frame,x,y,width\n1,2,3,4\n", "has no column height"),
         ("frame,x,y,width,height\n1,2,3,0,4\n", "line 2: frame 1: the box is 0x4 pixels"),
@@ -263,17 +263,17 @@ def test_box_files(tmp_path: Path) -> None:
     ):
         path.write_text(text)
         with pytest.raises(PoofError, match=f"boxes.csv: {message}"):
-            people_from_file(path)
+            boxes_from_file(path)
     with pytest.raises(PoofError, match="there is no such box file"):
-        people_from_file(tmp_path / "none.csv")
+        boxes_from_file(tmp_path / "none.csv")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PoofError, match="is no ordinary file"):
-        people_from_file(tmp_path / "pipe")
+        boxes_from_file(tmp_path / "pipe")
 
 
 def test_a_box_file_of_a_campaign(data: Path) -> None:
     with pytest.raises(PoofError, match="line 2: is no box; every column needs a number"):
-        people_from_file(data / "cases" / "fuzz" / "list-boxes-traceback-82ae.csv")
+        boxes_from_file(data / "cases" / "fuzz" / "list-boxes-traceback-82ae.csv")
 
 
 def test_normalised_crops_are_undone_by_the_stand_in() -> None:

@@ -21,8 +21,8 @@ from poof.labels import LabelSet, Points, Skeleton, Source
 from poof.pose import Pair, load_model, predict_pose, recipe_named, train_pose
 from poof.pose import training as training_module
 from poof.pose.data import examples_of
+from poof.pose.instance_boxes import boxes_from_labels
 from poof.pose.model import read_checkpoint
-from poof.pose.people import people_from_labels
 from poof.pose.recipes import RECIPES, Recipe
 from poof.pose.validation import fit_confidence, judge
 from poof.synthetic.clip import truth
@@ -50,7 +50,7 @@ def same(a: Any, b: Any) -> bool:
 def memorised(folder: Path, pair: Pair, size: tuple[int, int], recipe: Recipe) -> float:
     """Mean error in pixels of the network's input on the frames it was trained on."""
     run = train_pose([pair], folder, recipe=recipe, hold_out=False, stages=1, body="resnet18", input_size=size)
-    predicted = predict_pose(pair.video, run.best, people_from_labels(pair.labels), flip=False)
+    predicted = predict_pose(pair.video, run.best, boxes_from_labels(pair.labels), flip=False)
     (examples,) = examples_of([pair], pair.labels.skeleton, size)
     errors = [np.hypot(*(predicted.instances[e.frame, e.instance].xy - e.xy).T) * e.crop.scale for e in examples]
     return float(np.nanmean(errors))

@@ -16,9 +16,9 @@ from poof.labels import LabelSet, Points, Skeleton, Source
 from poof.pose import Pair, initial_network, load_model, predict_pose, recipe_named, train_pose
 from poof.pose.data import round_of
 from poof.pose.decoding import decode
+from poof.pose.instance_boxes import Boxes
 from poof.pose.losses import point_weights
 from poof.pose.model import PoseModel
-from poof.pose.people import Boxes
 from poof.pose.unet import SIGMA, UNet, unet_loss
 from poof.video import ArrayVideo
 

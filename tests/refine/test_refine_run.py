@@ -14,7 +14,7 @@ from poof.errors import PoofError
 from poof.flow.dis import DisFlow
 from poof.labels import LabelSet, Source
 from poof.pose import MSPN, RECIPES, Pair, load_model, predict_pose, split
-from poof.pose.people import people_from_labels
+from poof.pose.instance_boxes import boxes_from_labels
 from poof.propagation import Settings, propagate
 from poof.refine import NETWORKS, Refinement, refine
 from poof.refine import learning as learning_module
@@ -113,7 +113,7 @@ def test_its_two_networks_differ_and_the_model_predicts(result: tuple[Refinement
     assert not np.array_equal(first.network.head.weight.detach(), second.network.head.weight.detach())  # type: ignore[union-attr]
     model = result[0].model
     assert model is not None and model.parent == result[1]
-    predicted = predict_pose(pair.video, model, people_from_labels(pair.labels), precision="float32")
+    predicted = predict_pose(pair.video, model, boxes_from_labels(pair.labels), precision="float32")
     assert predicted.skeleton.keypoints == pair.labels.skeleton.keypoints and len(predicted.frames) == 20
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from poof.errors import PoofError
 from poof.labels.model import Skeleton, Visible
-from poof.synthetic import DOMAINS, PENN_ACTION, PLAYER, Motion, from_tracks, penn_joints, run, stage
+from poof.synthetic import DOMAINS, PENN_ACTION, PLAYER, Motion, build_scene, from_tracks, penn_joints, run
 from poof.synthetic.skeleton import BONES, HEAD, LEFT_ANKLE, LEFT_HIP, LEFT_WRIST, RIGHT_ANKLE, RIGHT_HIP
 from poof.synthetic.tracks import body_height
 
@@ -114,7 +114,7 @@ def test_an_arm_called_hidden_passes_behind_the_trunk() -> None:
     for seen in (True, False):
         visible = np.ones((30, 13), bool)
         visible[:, 3:7] = seen
-        scene = stage(from_tracks(joints, visible=visible), occluders=0)
+        scene = build_scene(from_tracks(joints, visible=visible), occluders=0)
         wrists = scene.visible(15)[0, 5:7]
         assert (wrists == (Visible.VISIBLE if seen else Visible.OCCLUDED)).all()
 
@@ -137,7 +137,7 @@ def test_never_annotated_joints_of_penn_files_become_nan() -> None:
 @pytest.mark.parametrize("domain", sorted(DOMAINS))
 def test_a_staged_motion_stays_in_the_picture(domain: str) -> None:
     motion = run([(0, 0, 80), (40, 900, 20)], height=330, ground=500, frames=40)
-    scenes = [stage(motion, domain, seed, size=(192, 160), frames=40) for seed in (1, 2)]
+    scenes = [build_scene(motion, domain, seed, size=(192, 160), frames=40) for seed in (1, 2)]
     for scene in scenes:
         for t in range(0, 40, 3):
             assert (scene.visible(t) != Visible.UNLABELLED).all()
@@ -146,18 +146,18 @@ def test_a_staged_motion_stays_in_the_picture(domain: str) -> None:
         image = scene.image(20)
         assert image.shape == (160, 192, 3) and image.std() > 20
     assert np.abs(scenes[0].image(5).astype(int) - scenes[1].image(5)).mean() > 5
-    again = stage(motion, domain, 1, size=(192, 160), frames=40)
+    again = build_scene(motion, domain, 1, size=(192, 160), frames=40)
     np.testing.assert_array_equal(scenes[0].image(7), again.image(7))
 
 
 def test_domains_look_different_and_wrong_names_are_told() -> None:
     motion = from_tracks(standing())
-    means = [stage(motion, domain, 0, size=(96, 80)).image(0).mean((0, 1)) for domain in DOMAINS]
+    means = [build_scene(motion, domain, 0, size=(96, 80)).image(0).mean((0, 1)) for domain in DOMAINS]
     for a in range(3):
         for b in range(a):
             assert np.abs(means[a] - means[b]).max() > 12
     with pytest.raises(PoofError, match="no domain 'moon'; there are hall, rink, field"):
-        stage(motion, "moon")
+        build_scene(motion, "moon")
 
 
 def test_real_sports_tracks_drive_the_figure(data: Path) -> None:
@@ -171,7 +171,7 @@ def test_real_sports_tracks_drive_the_figure(data: Path) -> None:
         if np.isnan(joints).all(axis=(0, 2)).any():
             continue
         motion = from_tracks(joints, PENN_ACTION, visible)
-        scene = stage(motion, seed=number, size=(160, 128), occluders=2)
+        scene = build_scene(motion, seed=number, size=(160, 128), occluders=2)
         middle = scene.frames // 2
         assert (scene.visible(middle) != Visible.UNLABELLED).all(), number
         flow, _ = scene.flow(middle - 1, middle)

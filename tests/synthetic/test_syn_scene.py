@@ -17,7 +17,7 @@ from poof.synthetic import (
     PLAYER,
     SAMPLES,
     Camera,
-    Costume,
+    Clothing,
     Figure,
     Occluder,
     Scene,
@@ -193,7 +193,7 @@ DEMO = sample("demo")
 def test_any_size_any_seed_any_time(width: int, height: int, seed: int, time: float) -> None:
     figure = DEMO.players[0]
     assert isinstance(figure, Figure)
-    dressed = Figure(figure.motion, Costume(seed, 60))
+    dressed = Figure(figure.motion, Clothing(seed, 60))
     scene = replace(DEMO, players=(dressed,), size=(width, height), seed=seed)
     flow, valid = scene.flow(time, time + 1)
     assert flow.shape == (2, height, width) and valid.shape == (height, width)
@@ -211,8 +211,8 @@ def test_errors_name_what_is_wrong() -> None:
         replace(DEMO, frames=0)
     with pytest.raises(PoofError, match="at least one player, and one skeleton"):
         replace(DEMO, players=(*DEMO.players, *sample("constant").players))
-    with pytest.raises(PoofError, match="no kit 'chess'"):
-        Costume(kit="chess")
+    with pytest.raises(PoofError, match="no outfit 'chess'"):
+        Clothing(outfit="chess")
     with pytest.raises(PoofError, match="differ in size"):
         Spliced(DEMO, replace(DEMO, size=(320, 180)))
     with pytest.raises(PoofError, match="same number of players"):

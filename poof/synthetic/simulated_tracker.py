@@ -1,4 +1,4 @@
-"""A point tracker of known error: the true motion, with the faults that trackers have.
+"""A simulated point tracker: the true motion, with the errors that trackers make.
 
 It stands in for networks whose weights are not at hand. On its point it is off by a noise that changes slowly, which
 differs from track to track; it drifts a little; it loses its point, more often where that is covered, and then rests on
@@ -17,7 +17,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Faults:
-    """What a stand-in tracker does wrong. Lengths are pixels of a picture of 256x256.
+    """Error model of the simulated tracker. Lengths are pixels of a picture of 256x256.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ PUBLISHED = Faults()
 
 
 @dataclass
-class Sighted:
-    """What the stand-in says, as a tracker does.
+class SimulatedTracks:
+    """The output of the simulated tracker.
 
     Attributes
     ----------
@@ -69,13 +69,13 @@ class Sighted:
     certainty: Array
 
 
-def stand_in(
+def simulate_tracks(
     truth: Array,
     seen: Array,
     size: tuple[int, int],
     rng: np.random.Generator,
     faults: Faults = PUBLISHED,
-) -> Sighted:
+) -> SimulatedTracks:
     """Tracks from the points of the first frame on.
 
     Parameters
@@ -116,4 +116,4 @@ def stand_in(
         flag = seen[t] & ~(lost & (rng.random(count) < 0.5))
         visible[t] = np.where(flag ^ flipped, 0.9, 0.1)
         certainty[t] = np.clip(rng.normal(np.where(lost, 0.45, 0.85), 0.15), 0, 1)
-    return Sighted(xy, visible, certainty)
+    return SimulatedTracks(xy, visible, certainty)

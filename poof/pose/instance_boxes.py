@@ -1,4 +1,4 @@
-"""Where the subjects stand in each frame: what prediction cuts out."""
+"""Boxes of the instances in each frame: what a top-down pose model is given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = np.ndarray
 COLUMNS = ("frame", "x", "y", "width", "height")
 
 
-class People(Protocol):
+class InstanceBoxes(Protocol):
     """Boxes (x, y, width, height) by instance number for any frame."""
 
     margin: float | None
@@ -43,7 +43,7 @@ class WholeFrame:
         self._box = np.array([-0.5, -0.5, size[0], size[1]])
 
     def at(self, frame: int) -> Mapping[int, Array]:
-        """See `People.at`."""
+        """See `InstanceBoxes.at`."""
         return {0: self._box}
 
 
@@ -73,7 +73,7 @@ class Boxes:
         self._lines = {i: (np.array([f for f, _ in line]), np.stack([b for _, b in line])) for i, line in lines.items()}
 
     def at(self, frame: int) -> Mapping[int, Array]:
-        """See `People.at`."""
+        """See `InstanceBoxes.at`."""
         if not self.tracked:
             return self._by_frame.get(frame, {})
         return {
@@ -82,12 +82,12 @@ class Boxes:
         }
 
 
-def people_from_labels(labels: LabelSet, name: str = "labels") -> Boxes:
+def boxes_from_labels(labels: LabelSet, name: str = "labels") -> Boxes:
     """The boxes of labelled instances, or boxes around their points; `name` names the file in messages."""
     return Boxes(subject_boxes(labels, name), labels.tracked)
 
 
-def people_from_file(path: str | Path) -> Boxes:
+def boxes_from_file(path: str | Path) -> Boxes:
     """Boxes from a CSV with the columns frame, x, y, width, height and, for several subjects, instance.
 
     Raises

@@ -1,4 +1,4 @@
-"""A piece of clothing under construction: a texture that wraps around its limb."""
+"""A canvas to paint the texture of a limb on: bands and numbers at positions along and around the limb."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from poof.synthetic.textures import Colour, plain
 
 
 @dataclass(frozen=True)
-class Style:
-    """The colours and choices of one costume."""
+class ClothingStyle:
+    """Colours and other choices of one player's clothing."""
 
     shirt: Colour
     trim: Colour
@@ -25,8 +25,8 @@ class Style:
     number: int
 
 
-class Cloth:
-    """The texture of one part under construction, addressed in the part's own units.
+class TextureCanvas:
+    """The texture of one body part, painted in coordinates of that part.
 
     Positions along the axis are 0 at the first joint and 1 at the last, and go on into the caps; angles around it are
     degrees, 0 in front, 90 to the image's right of a trunk that faces the camera.

@@ -1,4 +1,4 @@
-"""What a player wears: the shape and the texture of every part, from a kit and a seed."""
+"""Clothing of a player: shape and texture of every body part, from an outfit and a seed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from poof.errors import PoofError, names_near
 from poof.synthetic import skeleton as sk
-from poof.synthetic.cloth import Cloth, Style
-from poof.synthetic.kits import KITS
 from poof.synthetic.limb import Shape
+from poof.synthetic.outfits import OUTFITS
+from poof.synthetic.texture_canvas import ClothingStyle, TextureCanvas
 from poof.synthetic.textures import Colour, finish, mottle
 
 Array = np.ndarray
@@ -49,7 +49,7 @@ _SHOES: tuple[Colour, ...] = ((250, 206, 60), (236, 240, 240), (60, 190, 170), (
 
 
 @dataclass(frozen=True, eq=False)
-class Costume:
+class Clothing:
     """Clothes, skin and hair of one player.
 
     Attributes
@@ -58,23 +58,23 @@ class Costume:
         Decides colours, patterns, build and the number on the back; neighbouring seeds wear different shirts.
     scale
         Pixels per body height at which the textures are sharp: the largest at which the player is seen.
-    kit
-        One of `KITS`: what is worn, and how bulky it is.
+    outfit
+        One of `OUTFITS`: what is worn, and how bulky it is.
     """
 
     seed: int = 0
     scale: float = 200.0
-    kit: str = "court"
+    outfit: str = "court"
 
     def __post_init__(self) -> None:
-        if self.kit not in KITS:
-            raise PoofError(f"no kit '{self.kit}'; there are {names_near(self.kit, KITS)}")
+        if self.outfit not in OUTFITS:
+            raise PoofError(f"no outfit '{self.outfit}'; there are {names_near(self.outfit, OUTFITS)}")
 
     @cached_property
     def _parts(self) -> dict[str, tuple[Shape, Array]]:
         rng = np.random.default_rng((self.seed, 1))
         shirt, trim = _SHIRTS[self.seed % len(_SHIRTS)]
-        style = Style(
+        style = ClothingStyle(
             shirt=shirt,
             trim=trim,
             shorts=_SHORTS[(self.seed + self.seed // 6) % len(_SHORTS)],
@@ -84,16 +84,16 @@ class Costume:
             pattern=int(rng.integers(3)),
             number=int(rng.integers(2, 29)),
         )
-        kit = KITS[self.kit]
+        outfit = OUTFITS[self.outfit]
         build = 1.0 if self.seed == 0 else float(rng.uniform(0.92, 1.12))
         parts: dict[str, tuple[Shape, Array]] = {}
         for name, (length, profile, caps, depth) in _BODY.items():
-            wide = np.array(profile, float) * [1.0, kit.padding.get(name, 1.0) * build]
+            wide = np.array(profile, float) * [1.0, outfit.padding.get(name, 1.0) * build]
             shape = Shape(length, wide, caps, depth, self.scale * 1.25)
             for key in (f"left_{name}", f"right_{name}") if name in PAIRED else (name,):
-                cloth = Cloth(shape)
-                kit.paint[name](cloth, style, key.startswith("left"))
-                grain = mottle(cloth.picture, rng, 26.0, coarsest=max(self.scale / 18, 3.0), finest=1.5)
+                canvas = TextureCanvas(shape)
+                outfit.paint[name](canvas, style, key.startswith("left"))
+                grain = mottle(canvas.picture, rng, 26.0, coarsest=max(self.scale / 18, 3.0), finest=1.5)
                 parts[key] = shape, finish(grain)
         return parts
 

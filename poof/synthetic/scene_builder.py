@@ -1,4 +1,4 @@
-"""Building a whole scene around a motion: place, kit, camera and things in the way, from a name and a seed."""
+"""Scene builder: background, clothing, camera and occluders around a motion, from a domain and a seed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from poof.errors import PoofError, names_near
-from poof.synthetic.backgrounds import hall
+from poof.synthetic.backgrounds import field, hall, rink
 from poof.synthetic.camera import Camera
-from poof.synthetic.costume import Costume
+from poof.synthetic.clothing import Clothing
 from poof.synthetic.figure import Figure
 from poof.synthetic.motion import Motion
 from poof.synthetic.occluders import Occluder
-from poof.synthetic.places import field, rink
 from poof.synthetic.scene import Backdrop, Scene
 from poof.synthetic.textures import Colour
 
@@ -24,16 +23,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Domain:
-    """A kind of footage: its look, its clothes, its camera work.
+    """A kind of footage: background, clothing, camera work.
 
     Attributes
     ----------
-    place
-        Paints the backdrop from (width, height), the y where the ground begins, and a seed.
-    kit
-        What players wear, see `KITS`.
+    background
+        Paints the background from (width, height), the y where the ground begins, and a seed.
+    outfit
+        What players wear, see `OUTFITS`.
     stripes
-        Colours of the things in the way.
+        Colours of the occluders.
     shake
         Camera tremor in pixels.
     shutter
@@ -42,8 +41,8 @@ class Domain:
         Largest sensor noise, grey levels.
     """
 
-    place: Callable[[tuple[int, int], float, int], Array]
-    kit: str
+    background: Callable[[tuple[int, int], float, int], Array]
+    outfit: str
     stripes: tuple[Colour, ...]
     shake: float
     shutter: float
@@ -57,7 +56,7 @@ DOMAINS: dict[str, Domain] = {
 }
 
 
-def stage(
+def build_scene(
     motion: Motion,
     domain: str = "hall",
     seed: int = 0,
@@ -72,7 +71,7 @@ def stage(
     motion
         Of any size and place; it is scaled so that the pose at its largest fills 70 to 90 % of the image.
     domain
-        One of `DOMAINS`: place, clothes, camera work and things in the way all come from it.
+        One of `DOMAINS`: background, clothing, camera work and occluders come from it.
     seed
         Everything that may vary within the domain.
     size
@@ -80,7 +79,7 @@ def stage(
     frames
         By default as many as the motion has.
     occluders
-        Things in the way: the first is a post that stands on the player's way, the next ones pass by.
+        Number of occluders: the first is a post that the player passes behind, the next ones pass by.
 
     Raises
     ------
@@ -90,8 +89,8 @@ def stage(
     if domain not in DOMAINS:
         raise PoofError(f"no domain '{domain}'; there are {names_near(domain, DOMAINS)}")
     if frames is not None and frames < 1:
-        raise PoofError(f"a scene of {frames} frames cannot be staged; ask for at least one")
-    look = DOMAINS[domain]
+        raise PoofError(f"a scene of {frames} frames cannot be built; ask for at least one")
+    chosen = DOMAINS[domain]
     rng = np.random.default_rng((seed, 41, sorted(DOMAINS).index(domain)))
     count = int(motion.length) + 1 if frames is None else frames
     width, height = size
@@ -115,17 +114,18 @@ def stage(
     horizon = float(np.clip(ground - corner[1] - scale * rng.uniform(0.20, 0.42), 0.40 * extent[1], 0.80 * extent[1]))
     horizon = float(np.clip(horizon, 100, max(extent[1] - 60, 101)))
     tall = max(extent[1], 180)
-    backdrop = Backdrop(look.place((max(extent[0], 240), tall), horizon, seed), (float(corner[0]), float(corner[1])))
+    background = chosen.background((max(extent[0], 240), tall), horizon, seed)
+    backdrop = Backdrop(background, (float(corner[0]), float(corner[1])))
 
     return Scene(
         backdrop=backdrop,
-        players=(Figure(motion, Costume(seed, scale * 1.05, look.kit)),),
-        occluders=tuple(_obstacle(n, poses, size, scale, look, rng) for n in range(occluders)),
-        camera=Camera(keys, look.shake * min(height, width) / 360, seed),
+        players=(Figure(motion, Clothing(seed, scale * 1.05, chosen.outfit)),),
+        occluders=tuple(_obstacle(n, poses, size, scale, chosen, rng) for n in range(occluders)),
+        camera=Camera(keys, chosen.shake * min(height, width) / 360, seed),
         size=size,
         frames=count,
-        shutter=look.shutter * rng.uniform(0.5, 1.0),
-        noise=look.noise * rng.uniform(0.4, 1.0),
+        shutter=chosen.shutter * rng.uniform(0.5, 1.0),
+        noise=chosen.noise * rng.uniform(0.4, 1.0),
         flicker=0.02,
         shadow=0.30,
         seed=seed,
@@ -142,7 +142,7 @@ def _sized(motion: Motion, frames: int, size: tuple[int, int], share: float) -> 
 
 
 def _obstacle(
-    number: int, poses: Array, size: tuple[int, int], scale: float, look: Domain, rng: np.random.Generator
+    number: int, poses: Array, size: tuple[int, int], scale: float, chosen: Domain, rng: np.random.Generator
 ) -> Occluder:
     count = len(poses)
     middle = poses.mean(1)
@@ -151,7 +151,7 @@ def _obstacle(
         x = at[0] + rng.choice([-1, 1]) * rng.uniform(0.12, 0.40) * scale
         wide = scale * rng.uniform(0.06, 0.11)
         return Occluder(
-            (float(x), float(at[1])), (wide, 4.0 * size[1]), (0.0, 0.0), 1.15, look.stripes, scale * 0.2, number
+            (float(x), float(at[1])), (wide, 4.0 * size[1]), (0.0, 0.0), 1.15, chosen.stripes, scale * 0.2, number
         )
     when = rng.uniform(0.15, 0.85) * (count - 1)
     speed = float(rng.choice([-1, 1]) * rng.uniform(0.03, 0.08) * scale)
@@ -160,4 +160,4 @@ def _obstacle(
     top = at[1] + rng.uniform(-0.20, 0.25) * scale
     board = (scale * rng.uniform(0.15, 0.32), 2.0 * size[1])
     start = (float(at[0] - speed * when), float(top + board[1] / 2))
-    return Occluder(start, board, (speed, 0.0), 1.0, look.stripes, scale * 0.12, number)
+    return Occluder(start, board, (speed, 0.0), 1.0, chosen.stripes, scale * 0.12, number)
