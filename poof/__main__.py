@@ -15,7 +15,7 @@ def main() -> None:
 
     if "--debug" not in sys.argv:
         common.own_lines_only()
-    app = command()
+    app = command(sys.argv[1:] or ["--help"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = common.guarded(app)

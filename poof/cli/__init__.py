@@ -6,6 +6,7 @@ imported at the top of a command's file: `poof --help` must answer in under half
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -33,8 +34,15 @@ COMMANDS = (
 """Name on the command line, module, function."""
 
 
-def build() -> typer.Typer:
-    """The application with every command of `COMMANDS`."""
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The application with every command of `COMMANDS`, or with what a command line needs of it.
+
+    Parameters
+    ----------
+    words
+        The command line, if known. Where it begins with a command's name only that one is made, and for a bare
+        ``--help`` only names and summaries: making all takes longer than anything else at the start.
+    """
     from importlib import import_module
 
     app = typer.Typer(
@@ -46,18 +54,27 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(common.root)
-    for name, module, function in COMMANDS:
+    named = [line for line in COMMANDS if line[0] == next(iter(words), None)]
+    listed = list(words) in (["--help"], ["-h"])
+    for name, module, function in named or COMMANDS:
         command = getattr(import_module(module), function)
-        if isinstance(command, typer.Typer):
+        group = isinstance(command, typer.Typer)
+        if listed:
+            app.command(name, help=command.info.help if group else common.help_of(command))(_nothing)
+        elif group:
             app.add_typer(command, name=name)
         else:
             app.command(name, cls=usage.Command, help=common.help_of(command))(command)
     return app
 
 
-def command() -> Any:
-    """The application as a command, with flags that are shown as flags."""
-    return usage.show_flags(typer.main.get_command(build()))
+def _nothing() -> None:
+    """Stands for a command that is listed only."""
+
+
+def command(words: Sequence[str] = ()) -> Any:
+    """The application as a command, with flags that are shown as flags; `words` as in `build`."""
+    return usage.show_flags(typer.main.get_command(build(words)))
 
 
 def main() -> None:

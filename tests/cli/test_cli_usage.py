@@ -106,3 +106,15 @@ def test_labels_of_images_mean_their_folder(here: Path) -> None:
     named = labels()
     named.frame_names = {0: "frames/img1.png"}
     assert video_of(named, Path("x.json")) == Path("frames")
+
+
+def test_a_command_line_makes_only_what_it_needs_and_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["propagate", "--help"], ["recog", "list", "--help"]):
+        told = []
+        for app in (whole(), whole(words)):
+            with pytest.raises(SystemExit):
+                app(words, prog_name="poof")
+            told.append(capsys.readouterr().out)
+        assert told[0] == told[1] and "Usage: poof" in told[0]
+    assert list(whole(["propagate"]).commands) == ["propagate"]
+    assert len(whole(["propagat"]).commands) == len(whole().commands)
