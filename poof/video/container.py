@@ -22,6 +22,7 @@ from poof.video.salvage import salvage
 from poof.video.timeline import Timeline
 
 _CONVERSION_THREADS = min(4, os.cpu_count() or 1)
+_DEEPEST = 16  # pictures that a decoder of H.264 may hold back to show others first
 _UNSPECIFIED = 2
 # The matrices that swscale converts, by AVColorSpace: RGB, BT.709, unspecified, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9})
@@ -154,8 +155,8 @@ class ContainerVideo(Video):
                     if isinstance(error, Refused) and self._is_quirky():
                         broken, modes = None, [False]
             except Disordered:
-                note = f"{self.name}: frame numbers from {max(number - 1, 0)} on may be shifted; times and headers"
-                warnings.warn(f"{note} of its pictures contradict their order; look before you label", PoofWarning, 2)
+                note = f"{self.name}: frame numbers from {max(number - _DEEPEST, 0)} on may be shifted; times and"
+                warnings.warn(f"{note} headers of its pictures contradict their order; look at them", PoofWarning, 2)
                 self._plan, modes = replace(self._plan, disordered=True), [False]
             except Ragged:
                 warnings.warn(
