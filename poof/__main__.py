@@ -15,7 +15,8 @@ def main() -> None:
 
     if "--debug" not in sys.argv:
         common.own_lines_only()
-    app = command(sys.argv[1:] or ["--help"])
+    # A shell that asks for completions has its words in the environment, and may ask for any command's.
+    app = command() if "_POOF_COMPLETE" in os.environ else command(sys.argv[1:] or ["--help"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = common.guarded(app)

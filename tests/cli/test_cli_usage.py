@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +121,13 @@ def test_a_command_line_makes_only_what_it_needs_and_shows_the_same(capsys: pyte
         assert told[0] == told[1] and "Usage: poof" in told[0]
     assert list(whole(["propagate"]).commands) == ["propagate"]
     assert len(whole(["propagat"]).commands) == len(whole().commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("poof propagate --ra", "--radius"), ("poof recog tr", "train"), ("poof pro", "propagate")]
+)
+def test_a_shell_completes_commands_and_their_options(words: str, found: str) -> None:
+    asked_for = {"_POOF_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    main = "import sys; sys.argv = ['poof']; from poof.__main__ import main; main()"
+    told = subprocess.run([sys.executable, "-c", main], env=os.environ | asked_for, capture_output=True, text=True)
+    assert found in told.stdout.split()
