@@ -32,7 +32,7 @@ from typing import Any
 
 from poof.labels import save_labels
 from poof.projects import work
-from poof.projects.cluster import drive
+from poof.projects.cluster import driver
 from poof.projects.display import Display
 from poof.projects.jobs import Job
 from poof.projects.sources import Source
@@ -104,7 +104,7 @@ class Noted(Display):
 def noted() -> Iterator[list[tuple[float, float]]]:
     """(seconds, CPU seconds) of every task that comes back."""
     found: list[tuple[float, float]] = []
-    before = drive._Drive._take
+    before = driver._Driver._take
 
     def take(self: Any, future: Any, out: Any) -> Any:
         if future.status == "finished":
@@ -112,11 +112,11 @@ def noted() -> Iterator[list[tuple[float, float]]]:
             found.append((rows.seconds, rows.cpu))
         return before(self, future, out)
 
-    drive._Drive._take = take  # type: ignore[method-assign]
+    driver._Driver._take = take  # type: ignore[method-assign]
     try:
         yield found
     finally:
-        drive._Drive._take = before  # type: ignore[method-assign]
+        driver._Driver._take = before  # type: ignore[method-assign]
 
 
 def on_cluster(where: str, jobs: list[Job], cache: Path, first: Any = None) -> float:
@@ -128,7 +128,7 @@ def on_cluster(where: str, jobs: list[Job], cache: Path, first: Any = None) -> f
         expected = 2 if first is not None else 1
         client.wait_for_workers(expected, timeout=60)
     begun = time.monotonic()
-    for done in drive.run_on(where, jobs, Noted(first)):
+    for done in driver.run_on(where, jobs, Noted(first)):
         if done.error:
             sys.exit(done.error)
     return time.monotonic() - begun
@@ -138,7 +138,7 @@ def speed(place: Path, frames: int) -> dict[str, Any]:
     """Throughput with 1 and 2 workers, and of one process."""
     video = place / "long.mp4"
     render(video, frames, (854, 480))
-    drive.FEWEST, drive.WORK = 42, 1.0  # two windows a piece
+    driver.FEWEST, driver.WORK = 42, 1.0  # two windows a piece
     told: dict[str, Any] = {"frames": frames, "size": [854, 480]}
     os.environ.update(SINGLE | {"POOF_CACHE": str(place / "alone")})
     begun = time.monotonic()
@@ -174,7 +174,7 @@ def kill(place: Path, frames: int) -> dict[str, Any]:
     """A worker dies in the middle."""
     video = place / "long.mp4"
     render(video, frames, (854, 480))
-    drive.FEWEST, drive.WORK = 42, 1.0
+    driver.FEWEST, driver.WORK = 42, 1.0
     os.environ.update(SINGLE | {"POOF_CACHE": str(place / "alone")})
     work.propagate(**job_of(video, place).arguments)
     alone = (place / "long.poof.csv").read_bytes()
@@ -203,7 +203,7 @@ def many(place: Path, count: int) -> dict[str, Any]:
     rows: list[tuple[int, float]] = []
     with cluster(2, place) as (where, _), noted() as tasks:
         begun, cpu = time.monotonic(), time.process_time()
-        for number, done in enumerate(drive.run_on(where, jobs, Noted()), 1):
+        for number, done in enumerate(driver.run_on(where, jobs, Noted()), 1):
             if done.error:
                 sys.exit(done.error)
             if number % (count // 10) == 0 or number == 10:

@@ -23,7 +23,7 @@ from propagation import load_scorer
 
 from poof.flow.base import FlowEstimator
 from poof.flow.registry import create_flows
-from poof.labelling.carrier import Carrier
+from poof.labelling.live_propagation import LivePropagation
 from poof.labelling.opening import open_session
 from poof.labelling.proposals import propose
 from poof.labelling.session import Session
@@ -146,7 +146,9 @@ class Person:
         flows: list[FlowEstimator] = create_flows("dis", both_scales=settings.method == "blend")
         if not crop:
             flows = [Remembering(flow, clip.flows) for flow in flows]
-        self.carrier = Carrier([self.session], flows, settings, ResultCache(folder / "cache"), lambda name, facts: None)
+        self.live = LivePropagation(
+            [self.session], flows, settings, ResultCache(folder / "cache"), lambda name, facts: None
+        )
         self.looked: list[int] = []
         self.clicks = 0
 
@@ -154,15 +156,15 @@ class Person:
         """Label until the error is at or below `goal`, or every frame was looked at."""
         count = Count()
         if self.way != "straight lines":
-            self.carrier.start()
+            self.live.start()
         while (frame := self._next()) is not None:
             self._correct(*frame)
-            if self.way != "straight lines" and not self.carrier.wait(600, settled=True):
+            if self.way != "straight lines" and not self.live.wait(600, settled=True):
                 raise TimeoutError(f"{self.clip.name}: the points did not arrive")
             count.course.append((self.clicks, len(self.looked), self.error()))
             if count.course[-1][2] <= goal:
                 break
-        self.carrier.close()
+        self.live.close()
         self.session.close()
         return count
 

@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from poof.errors import PoofError
+from poof.integrity import check_whole
 from poof.locks import locked
 from poof.origin import Origin, origin_of, remember
-from poof.wholeness import check_whole
 
 try:
     import fcntl

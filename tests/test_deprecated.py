@@ -12,6 +12,7 @@ from poof import api, pose
 from poof.deprecated import old_arguments, old_attribute, old_names
 from poof.planning.select import Selection
 from poof.propagation import propagate
+from poof.refine import refine
 
 
 def test_a_renamed_function_or_class_is_found_under_its_old_name() -> None:
@@ -47,8 +48,8 @@ def test_a_renamed_argument_and_attribute() -> None:
         assert Thing().old == 3
 
 
-@pytest.mark.parametrize("function", [propagate, api.propagate])
-def test_propagate_knows_its_cache_as_memo(function: object) -> None:
+@pytest.mark.parametrize("function", [propagate, api.propagate, refine])
+def test_the_cache_was_called_memo(function: object) -> None:
     with pytest.warns(DeprecationWarning, match=r"memo=.*cache="), pytest.raises(TypeError, match="missing"):
         function(memo=None)  # type: ignore[operator]
 

@@ -20,9 +20,9 @@ from PIL import Image
 from poof import files
 from poof.errors import PoofError
 from poof.files import atomic, check_output, tidy, write_bytes, write_text
+from poof.integrity import check_whole
 from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
 from poof.video.writer import VideoWriter
-from poof.wholeness import check_whole
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def labels_of(
     A video that is given again has the labels that it has the first time, and their files may be given again with it.
     """
     from poof.labels.pairing import labels_for
-    from poof.labels.showing import notes_on
+    from poof.labels.representations import notes_on
 
     first_of = firsts([Path(video.name) for video in footage])
     own = [video for number, video in enumerate(footage) if first_of[number] == number]

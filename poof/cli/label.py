@@ -70,10 +70,10 @@ def label(
     settle_for_flow(keep_memory=False)
     from poof.errors import PoofError
     from poof.flow.registry import create_flows
-    from poof.labelling.desk import Desk
     from poof.labelling.opening import open_session
     from poof.labelling.page.serve import serve
-    from poof.labelling.studio import Studio
+    from poof.labelling.services import Services
+    from poof.labelling.session_group import SessionGroup
     from poof.propagation import Settings
     from poof.propagation.result_cache import cache_folder
 
@@ -91,9 +91,9 @@ def label(
         sessions.append(
             open_session(video, own, file, keypoints=names, in_place=in_place, radius=radius, category=category)
         )
-    studio = Studio(Desk(sessions), estimators, flow, Settings(radius=radius), cache_folder())
+    services = Services(SessionGroup(sessions), estimators, flow, Settings(radius=radius), cache_folder())
     serve(
-        studio,
+        services,
         port,
         browser,
         cache_folder() / "label-pages",

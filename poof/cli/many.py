@@ -348,7 +348,7 @@ def _ended(jobs: Sequence[Job], asked: int | None, device: str | None, quiet: bo
 
         yield from run_on(on, jobs, display, quiet)
         return
-    from poof.projects.admission import gpus
+    from poof.projects.capacity import gpus
 
     yield from run_jobs(jobs, asked, gpus() if device in ("auto", "cuda") else (), display)
 

@@ -208,7 +208,7 @@ def _refine_group(
             models=models,
             flow=estimators,
             settings=Settings(radius=options["radius"], max_size=options["max_size"]),
-            memo=ResultCache(cache_folder() / "segments") if cache else None,
+            cache=ResultCache(cache_folder() / "segments") if cache else None,
             track=track if quiet else Stages(track, told),
             fusing=False,
             **chosen,

@@ -162,7 +162,7 @@ def refine(
             device=device,
             precision=precision,  # type: ignore[arg-type]  # checked inside
             always=always,
-            memo=ResultCache(cache_folder() / "segments") if cache else None,
+            cache=ResultCache(cache_folder() / "segments") if cache else None,
             track=track(quiet) if quiet else Stages(track(quiet), told),
         )
     except KeyboardInterrupt:

@@ -30,8 +30,8 @@ def status(
 
     from poof.cli.many import shown
     from poof.errors import PoofError
-    from poof.projects.place import find
     from poof.projects.project import load
+    from poof.projects.project_root import find
     from poof.projects.status import status as look
 
     file = find()

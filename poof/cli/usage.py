@@ -68,7 +68,7 @@ class Command(TyperCommand):
 
     def _settle_project(self, ctx: Any, args: list[str]) -> None:
         """Take the options of the project in whose folder the command was called, and need no arguments there."""
-        from poof.projects.place import find
+        from poof.projects.project_root import find
 
         name = str(ctx.info_name)
         within = ctx.parent is not None and ctx.parent.parent is not None  # poof recog train is another train

@@ -18,7 +18,7 @@ from poof.drawing.style import (
     confidence_colour,
     drawable,
     instance_colour,
-    marker_radius,
+    mark_radius,
 )
 from poof.labels.model import Points, Skeleton, Source, Visible
 
@@ -52,7 +52,7 @@ def draw_labels(image: Array, instances: Mapping[int, Points], skeleton: Skeleto
     """
     style = style or Style()
     canvas = np.array(image, order="C")
-    radius = style.radius or marker_radius((image.shape[1], image.shape[0]), instances.values())
+    radius = style.radius or mark_radius((image.shape[1], image.shape[0]), instances.values())
     names = style.individuals
     if names is None:
         names = {instance: str(instance) for instance in instances} if len(instances) > 1 else {}

@@ -68,7 +68,7 @@ class Style:
     Attributes
     ----------
     radius
-        Radius of a mark in pixels of the picture that is drawn on; None chooses it by `marker_radius`.
+        Radius of a mark in pixels of the picture that is drawn on; None chooses it by `mark_radius`.
     limbs
         Whether the skeleton's edges are drawn.
     names
@@ -108,7 +108,7 @@ class Style:
         instances
             Points in pixels of the pictures.
         """
-        radius = marker_radius(size, instances) if self.radius is None else self.radius
+        radius = mark_radius(size, instances) if self.radius is None else self.radius
         individuals = self.individuals
         if individuals is None:
             every = labels.instance_ids
@@ -170,7 +170,7 @@ def drawable(points: Points, min_confidence: float = 0.0) -> Array:
     return points.labelled & ((points.source == Source.HUMAN) | ~(points.confidence < min_confidence))
 
 
-def marker_radius(size: tuple[int, int], instances: Iterable[Points]) -> float:
+def mark_radius(size: tuple[int, int], instances: Iterable[Points]) -> float:
     """A radius of marks, in pixels, that is seen in the picture and does not hide the subject.
 
     2.2 % of the subject's longer side and at most 35 % of the distance between neighbouring keypoints (medians over

@@ -55,8 +55,8 @@ def hardness(labels: LabelSet) -> dict[int, float]:
     disputed = disputes(labels, max(labels.frames, default=0) + 1)
     found: dict[int, float] = {}
     for frame, group in labels.by_frame().items():
-        doubt = [1 - np.nan_to_num(p.confidence[p.labelled & ~p.is_human], nan=0.0) for p in group.values()]
-        values = np.concatenate(doubt)
+        uncertainty = [1 - np.nan_to_num(p.confidence[p.labelled & ~p.is_human], nan=0.0) for p in group.values()]
+        values = np.concatenate(uncertainty)
         if len(values):
             found[frame] = float(values.mean()) + (frame in disputed)
     return found

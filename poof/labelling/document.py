@@ -1,4 +1,4 @@
-"""What a person has said about one video: a table of values by key, changed by recorded changes only.
+"""The labels of one video as a document: a table of values by key, changed by recorded changes only.
 
 Everything a person can say is a value under a key:
 

@@ -1,4 +1,4 @@
-"""From what a person does to changes of the document. `OPERATIONS` lists everything that can be done.
+"""Edits: each operation of a person as changes of the document. `OPERATIONS` lists them all.
 
 An edit is a mapping with "op", a name in `OPERATIONS`, and what that needs; whatever comes in is checked here.
 """

@@ -1,4 +1,4 @@
-"""What a job of the page runs: reads what to do from its input, a line of JSON, and says how far it is, line by line.
+"""The process of a job of the page: it reads its task from its input, a line of JSON, and prints its progress.
 
 Ends as soon as its input does: then nobody waits for it any more.
 """
@@ -88,7 +88,7 @@ def _refine(spec: dict[str, Any]) -> tuple[list[str], str]:
         spec["folder"],
         flow=create_flows(spec["flow"], keep=cache_folder() / "flows"),
         settings=Settings(radius=spec["radius"]),
-        memo=ResultCache(cache_folder() / "segments"),
+        cache=ResultCache(cache_folder() / "segments"),
         track=track,
     )
     facts = result.as_dict()

@@ -1,4 +1,4 @@
-"""Longer work that is started from the page: each in a process of its own, with progress, and a way to stop it.
+"""Jobs that are started from the page: each in a process of its own, with progress, and a way to stop it.
 
 A job gets the labels as they are when it starts, in a file of its own, and writes its results beside the label file.
 `poof.labelling.job_process` is what runs. It ends with this process, however that ends.

@@ -1,4 +1,4 @@
-"""What machines say beside the person: points carried by flow, refined ones, and those of the file that was opened.
+"""Machine-made points beside the person's: carried by flow, refined, and those of the file that was opened.
 
 Each comes from labels as they were at some time. Flow's are redone behind the page. The others stay as long as they are
 true: a point of theirs counts while the labels within a chain's reach of it are those that it was made from.

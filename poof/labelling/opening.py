@@ -1,4 +1,4 @@
-"""From a video and perhaps a label file to a session: which files it keeps, and what it takes in."""
+"""Opening a session from a video and perhaps a label file: which files it keeps, and what it takes in."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ class Pictures:
         picture = self._find(wanted)
         if picture is None:
             w, h = wanted.clipped(self._access.video.size)[2:]
-            lane = "small" if max(w, h) * wanted.scale <= SMALL else "eye"
-            image = self._access.get(wanted.frame, lane, abandoned)
+            decoder = "small" if max(w, h) * wanted.scale <= SMALL else "eye"
+            image = self._access.get(wanted.frame, decoder, abandoned)
             box = wanted.clipped(self._access.video.size)
             x, y, w, h = box
             picture = Picture(_encoded(image[y : y + h, x : x + w], wanted), True, box)

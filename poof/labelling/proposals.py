@@ -1,12 +1,12 @@
-"""Where a click is worth most: frames to label first, and then frames with the points in them that are in doubt.
+"""Where a click is worth most: frames to label first, and then frames with uncertain points.
 
 Before there are labels, frames are those of `poof.planning.select_frames`. Then every point counts for itself: a
 person who corrects one point has not labelled the others. What a label of keypoint c at frame f is worth is what
 `poof.planning` says of a frame, for the track of c alone,
 
-    w(f, c) = sum over t of doubt(t, c)^2 max(0, near_c(t) - |t - f|),
+    w(f, c) = sum over t of uncertainty(t, c)^2 max(0, near_c(t) - |t - f|),
 
-near_c(t) being the distance to the nearest label of c. A frame is worth the sum over its points in doubt; points on
+near_c(t) being the distance to the nearest label of c. A frame is worth the sum over its uncertain points; points on
 which flow and appearance disagree come first.
 """
 
@@ -24,10 +24,10 @@ from poof.planning.select import select_frames
 from poof.planning.survey import Survey
 from poof.planning.uncertainty import worth_at
 
-IN_DOUBT = 0.2
+UNCERTAIN = 0.2
 """1 - confidence from which on a point is offered for correction."""
 UNKNOWN = 0.5
-"""Doubt of a point of unknown confidence."""
+"""Uncertainty of a point of unknown confidence."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Proposal:
         One line for the person.
     points : list of (subject, keypoint)
         What to look at there, what is worth most first; empty before there are labels.
-    worth, doubt : float or None
+    worth, uncertainty : float or None
         What a label there is worth, in frames; how unsure the frame is, 0 to 1.
     """
 
@@ -49,7 +49,7 @@ class Proposal:
     reason: str
     points: list[tuple[int, int]]
     worth: float | None = None
-    doubt: float | None = None
+    uncertainty: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values."""
@@ -58,7 +58,7 @@ class Proposal:
             "frame": self.frame,
             "reason": self.reason,
             "worth": self.worth,
-            "doubt": self.doubt,
+            "uncertainty": self.uncertainty,
             "keypoints": points,
         }
 
@@ -117,7 +117,7 @@ class _State:
     Attributes
     ----------
     tracks : list of (subject, keypoint)
-    doubt
+    uncertainty
         0 where a person said something or nothing is expected, else 1 - confidence; 1 where a point is missing.
     said
         Whether a person said something.
@@ -131,7 +131,7 @@ class _State:
         self.tracks = [(s, k) for s in self.subjects for k in range(len(self.names))]
         column = {s: slice(n * len(self.names), (n + 1) * len(self.names)) for n, s in enumerate(self.subjects)}
         shape = count, len(self.tracks)
-        self.doubt, self.said = np.ones(shape), np.zeros(shape, bool)
+        self.uncertainty, self.said = np.ones(shape), np.zeros(shape, bool)
         self.disputed, self.placed, self.hidden = (np.zeros(shape, bool) for _ in range(3))
         frames = {frame for frame, _ in session.machine.places} | set(session.document.frames)
         for frame in frames:
@@ -144,12 +144,12 @@ class _State:
                 self.placed[at] = points.is_human
                 self.disputed[at] = points.in_dispute & (points.source != Source.HUMAN)
                 sure = np.where(np.isfinite(points.confidence), points.confidence, 1 - UNKNOWN)
-                self.doubt[at] = np.where(points.decided, 1 - sure, 1.0)
+                self.uncertainty[at] = np.where(points.decided, 1 - sure, 1.0)
         for n, (s, k) in enumerate(self.tracks):
             for a, b in session.document.hidden(s, k):
                 self.hidden[a : b + 1, n] = True
-        self.doubt[self.said | self.hidden] = 0.0
-        self.doubt[~self._expected()] = 0.0
+        self.uncertainty[self.said | self.hidden] = 0.0
+        self.uncertainty[~self._expected()] = 0.0
 
     @classmethod
     def of(cls, session: Session, count: int) -> _State:
@@ -174,20 +174,22 @@ class _State:
 
     def best(self, usable: np.ndarray, scenes: Sequence[range], count: int, apart: int) -> list[Proposal]:
         """The frames that are worth most, each choice counted for the next."""
-        doubt, near = self.doubt.copy(), self._near(scenes)
+        uncertainty, near = self.uncertainty.copy(), self._near(scenes)
         free = usable.copy()
         free[self.said.all(axis=1)] = False
-        worth = np.zeros_like(doubt)
+        worth = np.zeros_like(uncertainty)
         disputed = self.disputed.copy()
         stale: Sequence[range] = scenes
         chosen: list[Proposal] = []
-        frames = np.arange(len(doubt))
+        frames = np.arange(len(uncertainty))
         while len(chosen) < count and free.any():
             for scene in stale:
                 part = slice(scene.start, scene.stop)
-                for c in range(doubt.shape[1]):
-                    worth[part, c] = worth_at(doubt[part, c] ** 2, near[part, c]) if doubt[part, c].any() else 0.0
-            offered = (self.doubt >= IN_DOUBT) | self.disputed
+                for c in range(uncertainty.shape[1]):
+                    worth[part, c] = (
+                        worth_at(uncertainty[part, c] ** 2, near[part, c]) if uncertainty[part, c].any() else 0.0
+                    )
+            offered = (self.uncertainty >= UNCERTAIN) | self.disputed
             value = np.where(offered, worth, 0.0).sum(axis=1)
             value = np.where(disputed.any(axis=1), value + 1e6 * disputed.sum(axis=1), value)
             value[~free] = -1.0
@@ -200,7 +202,7 @@ class _State:
             taken = offered[best]
             nearer = np.minimum(near[part], np.abs(frames[part] - best)[:, None])
             nearer = np.where(taken, nearer, near[part])
-            doubt[part] *= nearer / np.maximum(near[part], 1)
+            uncertainty[part] *= nearer / np.maximum(near[part], 1)
             near[part] = nearer
             around = frames[part][np.abs(frames[part] - best) < max(1, apart)]
             disputed[around] = False
@@ -227,15 +229,15 @@ class _State:
         some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         if self.disputed[frame].any():
             reason = f"flow and appearance disagree: {some}"
-        elif all(self.doubt[frame, c] >= 1 for c in order):
+        elif all(self.uncertainty[frame, c] >= 1 for c in order):
             reason = "far from every label" if len(order) == len(self.tracks) else f"not followed: {some}"
         else:
-            least = min(1 - self.doubt[frame, c] for c in order)
+            least = min(1 - self.uncertainty[frame, c] for c in order)
             reason = f"uncertain ({100 * least:.0f} % sure): {some}"
-        asked = self.doubt[frame][~self.said[frame]]
-        doubt = float(asked.mean()) if len(asked) else 0.0
+        asked = self.uncertainty[frame][~self.said[frame]]
+        uncertainty = float(asked.mean()) if len(asked) else 0.0
         value = float(np.where(offered[frame], worth[frame], 0).sum())
-        return Proposal(frame, reason, [self.tracks[c] for c in order], round(value, 3), round(doubt, 4))
+        return Proposal(frame, reason, [self.tracks[c] for c in order], round(value, 3), round(uncertainty, 4))
 
     def _name(self, c: int) -> str:
         subject, k = self.tracks[c]

@@ -1,4 +1,4 @@
-"""What a session holds in plain values: points of a frame, and the timeline of a track in one character a frame."""
+"""A session in plain values: the points of a frame, and the timeline of a track in one character a frame."""
 
 from __future__ import annotations
 

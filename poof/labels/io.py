@@ -24,12 +24,12 @@ from poof.labels.formats import (
     long_csv,
     sleap,
     sleap_analysis,
-    unread,
+    unsupported,
 )
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
 from poof.labels.naming import placed
-from poof.labels.sound import check_sound
+from poof.labels.validation import check_valid
 
 _HEAD = 65536
 
@@ -117,7 +117,7 @@ def load_labels(
     else:
         name = detect_format(path)
     labels = FORMATS[name].load(path, Choice(frame_names, category, video, missing))
-    check_sound(path, labels)
+    check_valid(path, labels)
     return labels if frame_names is None else placed(labels, frame_names, path)
 
 
@@ -164,7 +164,7 @@ def detect_format(path: Path) -> str:
     """
     path = dlc_project.config_of(path)
     head = _head(path)
-    told = unread.recognised(path, head)
+    told = unsupported.recognised(path, head)
     if told:
         raise PoofError(told)
     for name, module in FORMATS.items():

@@ -287,25 +287,25 @@ class LabelSet:
 
     def __repr__(self) -> str:
         """One line: how much of what, for whom."""
-        from poof.labels.showing import in_a_line
+        from poof.labels.representations import in_a_line
 
         return in_a_line(self)
 
     def _repr_html_(self) -> str:
         """A small table, for notebooks."""
-        from poof.labels.showing import as_html
+        from poof.labels.representations import as_html
 
         return as_html(self)
 
     def to_frame(self, video: Any = None) -> pd.DataFrame:
-        """A tidy pandas table: a row for each point or absence, see `poof.labels.showing.to_frame`."""
-        from poof.labels.showing import to_frame
+        """A tidy pandas table: a row for each point or absence, see `poof.labels.representations.to_frame`."""
+        from poof.labels.representations import to_frame
 
         return to_frame(self, video)
 
     def to_xarray(self, video: Any = None) -> Any:
-        """An xarray dataset as movement lays it out, see `poof.labels.showing.to_xarray`."""
-        from poof.labels.showing import to_xarray
+        """An xarray dataset as movement lays it out, see `poof.labels.representations.to_xarray`."""
+        from poof.labels.representations import to_xarray
 
         return to_xarray(self, video)
 

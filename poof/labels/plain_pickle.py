@@ -90,7 +90,7 @@ def _value(data: bytes) -> Any:
 
 
 def _place(argument: Any) -> int:
-    """The number of a place in the memo."""
+    """The number of a place in the `memo`."""
     return int(argument)
 
 

@@ -13,7 +13,7 @@ from poof.errors import PoofError
 from poof.labels import LabelSet
 from poof.labels.formats.reading import frame_number, read_rows
 from poof.labels.model import MAX_COORDINATE
-from poof.labels.sound import MAX_FRAME
+from poof.labels.validation import MAX_FRAME
 from poof.pose.crops import subject_boxes
 
 Array = np.ndarray

@@ -28,7 +28,6 @@ from poof.flow.device import resolve_device
 from poof.labels.model import Visible
 from poof.parallel import ALONE, Group, Share
 from poof.pose.augmentation import Augmentation
-from poof.pose.bank import CropBank, CropView
 from poof.pose.crops import normalise
 from poof.pose.data import CONTEXT, Batches, CropStore, TrainingSet, clear_leftovers, examples_of, loader, round_of
 from poof.pose.initial import initial_network
@@ -39,6 +38,7 @@ from poof.pose.precision import Precision, place
 from poof.pose.precision import run as forward
 from poof.pose.recipes import Recipe, recipe_named
 from poof.pose.run import Run, fingerprint, restore_optimizer, resumable, write_curves
+from poof.pose.shared_crops import CropView, SharedCrops
 from poof.pose.splitting import Pair, Split, check_apart, split
 from poof.pose.unet import UNet
 from poof.pose.validation import validate
@@ -67,7 +67,7 @@ def train_pose(
     precision: Precision = "auto",
     workers: int | None = None,
     resume: bool = False,
-    bank: CropBank | None = None,
+    bank: SharedCrops | None = None,
     track: Track = silent,
     notice: Callable[[str], object] | None = None,
     group: Group = ALONE,

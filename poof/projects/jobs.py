@@ -22,7 +22,7 @@ from typing import Any
 from poof import interrupts
 from poof.errors import PoofError
 from poof.progress import Track
-from poof.projects.admission import Admission, Usage
+from poof.projects.capacity import Capacity, Usage
 from poof.projects.display import Display
 from poof.projects.worker import SINGLE, function_of, receive, send, told
 
@@ -106,9 +106,9 @@ def run_jobs(
     """
     if not jobs:
         return
-    admission = Admission(asked, len(jobs), len(gpus))
+    capacity = Capacity(asked, len(jobs), len(gpus))
     display = display or Display(quiet=True)
-    pool = _Pool(admission, gpus)
+    pool = _Pool(capacity, gpus)
     waiting, tries = deque(jobs), dict.fromkeys(map(id, jobs), 0)
     try:
         with display.showing(len(jobs)):
@@ -136,8 +136,8 @@ def run_jobs(
 class _Pool:
     """The processes."""
 
-    def __init__(self, admission: Admission, gpus: Sequence[str]) -> None:
-        self._admission = admission
+    def __init__(self, capacity: Capacity, gpus: Sequence[str]) -> None:
+        self._capacity = capacity
         self._free_gpus = deque(gpus)
         self._workers: list[_Worker] = []
         self._said: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
@@ -147,7 +147,7 @@ class _Pool:
         return [w for w in self._workers if w.job is not None]
 
     def may_start(self, job: Job) -> bool:
-        return self._admission.may_start([w.usage for w in self.running], job.weight)
+        return self._capacity.may_start([w.usage for w in self.running], job.weight)
 
     def start(self, job: Job) -> None:
         """Give a job to a process that waits for one, or to a new one."""
@@ -198,14 +198,14 @@ class _Pool:
             worker.job = None
             if kind == "done":
                 worker.usage.peak = message[3]
-                self._admission.measured(worker.usage)
+                self._capacity.measured(worker.usage)
                 return Done(job, message[1], notes=message[2], seconds=seconds), False
             return Done(job, error=message[1], notes=message[2], seconds=seconds), False
         return None
 
     def _new(self) -> _Worker:
         gpu = self._free_gpus.popleft() if self._free_gpus else None
-        threads = str(self._admission.threads)
+        threads = str(self._capacity.threads)
         # Networks give other last digits with other numbers of threads: always one, so that results do not depend on
         # how many jobs there are. DIS takes any number and gives the same.
         limits = dict.fromkeys(SINGLE, "1") | {"POOF_THREADS": threads}

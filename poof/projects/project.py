@@ -15,7 +15,7 @@ from poof.errors import PoofError
 from poof.labels.model import LabelSet, Skeleton
 from poof.labels.symmetry import mirror_pairs
 from poof.printable import is_printable, one_line
-from poof.projects.place import FILE, KEPT, find
+from poof.projects.project_root import FILE, KEPT, find
 from poof.projects.schema import COMMANDS, OPTIONS, SKELETON, TOP, Checker
 
 __all__ = ["FILE", "KEPT", "Project", "Vocabulary", "colour_of", "find", "load"]

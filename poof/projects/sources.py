@@ -10,7 +10,7 @@ from poof.errors import PoofError
 from poof.labels import load_labels, save_labels
 from poof.labels.merging import in_skeleton, merged
 from poof.labels.model import LabelSet, Points
-from poof.labels.showing import notes_on
+from poof.labels.representations import notes_on
 from poof.projects.catalogue import CORRECTIONS
 from poof.projects.project import Project
 from poof.video import Video, open_video

@@ -274,7 +274,7 @@ def fuse(
     results = ResultCache(cache_folder() / "segments") if cache else None
     if models:
         result = run(
-            [Pair(video, given.labels)], folder, models=models, flow=estimators, settings=settings, memo=results,
+            [Pair(video, given.labels)], folder, models=models, flow=estimators, settings=settings, cache=results,
             network=options["network"], device=options["device"], precision=options["precision"], track=track,
         )  # fmt: skip
     else:

@@ -1,7 +1,7 @@
-"""What the propagation makes of a person's own labels when each is left out: how good it is on this very footage.
+"""Held-out error: how far the propagation misses each of a person's own labels when that label is left out.
 
-At a labelled frame the chains of its neighbours arrive, over the whole gap between two labels, and the label says by
-how far they miss. Nothing has to be computed again: the engine keeps the arrivals.
+At a labelled frame the chains of its neighbours end, over the whole gap between two labels, and the label says by how
+far they miss. Nothing has to be computed again: the engine keeps where chains end.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ from poof import interrupts
 from poof.errors import PoofError, names_near
 from poof.files import make_folder, write_text
 from poof.labels import LabelSet, Points
-from poof.pose.bank import CropBank
 from poof.pose.initial import NAMED
 from poof.pose.precision import Precision
 from poof.pose.recipes import Recipe, recipe_named
+from poof.pose.shared_crops import SharedCrops
 from poof.pose.splitting import Pair
 from poof.pose.training import train_pose
 from poof.progress import Track, silent
@@ -140,7 +140,7 @@ class Learning:
         self.left_out = left_out(tracks)
         self._common: dict[str, Any] = {"device": device, "precision": precision, "track": track}
         self._track = track
-        self._bank: CropBank | None = None
+        self._bank: SharedCrops | None = None
         batch = self._kind.plan().batch
         count = sum(len(pair.labels.instances) for pair in self._data)
         self._steps = self._kind.plan().steps(count, min(batch, count))
@@ -190,7 +190,7 @@ class Learning:
             return best
         resume = known.get("identity") == identity and last.exists()
         if self._bank is None:
-            self._bank = CropBank(self._data, self.size, self._folder, self._track)
+            self._bank = SharedCrops(self._data, self.size, self._folder, self._track)
         make_folder(folder, "--run")
         _write(mark, {"identity": identity, "done": False})
         if not resume:

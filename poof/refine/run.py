@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from poof.deprecated import old_arguments
 from poof.errors import PoofError
 from poof.files import atomic, made_folder
 from poof.flow.base import FlowEstimator
@@ -135,6 +136,7 @@ def stages(
     return told + ([*crops, "training"] if rounds == 2 else [])
 
 
+@old_arguments(memo="cache")
 def refine(
     pairs: Sequence[Pair],
     folder: str | Path,
@@ -151,7 +153,7 @@ def refine(
     device: str = "auto",
     precision: Precision = "auto",
     always: bool = False,
-    memo: ResultCache | None = None,
+    cache: ResultCache | None = None,
     track: Track = silent,
     fusing: bool = True,
 ) -> Refinement:
@@ -186,7 +188,7 @@ def refine(
         See `train_pose`.
     always
         Train even where there is little to gain, and keep what does not help.
-    memo
+    cache
         Of the propagation, see `propagate`.
     track
         Shows progress.
@@ -215,7 +217,7 @@ def refine(
     loaded = _loaded(models, pairs, where)
     with nullcontext() if models else made_folder(folder, "--run"):
         if tracks is None:
-            tracks = [propagate(p.video, p.labels, estimators, settings, track, memo) for p in pairs]
+            tracks = [propagate(p.video, p.labels, estimators, settings, track, cache) for p in pairs]
         else:
             for pair, carried in zip(pairs, tracks, strict=True):
                 _check_same(pair, carried)

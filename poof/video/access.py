@@ -1,9 +1,9 @@
-"""Any frame of a video at once, exact, for several threads: what one looks at, and what works behind it.
+"""Random access to the frames of a video, exact, for several threads: the frame shown, and what works behind it.
 
 A frame is decoded from the keyframe before it. What comes by is kept, bounded in bytes, so that steps and short jumps
-find it. Each *lane* has a decoder of its own: reading a range for the propagation does not send the decoder of the eye
-elsewhere. Where a jump does not lead to the frame that the index names, earlier keyframes are tried and, in the end,
-the file is read in order, as `Video.read` does: slow is possible, wrong is not.
+find it. Decoders have names: reading a range for the propagation does not move the decoder of the frame shown. Where a
+jump does not lead to the frame that the index names, earlier keyframes are tried and, in the end, the file is read in
+order, as `Video.read` does: slow is possible, wrong is not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from poof.video.base import Damage, Video
 from poof.video.container import ContainerVideo
 from poof.video.decoding import open_container, video_stream
 from poof.video.index import FrameIndex, index_packets
-from poof.video.lanes import InOrder, Jumping, KeptFrames, Lane, SingleFrames
+from poof.video.random_access import FrameCache, FrameDecoder, InOrder, Jumping, SingleFrames
 
 LIMIT = 192 * 2**20
 """Bytes of decoded frames that are kept."""
@@ -52,8 +52,8 @@ class FrameAccess:
     def __init__(self, video: Video, limit: int = LIMIT) -> None:
         self.video = video
         self.damage: Damage | None = None
-        self._kept = KeptFrames(limit)
-        self._lanes: dict[str, Lane] = {}
+        self._kept = FrameCache(limit)
+        self._decoders: dict[str, FrameDecoder] = {}
         self._lock = threading.Lock()
         self._index: FrameIndex | None = None
         self._indexed = threading.Event()
@@ -109,22 +109,22 @@ class FrameAccess:
             self._index = after
             if changed:
                 self._kept.clear()
-                self._lanes.clear()
+                self._decoders.clear()
         return changed
 
     def has(self, frame: int) -> bool:
         """Whether the frame is decoded already."""
         return self._kept.get(frame) is not None
 
-    def get(self, frame: int, lane: str = "eye", abandoned: Callable[[], bool] = _never) -> np.ndarray:
+    def get(self, frame: int, decoder: str = "eye", abandoned: Callable[[], bool] = _never) -> np.ndarray:
         """A frame, RGB uint8 (H, W, 3).
 
         Parameters
         ----------
         frame
             Its number.
-        lane
-            Whose decoder reads it, if it must be read.
+        decoder
+            Name of the decoder that reads it, if it must be read.
         abandoned
             Asked while decoding; if it says so, `Abandoned` is raised.
 
@@ -138,13 +138,13 @@ class FrameAccess:
             index = self.index
             if frame < 0 or (frame >= self.count and (index is None or index.confirmed or index.reliable)):
                 raise PoofError(f"{self.video.name}: has no frame {frame}; its frames are 0 to {self.count - 1}")
-            kept = self._lane(lane).read(frame, abandoned)
+            kept = self._decoder(decoder).read(frame, abandoned)
         return kept if isinstance(kept, np.ndarray) else self._image(kept)
 
     def close(self) -> None:
         """Let decoders and frames go."""
         with self._lock:
-            self._lanes.clear()
+            self._decoders.clear()
         self._kept.clear()
 
     def _image(self, frame: VideoFrame) -> np.ndarray:
@@ -153,17 +153,17 @@ class FrameAccess:
         converter = converters.setdefault("converter", VideoReformatter())
         return self.video._image(frame, converter)
 
-    def _lane(self, name: str) -> Lane:
+    def _decoder(self, name: str) -> FrameDecoder:
         with self._lock:
-            if name not in self._lanes:
+            if name not in self._decoders:
                 index, video = self._index, self.video
                 if index is None or not isinstance(video, ContainerVideo):
-                    self._lanes[name] = SingleFrames(video, self._kept)
+                    self._decoders[name] = SingleFrames(video, self._kept)
                 elif index.reliable:
-                    self._lanes[name] = Jumping(video, index, self._kept)
+                    self._decoders[name] = Jumping(video, index, self._kept)
                 else:
-                    self._lanes[name] = InOrder(video, self._kept)
-            return self._lanes[name]
+                    self._decoders[name] = InOrder(video, self._kept)
+            return self._decoders[name]
 
     def _make_index(self, path: Path) -> None:
         try:
@@ -197,8 +197,8 @@ class AccessVideo(Video):
     Frames are those of the video itself. For work on parts of a long video, such as carrying one label anew.
     """
 
-    def __init__(self, access: FrameAccess, lane: str = "work", abandoned: Callable[[], bool] = _never) -> None:
-        self._access, self._lane, self._abandoned = access, lane, abandoned
+    def __init__(self, access: FrameAccess, decoder: str = "work", abandoned: Callable[[], bool] = _never) -> None:
+        self._access, self._decoder, self._abandoned = access, decoder, abandoned
         video = access.video
         self.name, self.size, self.fps, self.frame_names = video.name, video.size, video.fps, video.frame_names
         self.path = getattr(video, "path", None)
@@ -210,7 +210,7 @@ class AccessVideo(Video):
         number = max(start, 0)
         while (stop is None or number < stop) and number < self._access.count:
             try:
-                yield number, self._access.get(number, self._lane, self._abandoned)
+                yield number, self._access.get(number, self._decoder, self._abandoned)
             except PoofError:
                 video = self._access.video
                 self.damage = video.damage or Damage(number, "cannot be decoded")

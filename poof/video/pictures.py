@@ -82,7 +82,7 @@ def _decoded(data: bytes) -> np.ndarray | None:
 def _whole_jpeg(data: bytes) -> np.ndarray | None:
     """A JPEG's picture, None if it is not all there.
 
-    Phones write data behind the picture, and there are writers that forget the marker of its end. OpenCV 4 paints what
+    Phones write data behind the picture, and there are writers that forget its end-of-image code. OpenCV 4 paints what
     is missing grey and says nothing. In both cases the picture is whole if what is put in at its end changes nothing.
     """
     end = _end_of_jpeg(data)
@@ -92,7 +92,7 @@ def _whole_jpeg(data: bytes) -> np.ndarray | None:
         return _decoded(data)
     else:
         body = data[: end - len(_END)]
-    if _SCAN not in _markers(body):
+    if _SCAN not in _codes(body):
         return None
     image, filled = _decoded(body + _END), _decoded(body + _FILLING + _END)
     if image is None or filled is None or not np.array_equal(image, filled):
@@ -101,30 +101,30 @@ def _whole_jpeg(data: bytes) -> np.ndarray | None:
 
 
 def _end_of_jpeg(data: bytes) -> int | None:
-    """Where a JPEG's picture ends, behind the marker of its end; None if there is none."""
-    for marker, at in _walk(data):
-        if marker == _END[1]:
+    """Where a JPEG's picture ends, behind its end-of-image code; None if there is none."""
+    for code, at in _walk(data):
+        if code == _END[1]:
             return at + 2
     return None
 
 
-def _markers(data: bytes) -> set[int]:
-    return {marker for marker, _ in _walk(data)}
+def _codes(data: bytes) -> set[int]:
+    return {code for code, _ in _walk(data)}
 
 
 def _walk(data: bytes) -> list[tuple[int, int]]:
-    """(marker, offset) of a JPEG's segments, those within segments (previews) left out (ITU-T T.81, annex B)."""
+    """(code, offset) of a JPEG's segments, those within segments (previews) left out (ITU-T T.81, annex B)."""
     found, at = [], 2
     while at + 1 < len(data):
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
             break
-        marker = data[at + 1]
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # stuffing, fill bytes, restarts
-            at += 1 if marker == 0xFF else 2
+        code = data[at + 1]
+        if code in (0x00, 0x01, 0xFF) or 0xD0 <= code <= 0xD7:  # stuffing, fill bytes, restarts
+            at += 1 if code == 0xFF else 2
             continue
-        found.append((marker, at))
-        if marker == _END[1]:
+        found.append((code, at))
+        if code == _END[1]:
             break
         at += 2 + max(int.from_bytes(data[at + 2 : at + 4], "big"), 2)
     return found

@@ -12,7 +12,7 @@ from poof.video.base import DEFAULT_FPS
 from poof.video.structure.avi import share_of_pictures
 
 _HIGHEST = 100_000
-_DOUBTFUL = 240.0
+_IMPLAUSIBLE = 240.0
 """Above this a header is asked twice: clocks of 600 or 90000 ticks a second are found in the place of the rate."""
 
 
@@ -31,6 +31,6 @@ def rate_of(path: Path, container: InputContainer, stream: VideoStream) -> float
         if share < 1:
             return rates[0] * share
     inner = stream.codec_context.framerate
-    if rates[0] > _DOUBTFUL and inner and 1 <= float(inner) <= _DOUBTFUL:
+    if rates[0] > _IMPLAUSIBLE and inner and 1 <= float(inner) <= _IMPLAUSIBLE:
         return float(inner)
     return rates[0]

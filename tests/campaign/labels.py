@@ -39,7 +39,7 @@ def _trial(rng: Rng, folder: Path) -> None:
     if labels is None:
         check_folder(folder, given)
         return
-    check_sound(labels)
+    check_valid(labels)
     written = given
     # HDF5 takes a process each; the others are nearly free.
     for name in OUTPUTS if rng.random() < 0.1 else OUTPUTS[:2]:
@@ -50,7 +50,7 @@ def _trial(rng: Rng, folder: Path) -> None:
         again = _told(lambda target=target: load_labels(target))
         if again is None:
             raise Fault("wrong", f"what was written as {name} is refused")
-        check_sound(again)
+        check_valid(again)
         _check_same(labels, again, name)
     check_folder(folder, written)
 
@@ -87,7 +87,7 @@ def _told(action):  # type: ignore[no-untyped-def]
     return result
 
 
-def check_sound(labels: LabelSet) -> None:
+def check_valid(labels: LabelSet) -> None:
     """Every number is in its range, every name can be shown."""
     names = [
         *labels.skeleton.keypoints,

@@ -1,10 +1,11 @@
-"""Everything that a user reads uses the words of docs/glossary.md, and none of those that it lists as not used."""
+"""What a user reads, and names and docstrings in the code, hold none of the words that docs/glossary.md lists."""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 UNUSED = "## Words that are not used"
+IN_NAMES = "### In names of the code"
 APART = ("CHANGELOG.md", "label-api.md")
 """The past as it was, and the names of JSON fields."""
+EXEMPT = {
+    ("poof/planning/select.py", "doubt"),  # an old name, deprecated
+    ("poof/refine/beliefs.py", "DOUBTFUL"),
+    ("poof/refine/beliefs.py", "doubt"),
+    ("poof/refine/lessons.py", "lessons"),
+    ("poof/labels/plain_pickle.py", "memo"),  # what pickle's own documents call it
+}
+"""File and name that may stay."""
 PAGES = [p for p in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")) if p.name not in APART]
 
 sys.path.insert(0, str(ROOT / "docs" / "make"))
@@ -23,14 +33,28 @@ import commands  # noqa: E402
 
 @cache
 def banned() -> dict[str, str]:
-    """Word -> what to write instead, from the last table of the glossary."""
-    rows = re.findall(r"^\| (?!not \|)([a-z -]+) \| (.+) \|$", GLOSSARY.read_text().split(UNUSED)[1], re.MULTILINE)
-    return dict(rows)
+    """Word -> what to write instead, in text and in names, from the glossary."""
+    return _rows(GLOSSARY.read_text().split(UNUSED)[1].split(IN_NAMES)[0])
+
+
+@cache
+def banned_in_names() -> dict[str, str]:
+    """Word -> what to write instead, in names of the code."""
+    return banned() | _rows(GLOSSARY.read_text().split(IN_NAMES)[1])
+
+
+def _rows(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^\| (?!not \|)([a-z -]+) \| (.+) \|$", text, re.MULTILINE))
 
 
 @cache
 def _any() -> re.Pattern[str]:
-    return re.compile(rf"\b({'|'.join(banned())})s?\b", re.IGNORECASE)
+    return _pattern(frozenset(banned()))
+
+
+@cache
+def _pattern(words: frozenset[str]) -> re.Pattern[str]:
+    return re.compile(rf"\b({'|'.join(sorted(words))})s?\b", re.IGNORECASE)
 
 
 def found(text: str) -> list[str]:
@@ -93,6 +117,55 @@ def test_output_and_errors() -> None:
             continue  # parsing all takes seconds
         for line, text in said(ast.parse(source)):
             wrong += [f"{file.relative_to(ROOT)}:{line}: {words}" for words in found(text.strip())]
+    assert wrong == []
+
+
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and name of all that a file names: functions, classes, arguments, variables, attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.lineno, node.attr
+
+
+def banned_in_name(name: str) -> list[str]:
+    """The banned words in a name, whether its words are joined_so or JoinedSo."""
+    words = " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)).lower()
+    there = sorted({match[1] for match in _pattern(frozenset(banned_in_names())).finditer(words)})
+    return [f"{word}: write {banned_in_names()[word]}" for word in there]
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of every string that stands by itself: docstrings, also of constants and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def test_words_are_found_in_names() -> None:
+    assert banned_in_name("LoneChains") == banned_in_name("_lone_chain") != []
+    assert banned_in_name("doubts") == banned_in_name("IN_DOUBT") == ["doubt: write uncertain, low confidence"]
+    assert banned_in_name("memory_format") == banned_in_name("plane") == []
+    tree = ast.parse("class Memo:\n    lesson = 1\n    def put(self, arrival): self.doubt = arrival\n")
+    assert {name for _, name in names(tree) if banned_in_name(name)} == {"Memo", "lesson", "arrival", "doubt"}
+
+
+def test_names_and_docstrings_of_the_code() -> None:
+    wrong = []
+    for file in sorted((ROOT / "poof").rglob("*.py")):
+        where = file.relative_to(ROOT)
+        tree = ast.parse(file.read_text())
+        for line, name in [*((0, part) for part in where.with_suffix("").parts), *names(tree)]:
+            if (where.as_posix(), name) not in EXEMPT:
+                wrong += [f"{where}:{line}: {name}: {words}" for words in banned_in_name(name)]
+        for line, text in docstrings(tree):
+            wrong += [f"{where}:{line}: {words}" for words in found(text)]
     assert wrong == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poof.drawing import Style, draw_labels
 from poof.drawing.marks import line, mark
 from poof.drawing.overlay import moved
-from poof.drawing.style import DARK, GREY, WHITE, confidence_colour, instance_colour, keypoint_colours, marker_radius
+from poof.drawing.style import DARK, GREY, WHITE, confidence_colour, instance_colour, keypoint_colours, mark_radius
 from poof.labels.model import Points, Skeleton, Source, Visible
 
 GROUND = (90, 120, 100)
@@ -253,15 +253,15 @@ def test_names_are_written_beside_the_marks(skeleton, make):
 def test_the_radius_follows_picture_and_subject(make):
     far = make([(10, 10), (20, 30), (30, 10)])
     near = make([(0, 0), (600, 900), (900, 200)])
-    assert marker_radius((1920, 1080), [far]) == pytest.approx(0.004 * (1920 * 1080) ** 0.5)
-    assert marker_radius((1920, 1080), [near]) == pytest.approx(0.0075 * (1920 * 1080) ** 0.5)
+    assert mark_radius((1920, 1080), [far]) == pytest.approx(0.004 * (1920 * 1080) ** 0.5)
+    assert mark_radius((1920, 1080), [near]) == pytest.approx(0.0075 * (1920 * 1080) ** 0.5)
     # 2.2 % of 300 px, the spacing is wide enough.
-    assert marker_radius((1920, 1080), [make([(0, 0), (300, 0), (150, 200)])]) == pytest.approx(6.6)
+    assert mark_radius((1920, 1080), [make([(0, 0), (300, 0), (150, 200)])]) == pytest.approx(6.6)
     # Neighbours 20 px apart: 35 % of that.
     row = make([(100 + 20 * i, 100) for i in range(40)])
-    assert marker_radius((1920, 1080), [row]) == pytest.approx(7.0)
-    assert marker_radius((100, 100), [far]) == 2.5
-    assert marker_radius((100, 100), []) == 2.5
+    assert mark_radius((1920, 1080), [row]) == pytest.approx(7.0)
+    assert mark_radius((100, 100), [far]) == 2.5
+    assert mark_radius((100, 100), []) == 2.5
 
 
 def test_moved_points_lie_where_resizing_puts_their_pixel(make):

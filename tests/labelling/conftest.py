@@ -9,10 +9,10 @@ import pytest
 from label_material import scene
 
 from poof.flow.dis import DisFlow
-from poof.labelling.desk import Desk
 from poof.labelling.opening import open_session
+from poof.labelling.services import Services
 from poof.labelling.session import Session
-from poof.labelling.studio import Studio
+from poof.labelling.session_group import SessionGroup
 from poof.propagation import Settings
 from poof.synthetic import SyntheticVideo
 from poof.video import VideoWriter
@@ -55,16 +55,16 @@ def opened(clip: Path, place: Path) -> Iterator[Callable[..., Session]]:
 
 
 @pytest.fixture
-def studio(place: Path) -> Iterator[Callable[..., Studio]]:
-    """Makes a started studio on sessions, with the fastest flow."""
-    studios: list[Studio] = []
+def services(place: Path) -> Iterator[Callable[..., Services]]:
+    """Starts the services of sessions, with the fastest flow."""
+    made_services: list[Services] = []
 
-    def get(*sessions: Session, radius: int = 5, cache: Path | None = None) -> Studio:
-        made = Studio(Desk(sessions), [DisFlow("ultrafast")], "dis", Settings(radius), cache)
-        studios.append(made)
+    def get(*sessions: Session, radius: int = 5, cache: Path | None = None) -> Services:
+        made = Services(SessionGroup(sessions), [DisFlow("ultrafast")], "dis", Settings(radius), cache)
+        made_services.append(made)
         made.start()
         return made
 
     yield get
-    for made in studios:
+    for made in made_services:
         made.close()

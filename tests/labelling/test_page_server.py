@@ -26,7 +26,7 @@ from poof.errors import PoofError
 from poof.labelling.opening import open_session
 from poof.labelling.page.app import STATIC, Server
 from poof.labelling.page.serve import _listening, forwarding
-from poof.labelling.studio import Studio
+from poof.labelling.services import Services
 from poof.labels import load_labels, save_labels
 from poof.video import open_video
 
@@ -51,7 +51,7 @@ class Page:
     """A client of the server."""
 
     port: int
-    studio: Studio | None = None
+    services: Services | None = None
     token: str = TOKEN
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
@@ -82,12 +82,12 @@ class Page:
 
 
 @pytest.fixture
-def served(studio: Callable[..., Studio]) -> Iterator[Callable[..., Page]]:
+def served(services: Callable[..., Services]) -> Iterator[Callable[..., Page]]:
     """Serves sessions."""
     stops = []
 
     def get(*sessions, **options) -> Page:  # type: ignore[no-untyped-def]
-        made = studio(*sessions, **options)
+        made = services(*sessions, **options)
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -295,7 +295,7 @@ def test_labels_from_nothing_over_http(served, opened, place: Path) -> None:  # 
     answer = page.edit(put(20, 0, float(truth[0]), float(truth[1])), base=1)
     assert answer.status == 200 and answer.json["revision"] == 2 and answer.json["undo"].endswith("set in frame 20")
     assert answer.json["points"][0]["source"] == ["human"]
-    assert page.studio.carrier.wait(30)
+    assert page.services.live.wait(30)
     points = {p["frame"]: p for p in page.get("/api/videos/0/points?from=14&to=26").json["points"]}
     assert sorted(points) == list(range(15, 26))
     far = exact(25).instances[25, 0].xy[0]
@@ -375,7 +375,7 @@ def test_proposals_before_and_after_the_first_label(served, opened) -> None:  # 
     first = page.get("/api/videos/0/proposals?count=3").json
     assert first["kind"] == "first" and len(first["frames"]) == 3
     page.edit(put(first["frames"][0]["frame"], 0, 50, 50))
-    assert page.studio.carrier.wait(30)
+    assert page.services.live.wait(30)
     after = page.get("/api/videos/0/proposals?count=3").json
     assert after["kind"] == "next" and after["frames"][0]["keypoints"]
     best = page.get("/api/videos/0/next?frame=0").json

@@ -12,11 +12,11 @@ import pytest
 from label_material import FRAMES, exact, put
 
 from poof.errors import PoofError
-from poof.labelling.lookover import Lookover, mark_of
 from poof.labelling.machine import padded
 from poof.labelling.proposals import propose, unseen
+from poof.labelling.services import Services
 from poof.labelling.session import Session
-from poof.labelling.studio import Studio
+from poof.labelling.video_scan import VideoScan, mark_of
 from poof.labels import LabelSet, Points, Source, load_labels, save_labels
 from poof.planning.survey import survey
 from poof.propagation.segments import reach
@@ -81,7 +81,7 @@ def test_padded() -> None:
 # ----------------------------------------------------------------------------------------------------------- proposals
 
 
-def doubtful(session: Session, frame: int, confidence: list[float]) -> None:
+def uncertain(session: Session, frame: int, confidence: list[float]) -> None:
     points = Points.empty(3)
     points.xy[:] = 50
     points.visible[:], points.source[:], points.confidence[:] = 2, Source.PROPAGATED, confidence
@@ -94,18 +94,18 @@ def test_before_labels_frames_are_spread(opened: Opened) -> None:
     assert all(not p.points for p in chosen)
 
 
-def test_the_point_in_doubt_is_named_and_the_sure_ones_are_not(opened: Opened) -> None:
+def test_the_uncertain_point_is_named_and_the_sure_ones_are_not(opened: Opened) -> None:
     session = opened()
     session.edit([put(f, k, 50, 50) for f in (0, 59) for k in range(3)])
     for frame in range(1, 59):
-        doubtful(session, frame, [0.95, 0.95, 0.3 if 25 <= frame <= 35 else 0.95])
+        uncertain(session, frame, [0.95, 0.95, 0.3 if 25 <= frame <= 35 else 0.95])
     kind, chosen, _ = propose(session, unseen(FRAMES), 1, 10)
     assert kind == "next" and chosen[0].points == [(0, 2)] and 28 <= chosen[0].frame <= 32
     assert "c" in chosen[0].reason and "30 %" in chosen[0].reason
     # One point that was corrected does not make the others of its frame sure.
     frame = chosen[0].frame
     for f in range(20, 40):
-        doubtful(session, f, [0.3, 0.95, 0.95])
+        uncertain(session, f, [0.3, 0.95, 0.95])
     session.edit([put(frame, 2, 50, 50)])
     _, chosen, _ = propose(session, unseen(FRAMES), 1, 10)
     assert chosen[0].points == [(0, 0)] and 27 <= chosen[0].frame <= 33
@@ -115,7 +115,7 @@ def test_disputes_come_first(opened: Opened) -> None:
     session = opened()
     session.edit([put(f, k, 50, 50) for f in (0, 59) for k in range(3)])
     for frame in range(1, 59):
-        doubtful(session, frame, [0.3, 0.3, 0.3])
+        uncertain(session, frame, [0.3, 0.3, 0.3])
     session.machine.carried[50, 0].disputed = np.array([False, True, False])
     _, chosen, _ = propose(session, unseen(FRAMES), 2, 10)
     assert chosen[0].frame == 50 and chosen[0].points[0] == (0, 1) and "disagree" in chosen[0].reason
@@ -127,12 +127,12 @@ def test_seen_skipped_and_absent_are_left_alone(opened: Opened) -> None:
     absent = [{"op": "set", "frame": f, "keypoint": 2, "state": -1} for f in (0, 59)]
     session.edit([put(f, k, 50, 50) for f in (0, 59) for k in range(2)] + absent)
     for frame in range(1, 59):
-        doubtful(session, frame, [0.9, 0.9, 0.9])
+        uncertain(session, frame, [0.9, 0.9, 0.9])
         session.machine.carried[frame, 0].xy[2], session.machine.carried[frame, 0].visible[2] = np.nan, 0
     _, chosen, _ = propose(session, unseen(FRAMES), 5, 10)
     assert not chosen  # both neighbours say that c is absent: nobody misses it
     for frame in range(20, 40):
-        doubtful(session, frame, [0.3, 0.9, 0.9])
+        uncertain(session, frame, [0.3, 0.9, 0.9])
         session.machine.carried[frame, 0].xy[2], session.machine.carried[frame, 0].visible[2] = np.nan, 0
     session.edit([{"op": "skip", "frame": f} for f in range(20, 35)] + [{"op": "accept", "from": 35, "to": 36}])
     _, chosen, _ = propose(session, unseen(FRAMES), 9, 10)
@@ -140,11 +140,11 @@ def test_seen_skipped_and_absent_are_left_alone(opened: Opened) -> None:
 
 
 def test_the_pass_over_the_video_is_kept(clip: Path, place: Path) -> None:
-    def passed() -> tuple[Lookover, FrameAccess]:
+    def passed() -> tuple[VideoScan, FrameAccess]:
         access = FrameAccess(open_video(clip))
-        lookover = Lookover(access, place / "kept", mark_of(access.video), lambda: False)
-        lookover.run()
-        return lookover, access
+        scan = VideoScan(access, place / "kept", mark_of(access.video), lambda: False)
+        scan.run()
+        return scan, access
 
     first, access = passed()
     assert first.done and not first.changed and access.confirmed and first.seen is not None
@@ -165,21 +165,23 @@ def finished(job, seconds: float = 60.0):  # type: ignore[no-untyped-def]
     return job
 
 
-def test_a_sheet_is_drawn_in_a_process_of_its_own(opened: Opened, studio: Callable[..., Studio], place: Path) -> None:
+def test_a_sheet_is_drawn_in_a_process_of_its_own(
+    opened: Opened, services: Callable[..., Services], place: Path
+) -> None:
     session = opened()
     session.edit([put(10, 0, 50, 50), put(10, 1, 60, 50)])
-    job = finished(studio(session).start_job("sheet", 0, {}))
+    job = finished(services(session).start_job("sheet", 0, {}))
     assert job.state == "done", job.message
     assert job.files == [place / "plane.sheet.png"] and job.files[0].read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(FileExistsError):
-        studio(session).start_job("sheet", 0, {})
+        services(session).start_job("sheet", 0, {})
 
 
 def test_a_job_that_fails_says_why_and_one_that_is_stopped_is_stopped(
-    opened: Opened, studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    opened: Opened, services: Callable[..., Services], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     session = opened()
-    made = studio(session)
+    made = services(session)
     with pytest.raises(PoofError, match="nothing is labelled"):
         made.start_job("refine", 0, {})
     session.edit([put(10, 0, 50, 50)])
@@ -232,10 +234,10 @@ def test_a_job_ends_with_the_server(tmp_path: Path, clip: Path) -> None:
 
 
 @pytest.mark.slow
-def test_refinement_from_the_page(opened: Opened, studio: Callable[..., Studio], place: Path) -> None:
+def test_refinement_from_the_page(opened: Opened, services: Callable[..., Services], place: Path) -> None:
     save_labels(exact(10, 30), place / "mine.json")
     session = opened(place / "mine.json")
-    made = studio(session)
+    made = services(session)
     job = finished(made.start_job("refine", 0, {}), 600)
     assert job.state == "done", job.message
     if job.files:

@@ -38,7 +38,7 @@ QUIZ: tuple[tuple[str, str, str], ...] = (
     (
         'kept["looks"], kept["looked_at"]',
         "while labelling, what was seen when the whole video was looked over once is read back from disk",
-        "poof/labelling/lookover.py",
+        "poof/labelling/video_scan.py",
     ),
     (
         'done, data = cv2.imencode(".png" if wanted.png else ".jpg", bgr, options)',
@@ -113,7 +113,7 @@ QUIZ: tuple[tuple[str, str, str], ...] = (
     (
         "self._frames = from_keyframe(self._video.path, self._index, place)",
         "several decoders of one video, each going on from its keyframe, so that any frame is quickly there",
-        "poof/video/lanes.py",
+        "poof/video/random_access.py",
     ),
 )
 """Line, what it does, where it is."""

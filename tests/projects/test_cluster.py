@@ -27,7 +27,7 @@ pytest.importorskip("dask_jobqueue", reason="no dask-jobqueue here: pip install 
 
 from poof.flow.registry import create_flows
 from poof.projects import work
-from poof.projects.cluster import drive, start, tasks
+from poof.projects.cluster import driver, start, tasks
 from poof.projects.display import Display
 from poof.projects.jobs import Job
 from poof.projects.sources import Source
@@ -108,8 +108,8 @@ def cluster(workers: int, folder: Path) -> Iterator[tuple[str, list[subprocess.P
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Pieces as small as they can be, and a cache of the test's own."""
-    monkeypatch.setattr(drive, "WORK", 1.0)
-    monkeypatch.setattr(drive, "FEWEST", 8)
+    monkeypatch.setattr(driver, "WORK", 1.0)
+    monkeypatch.setattr(driver, "FEWEST", 8)
     monkeypatch.setenv("POOF_CACHE", str(tmp_path / "cache"))
 
 
@@ -163,18 +163,18 @@ def test_runs_give_the_entries_of_the_whole(long: Path, tmp_path: Path) -> None:
     # Frame 20 lacks a keypoint: chains from 11 and 29 pass it, so that 11 to 29 is one run.
     assert (11, 29) in spans and (29, 38) in spans and (11, 20) not in spans
     how = tasks.How(SETTINGS, "dis", None, "cpu")
-    mark = drive.mark_of(video) or ""
+    mark = driver.mark_of(video) or ""
     film: Any = type("Film", (), {"video": video, "source": Source(long / "v.mp4"), "whole": False})()
     for sent in (False, True):
         found = {}
         for first, last in spans:
-            near = drive._near(labels, first, last, settings)
-            content = drive.fingerprint(long / "v.mp4")
+            near = driver._near(labels, first, last, settings)
+            content = driver.fingerprint(long / "v.mp4")
             piece = tasks.Piece(
                 str(long / "v.mp4"), "v.mp4", content, mark, "stop", near, how, first, last, video.size, video.fps
             )
             if sent:
-                piece = drive._with_frames(drive._Out(film, piece, set()))
+                piece = driver._with_frames(driver._Out(film, piece, set()))
             found |= tasks.run_piece(piece).entries
         assert set(found) == {key for group in groups for _, key in group}
         for key, arrays in found.items():
@@ -187,7 +187,7 @@ def test_a_worker_that_sees_another_video_says_so(long: Path) -> None:
     how = tasks.How(SETTINGS, "dis", None, "cpu")
     piece = tasks.Piece(str(long / "v.mp4"), "v.mp4", "other", "m", "stop", LabelSet(part_of().skeleton), how, 2, 11)
     assert tasks.run_piece(piece).unseen
-    assert tasks.run_piece(drive.replace(piece, path="/nowhere/v.mp4")).unseen
+    assert tasks.run_piece(driver.replace(piece, path="/nowhere/v.mp4")).unseen
 
 
 def part_of() -> LabelSet:
@@ -235,7 +235,7 @@ def test_the_slurm_script_is_that_of_dask_jobqueue() -> None:
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, long: Path, tmp_path: Path) -> None:
     monkeypatch.setattr(start, "WAIT", 1)
     with pytest.raises(PoofError, match="no scheduler answers there"):
-        list(drive.run_on("dask://127.0.0.1:9", [job_of(long, tmp_path)], Display(quiet=True)))
+        list(driver.run_on("dask://127.0.0.1:9", [job_of(long, tmp_path)], Display(quiet=True)))
 
 
 # ------------------------------------------------------------------------------------------------ with processes
@@ -253,7 +253,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(long: Path, tmp_path: Pat
                 if done == 1:
                     processes[1].send_signal(signal.SIGKILL)
 
-        (done,) = drive.run_on(where, [job_of(long, tmp_path / "out")], Killing(quiet=True))
+        (done,) = driver.run_on(where, [job_of(long, tmp_path / "out")], Killing(quiet=True))
         assert not done.error and processes[1].wait() == -9 and processes[2].poll() is None
     assert int(began[-1].split()[-1]) >= 4  # it was cut
     assert same(long, tmp_path / "out")
@@ -263,7 +263,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(long: Path, tmp_path: Pat
 def test_a_scheduler_that_vanishes_leaves_what_is_done_and_videos_are_sent(
     long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive, "GONE", 1.0)
+    monkeypatch.setattr(driver, "GONE", 1.0)
     monkeypatch.setattr(tasks, "_is_there", lambda piece: False)
     (tmp_path / "out").mkdir()
     job = job_of(long, tmp_path / "out")
@@ -277,13 +277,13 @@ def test_a_scheduler_that_vanishes_leaves_what_is_done_and_videos_are_sent(
                     threading.Thread(target=processes[0].kill).start()
 
         with pytest.raises(PoofError, match="the scheduler is gone; everything finished is kept"):
-            list(drive.run_on(where, [job], Killing(quiet=True)))
+            list(driver.run_on(where, [job], Killing(quiet=True)))
     kept = list((tmp_path / "cache" / "segments").glob("*.npz"))
     assert kept
     monkeypatch.undo()
     monkeypatch.setenv("POOF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(drive, "WORK", 1.0)
-    monkeypatch.setattr(drive, "FEWEST", 8)
+    monkeypatch.setattr(driver, "WORK", 1.0)
+    monkeypatch.setattr(driver, "FEWEST", 8)
     counts: list[int] = []
 
     class Counting(Display):
@@ -291,7 +291,7 @@ def test_a_scheduler_that_vanishes_leaves_what_is_done_and_videos_are_sent(
             counts.append(total or 0)
 
     with cluster(1, tmp_path) as (where, _):
-        (done,) = drive.run_on(where, [job], Counting(quiet=True))
+        (done,) = driver.run_on(where, [job], Counting(quiet=True))
     assert not done.error and same(long, tmp_path / "out")
     assert counts[0] < totals[0]  # the pieces that were kept were not given out again
 
@@ -303,7 +303,7 @@ def test_failures_on_a_cluster_are_told_and_stop_nothing(long: Path, tmp_path: P
     (tmp_path / "x.json").write_bytes((long / "v.json").read_bytes())
     jobs = [job_of(tmp_path, tmp_path / "out", "x"), job_of(long, tmp_path / "out")]
     with cluster(1, tmp_path) as (where, _):
-        done = {d.job.name: d for d in drive.run_on(where, jobs, Display(quiet=True))}
+        done = {d.job.name: d for d in driver.run_on(where, jobs, Display(quiet=True))}
     assert "x.mp4" in done["x"].error and not done["v"].error and same(long, tmp_path / "out")
 
 
@@ -323,7 +323,7 @@ def test_a_batch_system_is_given_its_jobs_and_they_are_cancelled(
     (tmp_path / "out").mkdir()
     before = signal.getsignal(signal.SIGINT)
     where = "slurm:partition=gpu,gres=gpu:1,time=0:10:00,interface=lo,memory=2GB"
-    (done,) = drive.run_on(where, [job_of(long, tmp_path / "out")], Display(quiet=True))
+    (done,) = driver.run_on(where, [job_of(long, tmp_path / "out")], Display(quiet=True))
     assert not done.error and same(long, tmp_path / "out")
     assert signal.getsignal(signal.SIGINT) is before  # dask-jobqueue would take Ctrl-C for itself
     script = (tmp_path / "script").read_text()
@@ -338,6 +338,6 @@ def test_a_batch_system_is_given_its_jobs_and_they_are_cancelled(
 def test_a_worker_of_another_version_is_refused(long: Path) -> None:
     film: Any = type("Film", (), {"how": tasks.How(SETTINGS, "dis", None, "cpu")})()
     labels = load_labels(long / "here" / "v.poof.json")
-    assert drive._alike(labels, film)
+    assert driver._alike(labels, film)
     labels.info["propagation"]["flow"][0]["opencv"] = "4.9.0"
-    assert not drive._alike(labels, film)
+    assert not driver._alike(labels, film)

@@ -12,7 +12,7 @@ import pytest
 
 from poof.errors import PoofError
 from poof.progress import Track, silent
-from poof.projects.admission import RESERVE, Admission, Usage, free_memory
+from poof.projects.capacity import RESERVE, Capacity, Usage, free_memory
 from poof.projects.jobs import Job, run_jobs
 
 HERE = "test_jobs"
@@ -102,18 +102,18 @@ def test_networks_have_one_thread_whatever_the_number_of_jobs() -> None:
 def test_as_many_run_as_memory_was_measured_to_carry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POOF_THREADS", "8")
     mega = 2**20
-    admission = Admission(None, 10, memory=RESERVE + 900 * mega)
-    assert admission.most == 8 and admission.threads == 1
-    assert admission.may_start([], 100.0)
+    capacity = Capacity(None, 10, memory=RESERVE + 900 * mega)
+    assert capacity.most == 8 and capacity.threads == 1
+    assert capacity.may_start([], 100.0)
     first = Usage(100.0, base=100 * mega, peak=300 * mega, done=3)
-    assert not admission.may_start([first], 100.0)  # not measured yet
+    assert not capacity.may_start([first], 100.0)  # not measured yet
     first.done = 20
-    assert admission.may_start([first], 100.0)  # 300 more fit into 900
+    assert capacity.may_start([first], 100.0)  # 300 more fit into 900
     # Frames four times as large: 100 + 4 * 200 MB, as much as is free; a running one of that size has yet to grow.
-    assert admission.may_start([first], 400.0)
-    assert not admission.may_start([first], 410.0)
+    assert capacity.may_start([first], 400.0)
+    assert not capacity.may_start([first], 410.0)
     growing = Usage(400.0, base=100 * mega, peak=100 * mega, done=0)
-    assert not admission.may_start([first, growing], 100.0)
-    assert Admission(3, 10, memory=0).may_start([first, growing], 1e9)  # --jobs was asked for
-    assert Admission(None, 10, devices=2).most == 2
+    assert not capacity.may_start([first, growing], 100.0)
+    assert Capacity(3, 10, memory=0).may_start([first, growing], 1e9)  # --jobs was asked for
+    assert Capacity(None, 10, devices=2).most == 2
     assert (free_memory() or 2**30) > 0

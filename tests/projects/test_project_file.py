@@ -10,8 +10,8 @@ from project_material import clip, folder_of, part
 from poof.errors import PoofError
 from poof.labels import save_labels
 from poof.labels.model import LabelSet, Points, Skeleton
-from poof.projects.place import find
 from poof.projects.project import load
+from poof.projects.project_root import find
 from poof.projects.setup import add, create
 
 HEAD = 'videos = ["a.mp4"]\n'

@@ -16,8 +16,8 @@ from poof.video import ArrayVideo, open_video
 from poof.video.access import AccessVideo, FrameAccess
 from poof.video.container import ContainerVideo
 from poof.video.index import index_packets
-from poof.video.lanes import Abandoned
 from poof.video.preview import SIDE, Preview
+from poof.video.random_access import Abandoned
 
 JUMPED_TO = (
     "h264.mp4",
@@ -144,12 +144,14 @@ def test_threads_get_their_own_frames(numbered_file: Callable[[str], Path]) -> N
     access = FrameAccess(open_video(numbered_file("h264.mp4")), limit=1)
     wrong: list[int] = []
 
-    def read(lane: str, seed: int) -> None:
+    def read(decoder: str, seed: int) -> None:
         for number in random.Random(seed).choices(range(60), k=25):
-            if number_of(access.get(number, lane)) != number:
+            if number_of(access.get(number, decoder)) != number:
                 wrong.append(number)
 
-    threads = [threading.Thread(target=read, args=(lane, n)) for n, lane in enumerate(["eye", "eye", "work", "small"])]
+    threads = [
+        threading.Thread(target=read, args=(decoder, n)) for n, decoder in enumerate(["eye", "eye", "work", "small"])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The page's server: a thin layer of HTTP over the desk. What it answers is described in ``docs/label-api.md``."""
+"""The page's server: a thin layer of HTTP over the sessions. What it answers is described in ``docs/label-api.md``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from poof.labelling.page.facts import export_formats, job_facts, video_facts, wo
 from poof.labelling.page.guard import Guard
 from poof.labelling.page.hub import Hub
 from poof.labelling.pictures import Wanted
+from poof.labelling.services import Services
 from poof.labelling.session import Conflict, NothingToDo, Outcome, Session
-from poof.labelling.studio import Studio
 from poof.labelling.views import points_at, points_between, timeline
-from poof.video.lanes import Abandoned
+from poof.video.random_access import Abandoned
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {
@@ -57,18 +57,18 @@ class Server:
 
     Parameters
     ----------
-    studio
-        The desk and everything that works behind it.
+    services
+        The sessions and everything that works behind them.
     """
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio, self.hub = studio, Hub()
+    def __init__(self, services: Services) -> None:
+        self.services, self.hub = services, Hub()
         self.session_id = secrets.token_hex(8)
         self._threads = ThreadPoolExecutor(6, "page")
         self._files = _own_files()
-        for number, session in enumerate(studio.desk.sessions):
+        for number, session in enumerate(services.group.sessions):
             session.listen(partial(self._heard, number))
-        studio.listen(self._studio_heard)
+        services.listen(self._services_heard)
 
     def app(self, token: str, cookie: str) -> ASGIApp:
         """The application, guarded."""
@@ -105,7 +105,7 @@ class Server:
     # ---------------------------------------------------------------------------------------------------- what happens
 
     def _heard(self, video: int, name: str, facts: dict[str, Any]) -> None:
-        session = self.studio.desk.sessions[video]
+        session = self.services.group.sessions[video]
         if name == "edit":
             outcome: Outcome = facts["outcome"]
             step = outcome.step
@@ -123,23 +123,23 @@ class Server:
             self.hub.publish_once("timeline", {"video": video}, video, 0.2)
             self.hub.publish_once("proposals", {"video": video}, video)
         elif name == "skeleton":
-            self.hub.publish("skeleton", {"video": video, "VIDEO": video_facts(self.studio, video)})
+            self.hub.publish("skeleton", {"video": video, "VIDEO": video_facts(self.services, video)})
         elif name == "refined":
-            self._studio_heard("propagated", {"video": video, **facts})
+            self._services_heard("propagated", {"video": video, **facts})
         elif name == "saved":
             self.hub.publish("saved", {"video": video, "revision": facts["revision"]})
         elif name == "trouble":
             session.notes.append(facts["message"])
-            self.hub.publish("video", video_facts(self.studio, video))
+            self.hub.publish("video", video_facts(self.services, video))
 
-    def _studio_heard(self, name: str, facts: dict[str, Any]) -> None:
+    def _services_heard(self, name: str, facts: dict[str, Any]) -> None:
         if name == "propagated":
             self.hub.publish("propagated", facts)
             self.hub.publish_once("timeline", {"video": facts["video"]}, facts["video"])
         elif name == "work":
-            self.hub.publish("work", work_facts(self.studio, facts["video"]))
+            self.hub.publish("work", work_facts(self.services, facts["video"]))
         elif name == "video":
-            self.hub.publish("video", video_facts(self.studio, facts["video"]))
+            self.hub.publish("video", video_facts(self.services, facts["video"]))
         elif name == "proposals":
             self.hub.publish_once("proposals", facts, facts["video"])
         elif name == "job":
@@ -184,13 +184,14 @@ class Server:
         return {"error": str(conflict), "conflict": facts}
 
     def _of(self, request: Request) -> Session:
-        return self.studio.desk[request.path_params["video"]]
+        return self.services.group[request.path_params["video"]]
 
     def _session(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
         client = request.query_params.get("client", "")
         videos = [
-            video_facts(self.studio, n, client, self._others(client)) for n in range(len(self.studio.desk.sessions))
+            video_facts(self.services, n, client, self._others(client))
+            for n in range(len(self.services.group.sessions))
         ]
         return {
             "version": 1,
@@ -198,16 +199,16 @@ class Server:
             "title": "poof",
             "videos": videos,
             "formats": export_formats(),
-            "flow": self.studio.flow,
-            "radius": self.studio.radius,
-            "jobs": [job_facts(job) for job in self.studio.jobs.all],
+            "flow": self.services.flow,
+            "radius": self.services.radius,
+            "jobs": [job_facts(job) for job in self.services.jobs.all],
         }
 
     def _video(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._of(request)
         client = request.query_params.get("client", "")
-        return video_facts(self.studio, request.path_params["video"], client, self._others(client))
+        return video_facts(self.services, request.path_params["video"], client, self._others(client))
 
     def _times(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
@@ -221,8 +222,8 @@ class Server:
     def _eye(self, request: Request, body: dict[str, Any]) -> None:
         del request
         video, frame = _int(body, "video"), _int(body, "frame")
-        self.studio.desk[video]
-        self.studio.look(video, frame, _int(body, "direction", 0), bool(body.get("playing")))
+        self.services.group[video]
+        self.services.look(video, frame, _int(body, "direction", 0), bool(body.get("playing")))
 
     def _points(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
@@ -236,18 +237,18 @@ class Server:
         session, (first, last) = self._of(request), self._range(request)
         bins = _query(request, "bins", None)
         facts = timeline(session, first, last, bins)
-        return facts | {"cuts": self.studio.cuts(request.path_params["video"])}
+        return facts | {"cuts": self.services.cuts(request.path_params["video"])}
 
     def _edit(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         client, base = _client(body), body.get("base")
         if base is not None and (isinstance(base, bool) or not isinstance(base, int)):
             raise PoofError("'base' must be a revision")
-        outcome = self.studio.desk.edit(request.path_params["video"], body.get("edits", []), client, base)
+        outcome = self.services.group.edit(request.path_params["video"], body.get("edits", []), client, base)
         return self._done(request, client, outcome)
 
     def _back(self, way: str, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         client = _client(body)
-        act = getattr(self.studio.desk, way)
+        act = getattr(self.services.group, way)
         outcome: Outcome = act(request.path_params["video"], client, self._others(client))
         step = outcome.step
         found = self._done(request, client, outcome)
@@ -264,7 +265,7 @@ class Server:
             "redo": redo and redo.what,
         }
         if outcome.step is not None and any(c.key[0] in ("skeleton", "subjects") for c in outcome.step.changes):
-            found["video"] = video_facts(self.studio, request.path_params["video"], client, others)
+            found["video"] = video_facts(self.services, request.path_params["video"], client, others)
         return found
 
     def _others(self, client: str) -> set[str]:
@@ -274,26 +275,26 @@ class Server:
         del body
         self._of(request)
         count = min(100, _query(request, "count", 12) or 12)
-        return self.studio.proposals(request.path_params["video"], count, _skipped(request))
+        return self.services.proposals(request.path_params["video"], count, _skipped(request))
 
     def _next(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._of(request)
-        return self.studio.next(request.path_params["video"], _query(request, "frame", 0) or 0, _skipped(request))
+        return self.services.next(request.path_params["video"], _query(request, "frame", 0) or 0, _skipped(request))
 
     def _jobs(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del request, body
-        return {"jobs": [job_facts(job) for job in self.studio.jobs.all]}
+        return {"jobs": [job_facts(job) for job in self.services.jobs.all]}
 
     def _start_job(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del request
         video = _int(body, "video", 0)
-        self.studio.desk[video]
-        return job_facts(self.studio.start_job(str(body.get("kind")), video, body))
+        self.services.group[video]
+        return job_facts(self.services.start_job(str(body.get("kind")), video, body))
 
     def _stop_job(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         del body
-        return job_facts(self.studio.jobs.stop(request.path_params["job"]))
+        return job_facts(self.services.jobs.stop(request.path_params["job"]))
 
     def _range(self, request: Request) -> tuple[int, int]:
         last = self._of(request).count - 1
@@ -306,20 +307,20 @@ class Server:
         client = request.query_params.get("client", "")
         if not _CLIENT.fullmatch(client):
             return JSONResponse({"error": "'client' must be 1 to 40 letters and digits"}, 400)
-        sessions = self.studio.desk.sessions
+        sessions = self.services.group.sessions
         hello = {"id": self.session_id, "videos": [{"id": n, "revision": s.revision} for n, s in enumerate(sessions)]}
         return StreamingResponse(self.hub.stream(client, hello), media_type="text/event-stream")
 
     async def _frame(self, request: Request) -> Response:
         try:
             session = self._of(request)
-            pictures = self.studio.pictures[request.path_params["video"]]
+            pictures = self.services.pictures[request.path_params["video"]]
             wanted = _wanted(request)
             quick = request.query_params.get("preview") == "1"
             gone = threading.Event()
             work = partial(pictures.at_once, wanted) if quick else partial(pictures.make, wanted, gone.is_set)
-            future = asyncio.get_running_loop().run_in_executor(self.studio.picture_threads, work)
-            with self.studio.waited_for():
+            future = asyncio.get_running_loop().run_in_executor(self.services.picture_threads, work)
+            with self.services.waited_for():
                 watch = asyncio.ensure_future(_leaves(request, gone))
                 try:
                     picture = await future
@@ -336,7 +337,7 @@ class Server:
             "X-Poof-Rect": ",".join(map(str, picture.box)),
             "X-Poof-Frame": str(wanted.frame),
         }
-        mark = self.studio.marks[request.path_params["video"]]
+        mark = self.services.marks[request.path_params["video"]]
         if picture.exact and not quick and session.access.confirmed and request.query_params.get("mark") == mark:
             headers["Cache-Control"] = "private, max-age=86400, immutable"
         return Response(picture.data, media_type=picture.kind, headers=headers)
@@ -349,7 +350,7 @@ class Server:
 
     async def _download(self, request: Request) -> Response:
         try:
-            file = self.studio.jobs.file(request.path_params["job"], request.path_params["file"])
+            file = self.services.jobs.file(request.path_params["job"], request.path_params["file"])
         except PoofError as error:
             return JSONResponse({"error": str(error)}, 404)
         return FileResponse(file, media_type="application/octet-stream", filename=file.name)

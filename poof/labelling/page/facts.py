@@ -1,4 +1,4 @@
-"""What the page is told of videos, work and jobs, in plain values."""
+"""Videos, work and jobs as plain values, for the page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from poof.labelling.studio import Studio
+from poof.labelling.services import Services
 from poof.labels import FORMATS as LABEL_FORMATS
 
 LABELS = {"coco": "COCO keypoints JSON", "csv": "table (CSV, a row a point)", "deeplabcut": "DeepLabCut"}
@@ -27,9 +27,9 @@ def export_formats() -> list[dict[str, str]]:
     ]
 
 
-def video_facts(studio: Studio, video: int, client: str = "", others: Collection[str] = ()) -> dict[str, Any]:
+def video_facts(services: Services, video: int, client: str = "", others: Collection[str] = ()) -> dict[str, Any]:
     """Everything about one video and its session."""
-    session = studio.desk.sessions[video]
+    session = services.group.sessions[video]
     with session.lock:
         document, access = session.document, session.access
         undo, redo = session.history.to_undo(client, others), session.history.to_redo(client, others)
@@ -45,11 +45,11 @@ def video_facts(studio: Studio, video: int, client: str = "", others: Collection
             "height": session.video.size[1],
             "fps": session.video.fps,
             "frames": access.count,
-            "checked": studio.checked(video),
-            "progress": studio.progress(video),
-            "preview": studio.pictures[video].preview is not None,
-            "mark": studio.marks[video],
-            "variable": studio.variable(video),
+            "checked": services.checked(video),
+            "progress": services.progress(video),
+            "preview": services.pictures[video].preview is not None,
+            "mark": services.marks[video],
+            "variable": services.variable(video),
             "damage": None if damage is None else {"frame": damage.frame, "reason": damage.reason},
             "revision": session.revision,
             "saved": session.saved,
@@ -65,13 +65,13 @@ def video_facts(studio: Studio, video: int, client: str = "", others: Collection
             "undo": None if undo is None else undo.what,
             "redo": None if redo is None else redo.what,
             "notes": list(session.notes),
-            "work": work_facts(studio, video),
+            "work": work_facts(services, video),
         }
 
 
-def work_facts(studio: Studio, video: int) -> dict[str, Any]:
+def work_facts(services: Services, video: int) -> dict[str, Any]:
     """How far the propagation behind the page is."""
-    return {"video": video, **studio.work(video)}
+    return {"video": video, **services.work(video)}
 
 
 def job_facts(job: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import uvicorn
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.labelling.page.app import Server
-from poof.labelling.studio import Studio
+from poof.labelling.services import Services
 
 HOST = "127.0.0.1"
 PORT = 8642
@@ -29,7 +29,7 @@ NEXT = 50
 
 
 def serve(
-    studio: Studio,
+    services: Services,
     port: int | None = None,
     browser: bool = True,
     keep: Path | None = None,
@@ -39,7 +39,7 @@ def serve(
 
     Parameters
     ----------
-    studio
+    services
         What is behind the page; started and closed here.
     port
         None: the one that was used last for these videos, or the next free one.
@@ -55,19 +55,19 @@ def serve(
     PoofError
         If the port is in use.
     """
-    note = None if keep is None else keep / f"{_name(studio)}.json"
+    note = None if keep is None else keep / f"{_name(services)}.json"
     token, last = _remembered(note)
     sock = _listening(port, last)
     number = sock.getsockname()[1]
     _remember(note, token, number)
-    server = Server(studio)
+    server = Server(services)
     application = server.app(token, f"poof_{number}")
     config = uvicorn.Config(
         application, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
     )
     address = f"http://{HOST}:{number}/?token={token}"
     say(address)
-    for session in studio.desk.sessions:
+    for session in services.group.sessions:
         say(f"labels of {Path(session.video.name).name}: {session.labels_file.resolve()}")
         for line in session.notes:
             say(f"note: {line}")
@@ -75,7 +75,7 @@ def serve(
         say(line)
     say("Ctrl-C ends; everything is on disk at every moment")
     try:
-        studio.start()
+        services.start()
         if browser:
             threading.Timer(0.5, lambda: suppressed_open(address)).start()
         uvicorn.Server(config).run(sockets=[sock])
@@ -83,7 +83,7 @@ def serve(
         pass
     finally:
         server.close()
-        studio.close()
+        services.close()
         sock.close()
 
 
@@ -125,9 +125,9 @@ def _listening(wanted: int | None, last: int | None) -> socket.socket:
     raise PoofError(f"--port {wanted}: is in use or not allowed; choose another, or leave it out for the next free one")
 
 
-def _name(studio: Studio) -> str:
+def _name(services: Services) -> str:
     """The same for the same label files."""
-    files = "\0".join(str(session.labels_file.resolve()) for session in studio.desk.sessions)
+    files = "\0".join(str(session.labels_file.resolve()) for session in services.group.sessions)
     return hashlib.blake2b(files.encode(), digest_size=12).hexdigest()
 
 

@@ -13,13 +13,13 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from poof.files import write_text
-from poof.labels.formats.losses import Holds, warn_lost
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.model import LabelSet, Points, Skeleton, Source
 
 ATTRIBUTE = "poof"
 ABSENT = "absent"
 """What the attribute says in place of a place."""
-HOLDS = Holds(
+CAPABILITIES = Capabilities(
     human=True, sources=True, confidence=True, covered=True, absent=True, limbs=True, identities=True, size=True
 )
 
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def save(labels: LabelSet, path: Path) -> None:
     """Write CVAT for video 1.1, atomically; a `PoofWarning` names what does not fit in it."""
-    warn_lost(labels, path, "CVAT's XML", HOLDS)
+    warn_lost(labels, path, "CVAT's XML", CAPABILITIES)
     lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>", *_meta(labels)]
     followed: dict[int, list[int]] = {}
     for frame, instance, _ in labels:

@@ -24,10 +24,10 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.labels.formats import machine_list
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.formats.dlc_sheet import COORDS, SINGLE, Sheet, numbered, read_sheet, write_sheet
 from poof.labels.formats.foreign import off_marks, settle_foreign
-from poof.labels.formats.kinds import hdf5_kind
-from poof.labels.formats.losses import Holds, warn_lost
+from poof.labels.formats.hdf5_formats import hdf5_kind
 from poof.labels.formats.provenance import arrays, restored_from
 from poof.labels.formats.reading import Choice, base_name, folder_of, frame_number, frames_of, number_in
 from poof.labels.hdf5 import MAGIC
@@ -35,7 +35,7 @@ from poof.labels.model import Array, LabelSet, Points, Skeleton, Source, Visible
 from poof.labels.symmetry import mirror_pairs
 
 ENDINGS: tuple[str, ...] = (".h5", ".csv")
-HOLDS = Holds(human=True, confidence=True, names=True)
+CAPABILITIES = Capabilities(human=True, confidence=True, names=True)
 """The table alone: in .h5 files and with a list beside it, more comes back."""
 
 PERSONS = "CollectedData"
@@ -191,9 +191,11 @@ def save(labels: LabelSet, path: Path) -> None:
         likelihood=machine and not persons,
         sure=1.0 if path.suffix.lower() == ".h5" else np.nan,
     )
-    holds = HOLDS
+    holds = CAPABILITIES
     if machine and not persons and path.suffix.lower() == ".h5":
-        holds = Holds(**vars(HOLDS) | dict.fromkeys(("sources", "chains", "refinement", "covered", "absent"), True))
+        holds = Capabilities(
+            **vars(CAPABILITIES) | dict.fromkeys(("sources", "chains", "refinement", "covered", "absent"), True)
+        )
         write_sheet(path, sheet, arrays(labels), int(labels.tracked))
     elif not persons:
         write_sheet(path, sheet)
@@ -203,7 +205,7 @@ def save(labels: LabelSet, path: Path) -> None:
     if persons:
         note = machine_list.write(path, labels, sheet)
         if note:
-            holds = Holds(**vars(HOLDS) | dict.fromkeys(("sources", "chains", "refinement"), True))
+            holds = Capabilities(**vars(CAPABILITIES) | dict.fromkeys(("sources", "chains", "refinement"), True))
             others.append(note)
     warn_lost(labels, path, "DeepLabCut's format", holds, others)
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.formats.deeplabcut import load, sheet_of
 from poof.labels.formats.dlc_sheet import write_sheet
-from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.provenance import arrays
 from poof.labels.model import LabelSet, Source
 
-__all__ = ["ENDINGS", "HOLDS", "claims", "detect", "load", "save"]
+__all__ = ["CAPABILITIES", "ENDINGS", "claims", "detect", "load", "save"]
 
 ENDINGS: tuple[str, ...] = (".csv", ".h5")
-HOLDS = Holds(human=True, sources=True, confidence=True, names=True)
+CAPABILITIES = Capabilities(human=True, sources=True, confidence=True, names=True)
 _MOST = 0.9999
 """Likelihood that a machine's point has at most."""
 
@@ -47,15 +47,15 @@ def save(labels: LabelSet, path: Path) -> None:
     rows = range(max(last + 1, count if isinstance(count, int) else 0))
     plain = labels.replace(info={key: value for key, value in labels.info.items() if key != "unique_bodyparts"})
     sheet = sheet_of(plain, {frame: frame for frame in rows}, scorer, likelihood=True, sure=1.0, most=_MOST)
-    holds = HOLDS
+    holds = CAPABILITIES
     if path.suffix.lower() == ".h5":
         kept = ("chains", "refinement", "covered", "absent")
-        holds = Holds(**vars(HOLDS) | dict.fromkeys(kept, True))
+        holds = Capabilities(**vars(CAPABILITIES) | dict.fromkeys(kept, True))
         write_sheet(path, sheet, arrays(labels), int(labels.tracked))
     else:
         write_sheet(path, sheet)
         if sources and not uniform:
-            holds = Holds(**vars(HOLDS) | {"sources": False})
+            holds = Capabilities(**vars(CAPABILITIES) | {"sources": False})
     unsure = any(np.isnan(p.confidence[p.labelled & ~p.is_human]).any() for _, _, p in labels)
     others = ["that the confidence of some points is unknown (0 stands there)"] if unsure else []
     warn_lost(labels, path, "a table of tracks", holds, others)

@@ -11,13 +11,13 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.files import write_text
-from poof.labels.formats.losses import Holds, warn_lost
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.formats.names import image_name
 from poof.labels.model import Array, LabelSet, Points
 
 OURS = "poof-"
 """How the ids of our regions begin; a person's edit in Label Studio adds regions with other ids."""
-HOLDS = Holds(human=True, confidence=True, names=True, size=True)
+CAPABILITIES = Capabilities(human=True, confidence=True, names=True, size=True)
 
 _DECIMALS = 6
 
@@ -63,7 +63,7 @@ def save(labels: LabelSet, path: Path, prefix: str = "") -> None:
             task["predictions"] = [{"model_version": "poof", **score, "result": machine}]
         tasks.append(task)
     others = [f"{outside} points outside the image"] if outside else []
-    warn_lost(labels, path, "Label Studio's format", HOLDS, others)
+    warn_lost(labels, path, "Label Studio's format", CAPABILITIES, others)
     lines = ",\n".join(json.dumps(task, ensure_ascii=False, allow_nan=False) for task in tasks)
     write_text(path, f"[\n{lines}\n]\n")
 

@@ -14,17 +14,17 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.labels.formats import machine_list
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.formats.deeplabcut import images_of, load
 from poof.labels.formats.dlc_sheet import Sheet
 from poof.labels.formats.foreign import off_marks
-from poof.labels.formats.losses import Holds, warn_lost
 from poof.labels.formats.reading import number_in
 from poof.labels.model import Array, LabelSet
 
-__all__ = ["ENDINGS", "HOLDS", "claims", "detect", "load", "save"]
+__all__ = ["CAPABILITIES", "ENDINGS", "claims", "detect", "load", "save"]
 
 ENDINGS: tuple[str, ...] = (".csv",)
-HOLDS = Holds(human=True, sources=True, confidence=True, chains=True, refinement=True)
+CAPABILITIES = Capabilities(human=True, sources=True, confidence=True, chains=True, refinement=True)
 """The table and the list beside it."""
 
 
@@ -71,4 +71,4 @@ def save(labels: LabelSet, path: Path) -> None:
     if any(number_in(name) != frame for frame, name in zip(images, names)):
         others.append("the frame numbers, which differ from those in the names")
     note = machine_list.write(path, labels, one, single=True)
-    warn_lost(labels, path, "Lightning Pose's format", HOLDS, [*others, *([note] if note else [])])
+    warn_lost(labels, path, "Lightning Pose's format", CAPABILITIES, [*others, *([note] if note else [])])

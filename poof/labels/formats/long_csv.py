@@ -53,8 +53,8 @@ from poof.labels.model import (
     Source,
     Visible,
 )
-from poof.labels.sound import MAX_FRAME
 from poof.labels.symmetry import mirror_pairs
+from poof.labels.validation import MAX_FRAME
 
 ENDINGS: tuple[str, ...] = (".csv",)
 _REQUIRED = ("frame", "keypoint", "x", "y")

@@ -30,7 +30,7 @@ import numpy as np
 
 from poof.errors import PoofError, names_near
 from poof.labels.formats.foreign import settle_foreign
-from poof.labels.formats.kinds import hdf5_kind, must_be_hdf5
+from poof.labels.formats.hdf5_formats import hdf5_kind, must_be_hdf5
 from poof.labels.formats.provenance import GROUP, restored_from
 from poof.labels.formats.reading import Choice, base_name, frame_number, frames_of
 from poof.labels.formats.sleap_writing import save

@@ -15,7 +15,7 @@ import numpy as np
 
 from poof.errors import PoofError
 from poof.labels.formats.foreign import settle_foreign
-from poof.labels.formats.kinds import hdf5_kind, must_be_hdf5
+from poof.labels.formats.hdf5_formats import hdf5_kind, must_be_hdf5
 from poof.labels.formats.reading import Choice
 from poof.labels.hdf5 import MAGIC, Contents, read_hdf5
 from poof.labels.model import LabelSet, Points, Skeleton, Source

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from poof.files import write_bytes
-from poof.labels.formats.losses import Holds, warn_lost
+from poof.labels.formats.capabilities import Capabilities, warn_lost
 from poof.labels.formats.provenance import GROUP, VERSION, arrays
 from poof.labels.model import LabelSet, Skeleton
 
-HOLDS = Holds(
+CAPABILITIES = Capabilities(
     human=True,
     sources=True,
     confidence=True,
@@ -55,7 +55,7 @@ _POINT = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
 def save(labels: LabelSet, path: Path) -> None:
     """Write a SLEAP file, atomically; a `PoofWarning` names what does not fit in it."""
     unknown = [] if labels.info.get("video") else ["the name of the video, which nobody told (--frames)"]
-    warn_lost(labels, path, "a SLEAP file", HOLDS, unknown)
+    warn_lost(labels, path, "a SLEAP file", CAPABILITIES, unknown)
     tables, tracks = _tables(labels)
     metadata: dict[str, Any] = {
         "version": "2.0.0",

@@ -6,7 +6,7 @@ is lost when workers or the scheduler go.
 """
 
 from poof.projects.cluster.address import Address, parse
-from poof.projects.cluster.drive import run_on
+from poof.projects.cluster.driver import run_on
 from poof.projects.cluster.start import script_of
 
 __all__ = ["Address", "parse", "run_on", "script_of"]

@@ -13,7 +13,7 @@ class Kept(Generic[T]):
     def __init__(self) -> None:
         self.value: T | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Kept[T]:
+    def __deepcopy__(self, copied: dict[int, Any]) -> Kept[T]:
         return Kept()
 
     def __getstate__(self) -> dict[str, None]:

@@ -186,7 +186,7 @@ class FlowImages:
         self.estimator, self.k = estimator, k
         self.limit = LIMIT * size / 224
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> FlowImages:
+    def __deepcopy__(self, copied: dict[int, Any]) -> FlowImages:
         return self  # estimators hold threads and caches, and nothing that is trained
 
     def __call__(self, clips: Tensor) -> Tensor:

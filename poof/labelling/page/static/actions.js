@@ -93,7 +93,7 @@ export function actionsOf({ store, stage, player, timeline, dialogs }) {
     { id: "less-contrast", keys: ["Shift+V"], words: "less contrast", hidden: true, run: () => dialogs.contrast(-0.15) },
 
     ["The whole"],
-    { id: "refine", keys: ["Shift+R"], words: "refine: learn this footage, repair doubtful points", run: () => dialogs.startRefine() },
+    { id: "refine", keys: ["Shift+R"], words: "refine: learn this footage, repair uncertain points", run: () => dialogs.startRefine() },
     { id: "train", keys: ["Shift+T"], words: "train a pose model on the labels", run: () => dialogs.startTrain() },
     { id: "stop-job", keys: ["Shift+X"], words: "stop what is running", run: () => dialogs.stopJobs() },
     { id: "export", keys: ["E"], words: "export labels, contact sheet, overlay video", run: () => dialogs.openExport() },

@@ -2,7 +2,7 @@
 //
 //   filled disc            a label                    thick hollow ring     a label of a covered point
 //   thin ring, dot inside  carried; the gap in the    thin ring, no dot     carried, covered
-//                          ring grows with doubt      line with a cross     where flow had put a disputed point
+//                          ring grows as it is unsure line with a cross     where flow had put a disputed point
 
 import { enlarged, font } from "./dom.js";
 import { COVERED } from "./states.js";

@@ -12,7 +12,7 @@ export const LEGEND = [
   [{ human: true, visible: 2, confidence: 1 }, "label: set by you"],
   [{ human: true, visible: 1, confidence: 1 }, "label, covered"],
   [{ human: false, visible: 2, confidence: 0.95 }, "followed, sure"],
-  [{ human: false, visible: 2, confidence: 0.35 }, "followed, doubtful: the gap grows"],
+  [{ human: false, visible: 2, confidence: 0.35 }, "followed, uncertain: the gap grows"],
   [{ human: false, visible: 1, confidence: 0.8 }, "followed, covered"],
 ];
 

@@ -4,12 +4,12 @@ export const VISIBLE = 2;
 export const COVERED = 1;
 export const ABSENT = -1;
 
-/** Confidence under which a point is called doubtful. */
-export const DOUBTFUL = 0.5;
+/** Confidence under which a point is called uncertain. */
+export const UNCERTAIN = 0.5;
 
 /**
  * 'none' nothing known, 'label' set by a person, 'covered' the same but hidden in the picture, 'absent' a person says
- * it is not there, 'gone' the machine says so, 'sure' or 'doubtful' a carried point, 'disputed' one on which flow and
+ * it is not there, 'gone' the machine says so, 'sure' or 'uncertain' a carried point, 'disputed' one on which flow and
  * appearance do not agree.
  */
 export function stateOf(point) {
@@ -19,7 +19,7 @@ export function stateOf(point) {
   if (!Number.isFinite(point.x)) return "none";
   if (human) return point.visible === COVERED ? "covered" : "label";
   if (point.disputed) return "disputed";
-  return point.confidence < DOUBTFUL ? "doubtful" : "sure";
+  return point.confidence < UNCERTAIN ? "uncertain" : "sure";
 }
 
 /** Whether a person has said where the keypoint is, or that it is not there. */

@@ -1,4 +1,4 @@
-"""Labels for people and for other libraries: a line, a small table, pandas, and movement's arrays."""
+"""A label set as one line of text, HTML, a pandas table, and movement's arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format cannot hold: each says what it does hold, and one function tells a user what a file of it lost."""
+"""Capabilities of the label formats: what each can hold, and the warning that names what a file of it lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from poof.labels.model import LabelSet, Source, Visible
 
 
 @dataclass(frozen=True)
-class Holds:
+class Capabilities:
     """What comes back from a file of a format; `docs/formats.md` has a column for each.
 
     Attributes
@@ -81,11 +81,11 @@ WORDS = {
     "size": "the size of the images",
     "info": "how the labels were made",
 }
-"""How a message names each field of `Holds`."""
+"""How a message names each field of `Capabilities`."""
 
 
 def present(labels: LabelSet) -> set[str]:
-    """The fields of `Holds` of which the labels have something to say."""
+    """The fields of `Capabilities` of which the labels have something to say."""
     found: set[str] = set()
     several = len(labels.instance_ids) > 1
     for _, _, points in labels:
@@ -125,7 +125,7 @@ _TRIFLES = {"size", "info", "chains"}
 """What no one misses who hands labels to another tool; named only beside something else."""
 
 
-def warn_lost(labels: LabelSet, path: Path, format: str, holds: Holds, others: Iterable[str] = ()) -> None:
+def warn_lost(labels: LabelSet, path: Path, format: str, holds: Capabilities, others: Iterable[str] = ()) -> None:
     """One `PoofWarning` that names what reading the file again will not bring back.
 
     Parameters
@@ -141,7 +141,7 @@ def warn_lost(labels: LabelSet, path: Path, format: str, holds: Holds, others: I
     others
         Further things that are lost, in words.
     """
-    missing = [f.name for f in fields(Holds) if not getattr(holds, f.name)]
+    missing = [f.name for f in fields(Capabilities) if not getattr(holds, f.name)]
     known = present(labels)
     lost = [name for name in missing if name in known]
     if "human" in lost and "sources" in lost:

@@ -1,4 +1,4 @@
-"""Where a project is: found from the working folder upwards, without importing anything that takes time."""
+"""The root folder of a project, found from the working folder upwards; imports nothing that takes time."""
 
 from __future__ import annotations
 

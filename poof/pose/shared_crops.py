@@ -1,4 +1,4 @@
-"""Crops that several trainings on the same footage share: cut once, whatever is learned from them."""
+"""Crops that several trainings on the same footage share: cut once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CropView:
         return self._store[self._places[index]]
 
 
-class CropBank:
+class SharedCrops:
     """The crops of all that there is to learn from, for trainings on all of it or on a part.
 
     Parameters

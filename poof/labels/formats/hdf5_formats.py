@@ -1,4 +1,4 @@
-"""Which of the formats that lie in HDF5 a file is in, by the names in it."""
+"""Which HDF5-based label format a file has, by the names in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from poof.errors import PoofError
-from poof.labels.formats import unread
+from poof.labels.formats import unsupported
 from poof.labels.hdf5 import MAGIC, read_hdf5
 
 
@@ -41,4 +41,4 @@ def _kind(path: Path, changed: int, size: int) -> str:
         return "sleap-analysis"
     if any("pandas_type" in attributes for attributes in contents.groups.values()):
         return "deeplabcut"
-    raise PoofError(f"{path}: {unread.hdf5(names, contents.groups.get('/', {}))}")
+    raise PoofError(f"{path}: {unsupported.hdf5(names, contents.groups.get('/', {}))}")

@@ -1,4 +1,4 @@
-"""Everything that works behind the sessions: pictures for the eye, carrying labels, looking the videos over, jobs.
+"""Background services of labelling: pictures of frames, live propagation, scans of the videos, jobs.
 
 It knows nothing of HTTP. `look` says where the person is; what is decoded and carried first follows from that.
 """
@@ -18,15 +18,15 @@ import numpy as np
 from poof.errors import PoofError
 from poof.files import trim_folder
 from poof.flow.base import FlowEstimator
-from poof.labelling.carrier import Carrier
-from poof.labelling.desk import Desk
 from poof.labelling.jobs import Job, Jobs
-from poof.labelling.lookover import Lookover, mark_of
+from poof.labelling.live_propagation import LivePropagation
 from poof.labelling.pictures import Pictures
 from poof.labelling.proposals import propose, unseen
+from poof.labelling.session_group import SessionGroup
+from poof.labelling.video_scan import VideoScan, mark_of
 from poof.propagation import Settings
 from poof.propagation.result_cache import ResultCache
-from poof.video.lanes import Abandoned
+from poof.video.random_access import Abandoned
 
 AHEAD = 16
 """Frames that are decoded ahead in the direction of travel."""
@@ -36,12 +36,12 @@ PREVIEW_LIMIT = 4 * 2**30
 """Bytes of previews that are kept of all videos ever opened."""
 
 
-class Studio:
-    """The workers.
+class Services:
+    """The background services of a group of sessions.
 
     Parameters
     ----------
-    desk
+    group
         The sessions.
     estimators
         Flow; `flow` is how they are called.
@@ -53,13 +53,13 @@ class Studio:
 
     def __init__(
         self,
-        desk: Desk,
+        group: SessionGroup,
         estimators: Sequence[FlowEstimator],
         flow: str = "dis",
         settings: Settings | None = None,
         cache: Path | None = None,
     ) -> None:
-        self.desk, self.flow = desk, flow
+        self.group, self.flow = group, flow
         self._settings = settings or Settings()
         self.radius = self._settings.radius
         self._listeners: list[Callable[[str, dict[str, Any]], None]] = []
@@ -67,37 +67,37 @@ class Studio:
         self._waiting, self._last_waited = 0, 0.0
         self._lock = threading.Lock()
         results = None if cache is None else ResultCache(cache / "segments")
-        sessions = desk.sessions
+        sessions = group.sessions
         self.marks = [mark_of(session.video) for session in sessions]
         self.pictures = [Pictures(session.access) for session in sessions]
         folder = None if cache is None else cache / "label"
-        self._lookovers = [Lookover(s.access, folder, m, self._busy) for s, m in zip(sessions, self.marks)]
+        self._scans = [VideoScan(s.access, folder, m, self._busy) for s, m in zip(sessions, self.marks)]
         self._cache_folder = folder
         quick = [e for e in estimators if e.name == "dis-coarse" and e.stride == 1]
-        self.carrier = Carrier(sessions, estimators, self._settings, results, self.tell, quick)
+        self.live = LivePropagation(sessions, estimators, self._settings, results, self.tell, quick)
         self.jobs = Jobs(lambda job: self.tell("job", {"job": job}), self.radius)
         self._prefetch = _Prefetch(self)
-        self._looker = threading.Thread(target=self._look_over, name="look over", daemon=True)
+        self._looker = threading.Thread(target=self._scan_videos, name="video scan", daemon=True)
 
     # ------------------------------------------------------------------------------------------------------ in general
 
     def start(self) -> None:
         """Begin to work."""
-        self.carrier.start()
+        self.live.start()
         self._prefetch.start()
         self._looker.start()
 
     def close(self) -> None:
         """Stop everything and close the sessions."""
         self.jobs.close()
-        for lookover in self._lookovers:
-            lookover.stop()
+        for scan in self._scans:
+            scan.stop()
         self._prefetch.close()
-        self.carrier.close()
+        self.live.close()
         self.picture_threads.shutdown(wait=False, cancel_futures=True)
         if self._looker.is_alive():
             self._looker.join(2)
-        self.desk.close()
+        self.group.close()
 
     def listen(self, listener: Callable[[str, dict[str, Any]], None]) -> None:
         """Have `listener` called with (name, facts) at everything that happens."""
@@ -130,11 +130,11 @@ class Studio:
         return self._waiting > 0
 
     def _busy(self) -> bool:
-        return self.urgent or time.monotonic() - self._last_waited < REST or self.carrier.busy
+        return self.urgent or time.monotonic() - self._last_waited < REST or self.live.busy
 
     def look(self, video: int, frame: int, direction: int = 0, playing: bool = False) -> None:
         """The person looks at a frame, coming from before (1) or behind (-1) it."""
-        self.carrier.look(video, frame)
+        self.live.look(video, frame)
         if not playing:
             self._prefetch.aim(video, frame, direction)
 
@@ -142,47 +142,47 @@ class Studio:
 
     def checked(self, video: int) -> bool:
         """Whether the video was looked over."""
-        return self._lookovers[video].done
+        return self._scans[video].done
 
     def progress(self, video: int) -> float:
         """How far that is, 0 to 1."""
-        return round(self._lookovers[video].progress, 4)
+        return round(self._scans[video].progress, 4)
 
     def cuts(self, video: int) -> list[int]:
         """Frames that begin a new scene, as far as they are known."""
-        seen = self._lookovers[video].seen
+        seen = self._scans[video].seen
         return [] if seen is None else list(seen.cuts)
 
     def variable(self, video: int) -> bool:
         """Whether frames are shown for unequal times, by more than rounding; False while it is not known."""
-        access = self.desk.sessions[video].access
+        access = self.group.sessions[video].access
         if not access.ready or access.index is None or len(access.index) < 3:
             return False
         steps = np.diff(access.index.times)
         return bool((np.abs(steps - np.median(steps)) > np.maximum(1.5, 0.1 * np.median(steps))).any())
 
     def work(self, video: int) -> dict[str, Any]:
-        """See `Carrier.work`."""
-        return self.carrier.work(video)
+        """See `LivePropagation.work`."""
+        return self.live.work(video)
 
     # ------------------------------------------------------------------------------------------------------- what next
 
     def proposals(self, video: int, count: int, skip: Collection[int] = ()) -> dict[str, Any]:
         """Frames to look at, none of `skip`."""
-        session, lookover = self.desk.sessions[video], self._lookovers[video]
-        seen = lookover.seen or unseen(max(1, session.count))
+        session, scan = self.group.sessions[video], self._scans[video]
+        seen = scan.seen or unseen(max(1, session.count))
         kind, chosen, notes = propose(session, seen, count, self.radius, skip)
         facts = {
             "kind": kind,
-            "final": lookover.done and not self.carrier.busy,
+            "final": scan.done and not self.live.busy,
             "frames": [p.as_dict() for p in chosen],
         }
-        return facts | {"notes": notes + ([lookover.trouble] if lookover.trouble else [])}
+        return facts | {"notes": notes + ([scan.trouble] if scan.trouble else [])}
 
     def next(self, video: int, frame: int, skip: Collection[int] = ()) -> dict[str, Any]:
         """The frame to look at next, from `frame`; none of `skip`."""
-        session, lookover = self.desk.sessions[video], self._lookovers[video]
-        seen = lookover.seen or unseen(max(1, session.count))
+        session, scan = self.group.sessions[video], self._scans[video]
+        seen = scan.seen or unseen(max(1, session.count))
         _, chosen, notes = propose(session, seen, 2, self.radius, skip)
         best = next((p for p in chosen if p.frame != frame), chosen[0] if chosen else None)
         if best is None:
@@ -194,14 +194,14 @@ class Studio:
 
     def start_job(self, kind: str, video: int, options: dict[str, Any]) -> Job:
         """Start a job, see `poof.labelling.jobs`."""
-        return self.jobs.start(kind, video, self.desk.sessions[video], options, self.flow, self.radius)
+        return self.jobs.start(kind, video, self.group.sessions[video], options, self.flow, self.radius)
 
-    def _look_over(self) -> None:
-        for number, lookover in enumerate(self._lookovers):
+    def _scan_videos(self) -> None:
+        for number, scan in enumerate(self._scans):
             watch = threading.Thread(target=self._watch, args=(number,), daemon=True)
             watch.start()
-            lookover.run()
-            if lookover.changed:
+            scan.run()
+            if scan.changed:
                 self.pictures[number].forget()
             self.tell("video", {"video": number})
             self.tell("proposals", {"video": number})
@@ -210,21 +210,21 @@ class Studio:
 
     def _watch(self, number: int) -> None:
         """Tell how far the pass is, and hand the preview on as soon as there is one."""
-        lookover, told = self._lookovers[number], False
-        while not lookover.done and not lookover.stopped:
-            if lookover.preview is not None and not told:
-                self.pictures[number].preview = lookover.preview
+        scan, told = self._scans[number], False
+        while not scan.done and not scan.stopped:
+            if scan.preview is not None and not told:
+                self.pictures[number].preview = scan.preview
                 told = True
                 self.tell("video", {"video": number})
             time.sleep(0.1 if not told else 1.0)
-        self.pictures[number].preview = lookover.preview
+        self.pictures[number].preview = scan.preview
 
 
 class _Prefetch:
     """Decodes the frames that the eye comes to next."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._aim: tuple[int, int, int] | None = None
         self._condition = threading.Condition()
         self._stop = False
@@ -253,15 +253,15 @@ class _Prefetch:
                 aim, self._aim = self._aim, None
             assert aim is not None
             video, frame, direction = aim
-            session = self._studio.desk.sessions[video]
+            session = self._services.group.sessions[video]
             ahead = [frame + direction * n for n in range(1, AHEAD + 1)] if direction else []
             for number in ahead or [frame + n * side for n in range(1, AHEAD // 2) for side in (1, -1)]:
-                while self._studio.urgent and self._aim is None and not self._stop:
+                while self._services.urgent and self._aim is None and not self._stop:
                     time.sleep(0.005)
                 if self._aim is not None or self._stop:
                     break
                 if 0 <= number < session.count and not session.access.has(number):
                     try:
-                        session.access.get(number, "eye", lambda: self._aim is not None or self._studio.urgent)
+                        session.access.get(number, "eye", lambda: self._aim is not None or self._services.urgent)
                     except (PoofError, Abandoned):
                         break

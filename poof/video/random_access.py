@@ -1,4 +1,4 @@
-"""Decoders that jump: each lane reads single frames of a video, from the keyframe before them where it can."""
+"""Random access: decoders that read single frames of a video, from the keyframe before them where they can."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ ON = 12
 _TRIES = 3
 """Keyframes that are tried before the file is read in order."""
 
-Kept = VideoFrame | np.ndarray
+DecodedFrame = VideoFrame | np.ndarray
 
 
 class Abandoned(Exception):
     """Nobody waits for the frame any more."""
 
 
-class KeptFrames:
+class FrameCache:
     """Decoded frames by number, those used longest ago let go beyond a number of bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._frames: OrderedDict[int, Kept] = OrderedDict()
+        self._frames: OrderedDict[int, DecodedFrame] = OrderedDict()
         self._limit, self._bytes = limit, 0
         self._lock = threading.Lock()
 
-    def get(self, number: int) -> Kept | None:
+    def get(self, number: int) -> DecodedFrame | None:
         with self._lock:
             if number in self._frames:
                 self._frames.move_to_end(number)
             return self._frames.get(number)
 
-    def put(self, number: int, frame: Kept) -> None:
+    def put(self, number: int, frame: DecodedFrame) -> None:
         with self._lock:
             if number in self._frames:
                 return
@@ -53,7 +53,7 @@ class KeptFrames:
             while self._bytes > self._limit and len(self._frames) > FEWEST:
                 self._bytes -= size_of(self._frames.popitem(last=False)[1])
 
-    def room(self, frame: Kept) -> int:
+    def room(self, frame: DecodedFrame) -> int:
         """How many such frames fit."""
         return max(FEWEST, self._limit // max(1, size_of(frame)))
 
@@ -63,18 +63,18 @@ class KeptFrames:
             self._bytes = 0
 
 
-def size_of(frame: Kept) -> int:
+def size_of(frame: DecodedFrame) -> int:
     return frame.nbytes if isinstance(frame, np.ndarray) else sum(plane.buffer_size for plane in frame.planes)
 
 
-class Lane:
-    """Reads frames, one at a time."""
+class FrameDecoder:
+    """A decoder that reads frames one at a time."""
 
-    def __init__(self, kept: KeptFrames) -> None:
+    def __init__(self, kept: FrameCache) -> None:
         self._kept = kept
         self._lock = threading.Lock()
 
-    def read(self, frame: int, abandoned: Callable[[], bool]) -> Kept:
+    def read(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame:
         """The frame; it and what came by are kept."""
         with self._lock:
             if abandoned():
@@ -82,33 +82,33 @@ class Lane:
             kept = self._kept.get(frame)
             return self._read(frame, abandoned) if kept is None else kept
 
-    def _read(self, frame: int, abandoned: Callable[[], bool]) -> Kept:
+    def _read(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame:
         raise NotImplementedError
 
 
-class SingleFrames(Lane):
+class SingleFrames(FrameDecoder):
     """Frames of folders and of memory, which cost no more alone than in order."""
 
-    def __init__(self, video: Video, kept: KeptFrames) -> None:
+    def __init__(self, video: Video, kept: FrameCache) -> None:
         super().__init__(kept)
         self._video = video
 
-    def _read(self, frame: int, abandoned: Callable[[], bool]) -> Kept:
+    def _read(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame:
         image = self._video.read([frame])[frame]
         self._kept.put(frame, image)
         return image
 
 
-class InOrder(Lane):
+class InOrder(FrameDecoder):
     """Frames of files that must be read from the beginning."""
 
-    def __init__(self, video: ContainerVideo, kept: KeptFrames) -> None:
+    def __init__(self, video: ContainerVideo, kept: FrameCache) -> None:
         super().__init__(kept)
         self._video = video
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
         self._next = -1
 
-    def _read(self, frame: int, abandoned: Callable[[], bool]) -> Kept:
+    def _read(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame:
         if self._next < 0 or frame < self._next:
             self._frames, self._next = self._video._decoded(None), 0
         for number, picture in self._frames:
@@ -123,17 +123,17 @@ class InOrder(Lane):
         return self._video.read([frame])[frame]  # says why it cannot be had
 
 
-class Jumping(Lane):
+class Jumping(FrameDecoder):
     """Frames of indexed files, decoded from the keyframe before each."""
 
-    def __init__(self, video: ContainerVideo, index: FrameIndex, kept: KeptFrames) -> None:
+    def __init__(self, video: ContainerVideo, index: FrameIndex, kept: FrameCache) -> None:
         super().__init__(kept)
         self._video, self._index = video, index
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
         self._last = -1  # frame that came last; -1: nothing to go on from
         self._in_order: InOrder | None = None
 
-    def _read(self, frame: int, abandoned: Callable[[], bool]) -> Kept:
+    def _read(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame:
         place = self._index.start_of(frame)
         if self._last >= 0 and self._last < frame:
             near = frame - self._last <= ON
@@ -155,7 +155,7 @@ class Jumping(Lane):
         self._in_order = self._in_order or InOrder(self._video, self._kept)
         return self._in_order.read(frame, abandoned)
 
-    def _go_on(self, frame: int, abandoned: Callable[[], bool]) -> Kept | None:
+    def _go_on(self, frame: int, abandoned: Callable[[], bool]) -> DecodedFrame | None:
         """Decode on until `frame`; None if it does not come."""
         try:
             for number, picture in self._frames:

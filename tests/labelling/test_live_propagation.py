@@ -13,7 +13,7 @@ import pytest
 from label_material import exact, put
 
 from poof.flow.dis import DisFlow
-from poof.labelling.carrier import Carrier
+from poof.labelling.live_propagation import LivePropagation
 from poof.labelling.session import Session
 from poof.labels import LabelSet, Source, save_labels
 from poof.propagation import Settings, propagate
@@ -42,20 +42,20 @@ class Slow(DisFlow):
 
 @pytest.fixture
 def carrying(place: Path):  # type: ignore[no-untyped-def]
-    """Starts carriers: gives carrier, flow, and what it told."""
-    made: list[Carrier] = []
+    """Starts live propagations: gives live, flow, and what it told."""
+    made: list[LivePropagation] = []
 
-    def get(*sessions: Session) -> tuple[Carrier, Slow, list[tuple[str, dict[str, Any]]]]:
+    def get(*sessions: Session) -> tuple[LivePropagation, Slow, list[tuple[str, dict[str, Any]]]]:
         flow, told = Slow(), []
-        carrier = Carrier(
+        live = LivePropagation(
             sessions, [flow], Settings(5), ResultCache(place.parent / "cache"), lambda n, f: told.append((n, f))
         )
-        made.append(carrier)
-        return carrier, flow, told
+        made.append(live)
+        return live, flow, told
 
     yield get
-    for carrier in made:
-        carrier.close()
+    for live in made:
+        live.close()
 
 
 def machine(session: Session) -> dict[tuple[int, int], np.ndarray]:
@@ -78,12 +78,12 @@ def labels_file(place: Path, *frames: int) -> Path:
 
 def test_in_the_end_every_point_is_that_of_propagate(opened: Opened, clip: Path, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10, 20, 31))
-    carrier, _, told = carrying(session)
-    carrier.start()
-    assert carrier.wait(30, settled=True)
+    live, _, told = carrying(session)
+    live.start()
+    assert live.wait(30, settled=True)
     assert same(machine(session), plain(clip, session.labels(machine=False)))
     session.edit([put(25, 2, 60.5, 60.5), {"op": "clear", "frame": 20, "keypoint": 1}])
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert same(machine(session), plain(clip, session.labels(machine=False)))
     assert {name for name, _ in told} == {"propagated", "work"}
     shown = session.shown(25, 0)
@@ -92,13 +92,13 @@ def test_in_the_end_every_point_is_that_of_propagate(opened: Opened, clip: Path,
 
 def test_an_edit_computes_the_windows_it_touches(opened: Opened, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10, 20, 30, 40))
-    carrier, flow, told = carrying(session)
-    carrier.start()
-    assert carrier.wait(30, settled=True)
+    live, flow, told = carrying(session)
+    live.start()
+    assert live.wait(30, settled=True)
     flow.pairs, told[:] = 0, []
     x, y = exact(30).instances[30, 0].xy[0]
     session.edit([put(30, 0, float(x) + 1.5, float(y))])
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert flow.pairs == 20  # from 20 to 40
     changed = [facts["frames"] for name, facts in told if name == "propagated"]
     assert min(c[0] for c in changed) >= 19 and max(c[1] for c in changed) <= 41
@@ -106,38 +106,38 @@ def test_an_edit_computes_the_windows_it_touches(opened: Opened, place: Path, ca
 
 def test_undo_computes_nothing(opened: Opened, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10, 20))
-    carrier, flow, _ = carrying(session)
-    carrier.start()
-    assert carrier.wait(30, settled=True)
+    live, flow, _ = carrying(session)
+    live.start()
+    assert live.wait(30, settled=True)
     before = machine(session)
     session.edit([put(15, 0, 50, 50)])
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert not same(machine(session), before)
     flow.pairs = 0
     session.undo()
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert flow.pairs == 0 and same(machine(session), before)
 
 
 def test_the_part_at_the_eye_comes_first(opened: Opened, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 5, 30, 55))
-    carrier, _, told = carrying(session)
-    carrier.look(0, 57)
-    carrier.start()
-    assert carrier.wait(30)
+    live, _, told = carrying(session)
+    live.look(0, 57)
+    live.start()
+    assert live.wait(30)
     order = [facts["frames"][0] for name, facts in told if name == "propagated"]
     assert order[0] > 45 and order[-1] < 20
 
 
 def test_work_that_an_edit_made_stale_is_dropped(opened: Opened, clip: Path, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10, 20))
-    carrier, flow, told = carrying(session)
+    live, flow, told = carrying(session)
     flow.leave.clear()
-    carrier.start()
+    live.start()
     assert flow.entered.wait(10)
     session.edit([put(15, 0, 50, 50)])  # while the flow is under way
     flow.leave.set()
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert same(machine(session), plain(clip, session.labels(machine=False)))
     revisions = [facts["revision"] for name, facts in told if name == "propagated" and facts["frames"][0] < 20]
     assert set(revisions) == {session.revision}
@@ -145,18 +145,18 @@ def test_work_that_an_edit_made_stale_is_dropped(opened: Opened, clip: Path, pla
 
 def test_a_label_that_goes_takes_its_points_with_it(opened: Opened, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10))
-    carrier, _, _ = carrying(session)
-    carrier.start()
-    assert carrier.wait(30, settled=True) and session.machine.carried
+    live, _, _ = carrying(session)
+    live.start()
+    assert live.wait(30, settled=True) and session.machine.carried
     session.edit([{"op": "clear", "frame": 10, "keypoint": None}])
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     assert not session.machine.carried
 
 
 def test_the_persons_points_are_never_moved(opened: Opened, place: Path, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened(labels_file(place, 10, 20))
-    carrier, _, _ = carrying(session)
-    carrier.start()
+    live, _, _ = carrying(session)
+    live.start()
     rng = np.random.default_rng(0)
     said: dict[tuple[int, int], tuple[float, float]] = {}
     for _ in range(15):
@@ -168,7 +168,7 @@ def test_the_persons_points_are_never_moved(opened: Opened, place: Path, carryin
         for (f, c), xy in said.items():
             shown = session.shown(f, 0)
             assert shown is not None and shown.xy[c] == pytest.approx(xy, abs=1e-3)
-    assert carrier.wait(30, settled=True)
+    assert live.wait(30, settled=True)
     for (f, c), xy in said.items():
         shown = session.shown(f, 0)
         assert shown is not None and shown.xy[c] == pytest.approx(xy, abs=1e-3) and shown.is_human[c]
@@ -176,7 +176,7 @@ def test_the_persons_points_are_never_moved(opened: Opened, place: Path, carryin
 
 def test_what_cannot_be_carried_is_said_and_tried_again_after_an_edit(opened: Opened, carrying) -> None:  # type: ignore[no-untyped-def]
     session = opened()
-    carrier, flow, _ = carrying(session)
+    live, flow, _ = carrying(session)
 
     def broken(first, second):  # type: ignore[no-untyped-def]
         from poof.errors import PoofError
@@ -184,14 +184,14 @@ def test_what_cannot_be_carried_is_said_and_tried_again_after_an_edit(opened: Op
         raise PoofError("no flow today")
 
     whole, flow.both = flow.both, broken  # type: ignore[method-assign]
-    carrier.start()
+    live.start()
     session.edit([put(10, 0, 50, 50)])
-    assert carrier.wait(10, settled=True)
-    assert carrier.work(0) == {"state": "error", "done": 0, "total": 0, "message": "no flow today"}
+    assert live.wait(10, settled=True)
+    assert live.work(0) == {"state": "error", "done": 0, "total": 0, "message": "no flow today"}
     flow.both = whole  # type: ignore[method-assign]
     session.edit([put(10, 1, 60, 60)])
-    assert carrier.wait(10, settled=True)
-    assert carrier.work(0)["state"] == "idle" and (12, 0) in session.machine.carried
+    assert live.wait(10, settled=True)
+    assert live.work(0)["state"] == "idle" and (12, 0) in session.machine.carried
 
 
 def test_beside_an_edit_a_quick_flow_comes_first_and_the_final_one_stays(
@@ -201,10 +201,10 @@ def test_beside_an_edit_a_quick_flow_comes_first_and_the_final_one_stays(
     told: list[tuple[str, dict[str, Any]]] = []
     slow, quick = Slow(), Slow()
     quick.name = "dis-coarse"
-    carrier = Carrier([session], [slow], Settings(15), None, lambda n, f: told.append((n, f)), [quick])
-    carrier.start()
+    live = LivePropagation([session], [slow], Settings(15), None, lambda n, f: told.append((n, f)), [quick])
+    live.start()
     try:
-        assert carrier.wait(60, settled=True) and quick.pairs == 0
+        assert live.wait(60, settled=True) and quick.pairs == 0
         slow.leave.clear()
         session.edit([put(17, 0, 60, 60)])
         for _ in range(1000):
@@ -213,12 +213,12 @@ def test_beside_an_edit_a_quick_flow_comes_first_and_the_final_one_stays(
             time.sleep(0.01)
         first = [f["frames"] for n, f in told if n == "propagated" and f["revision"] == session.revision]
         assert 7 <= first[0][0] <= 16 and 18 <= first[0][1] <= 27
-        assert carrier.work(0)["state"] == "working"
+        assert live.work(0)["state"] == "working"
         slow.leave.set()
-        assert carrier.wait(60, settled=True)
+        assert live.wait(60, settled=True)
         whole = propagate(open_video(clip), session.labels(machine=False), DisFlow("ultrafast"), Settings(15))
         for key, points in session.machine.carried.items():
             assert np.array_equal(points.xy, whole.instances[key].xy, equal_nan=True)
     finally:
         slow.leave.set()
-        carrier.close()
+        live.close()

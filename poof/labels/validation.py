@@ -1,4 +1,4 @@
-"""What must be true of labels from a file, whatever its format: every number in its range, every name printable."""
+"""Validation of labels from a file of any format: every number in its range, every name printable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_NAME = 200
 MAX_FRAME = 2**31 - 1
 
 
-def check_sound(path: Path, labels: LabelSet) -> None:
+def check_valid(path: Path, labels: LabelSet) -> None:
     """Refuse labels with a number out of its range or a name that cannot be shown.
 
     Raises

@@ -1,4 +1,4 @@
-"""The client's side: videos are cut into pieces, pieces are given out, what comes back is kept at once.
+"""The driver of a cluster run, a Dask client: it cuts videos into pieces, gives them out and keeps what comes back.
 
 Only so many pieces are out at a time, so that memory here does not grow with the number of videos. Entries of segments
 go into the cache as they come; when a video has all of them it is finished here, as by a run that had found them all
@@ -98,10 +98,10 @@ def run_on(where: str, jobs: Sequence[Job], display: Display, quiet: bool = True
     if not jobs:
         return
     with connected(parse(where)) as client, display.showing(len(jobs)):
-        yield from _Drive(client, where, display).run(jobs)
+        yield from _Driver(client, where, display).run(jobs)
 
 
-class _Drive:
+class _Driver:
     """One run over a cluster."""
 
     def __init__(self, client: Any, where: str, display: Display) -> None:

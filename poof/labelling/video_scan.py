@@ -1,4 +1,4 @@
-"""One pass over a video in the background: are the frames as the index says, what do they look like, small pictures.
+"""Scan of a video in the background: it checks the index of frames, surveys their looks and makes small pictures.
 
 It yields to the person: while anybody waits for a picture or for points, it stands still. What it finds is kept, and
 the next session of the same file begins with it.
@@ -48,8 +48,8 @@ def mark_of(video: Video) -> str:
     return digest.hexdigest()
 
 
-class Lookover:
-    """The pass over one video.
+class VideoScan:
+    """The scan of one video.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Carries the labels behind the page: the frames that an edit touches are redone at once, nearest to the eye first.
+"""Live propagation: frames that an edit touches are propagated anew at once, the nearest to the frame shown first.
 
 One thread for all videos. An edit makes the frames within a chain's reach of it stale. The frames right beside it are
 first redone by a quick flow alone, so that they move while one watches. Then all are redone part by part, a part being
@@ -27,7 +27,7 @@ from poof.propagation import Settings, propagate
 from poof.propagation.result_cache import ResultCache
 from poof.propagation.segments import reach
 from poof.video.access import AccessVideo
-from poof.video.lanes import Abandoned
+from poof.video.random_access import Abandoned
 
 BESIDE = 10
 """Frames to either side of an edit that are redone quickly at first."""
@@ -73,8 +73,8 @@ class _State:
     message: str = ""
 
 
-class Carrier:
-    """The thread.
+class LivePropagation:
+    """Propagation in a thread beside the sessions.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Carrier:
         self._eye = (0, 0)
         self._condition = threading.Condition()
         self._stop = False
-        self._thread = threading.Thread(target=self._run, name="carrier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="live propagation", daemon=True)
         for number, session in enumerate(sessions):
             session.listen(partial(self._heard, number))
 

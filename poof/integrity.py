@@ -1,4 +1,4 @@
-"""Whether a file that was just written is whole: the structure of its format, up to the last byte.
+"""Integrity of files just written: the structure of the format is checked up to the last byte.
 
 A full disk does not always reach the writer as an error. Each check here needs no library and reads the file once at
 most; of formats not named here nothing is asked. Text is compared with what was meant (`poof.files.write_text`).

@@ -1,4 +1,4 @@
-"""Files of formats that poof does not read, told by their content: one true line says what it is and what to do.
+"""Unsupported formats, recognised by content: one line says what the file is and what to do.
 
 To add one: a function of the first bytes in `_SIGNS`, with its line.
 """

@@ -1,4 +1,4 @@
-"""How many jobs this machine carries at a time: its cores, devices, and the memory that a job was measured to take."""
+"""Capacity of this machine: how many jobs run at a time, by cores, devices and the memory that a job takes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Usage:
     done: int = 0
 
 
-class Admission:
+class Capacity:
     """Decides whether one more job may start.
 
     Parameters

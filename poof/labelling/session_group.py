@@ -1,4 +1,4 @@
-"""The sessions of several videos side by side: one skeleton for all of them, one place that the eye is at."""
+"""Labelling sessions of several videos with one skeleton."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from poof.labelling.history import Step
 from poof.labelling.session import Outcome, Session
 
 
-class Desk:
-    """One or more sessions.
+class SessionGroup:
+    """One or more sessions that share their keypoints.
 
     Parameters
     ----------
