@@ -72,11 +72,11 @@ def _row(maps: Tensor, row: Tensor) -> Tensor:
     return maps.gather(-2, row[..., None, None].expand(*row.shape, 1, maps.shape[-1]))[..., 0, :]
 
 
-def _vertex(smooth: Tensor, rough: Tensor, at: Tensor) -> Tensor:
+def _vertex(smooth: Tensor, raw: Tensor, at: Tensor) -> Tensor:
     """(B, K): where between the cells a line (B, K, n) has its peak, which is highest at the cells `at`.
 
     A parabola goes through three logarithms. Near the ends of the line the smoothing has missed what lies beyond and
-    pulls the peak inwards; there the line that is not smoothed along itself, `rough`, gives them.
+    pulls the peak inwards; there the line that is not smoothed along itself, `raw`, gives them.
     """
     count = smooth.shape[-1]
     if count < 3:
@@ -85,7 +85,7 @@ def _vertex(smooth: Tensor, rough: Tensor, at: Tensor) -> Tensor:
     near = torch.stack([middle - 1, middle, middle + 1], dim=-1)
     missed = _BLUR // 2 + 1
     inside = (middle >= missed) & (middle < count - missed)
-    values = torch.where(inside[..., None], smooth.gather(-1, near), rough.gather(-1, near))
+    values = torch.where(inside[..., None], smooth.gather(-1, near), raw.gather(-1, near))
     low, centre, high = values.clamp(min=1e-6).log().unbind(-1)
     curvature = low + high - 2 * centre
     offset = torch.where(curvature < -1e-6, 0.5 * (low - high) / curvature.clamp(max=-1e-6), torch.zeros_like(low))
