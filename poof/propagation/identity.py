@@ -155,55 +155,70 @@ def _windows(frames: Sequence[int], radius: int) -> list[list[int]]:
 
 
 def contradicts(step: np.ndarray, returned: np.ndarray) -> np.ndarray:
-    """(K,) whether forward flow w and the backward flow w' at its end disagree, both (K, 2) in pixels of the flow.
+    """(..., K) whether forward flow w and the backward flow w' at its end disagree, both (..., K, 2), flow pixels.
 
     |w + w'|^2 > 0.01 (|w|^2 + |w'|^2) + 0.5 (Sundaram et al. 2010); False where one of them is NaN.
     """
     with np.errstate(invalid="ignore"):
-        length = (step**2).sum(axis=1) + (returned**2).sum(axis=1)
-        return ((step + returned) ** 2).sum(axis=1) > 0.01 * length + 0.5
+        length = (step**2).sum(axis=-1) + (returned**2).sum(axis=-1)
+        return np.asarray(((step + returned) ** 2).sum(axis=-1) > 0.01 * length + 0.5)
+
+
+def _median(steps: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(..., 2) median over the `chosen` (..., K) of `steps` (..., K, 2); NaN where none is."""
+    ordered = np.sort(np.where(chosen[..., None], steps, np.nan), axis=-2)  # NaN last
+    count = chosen.sum(axis=-1)
+    low, high = (np.maximum(at, 0)[..., None, None] for at in ((count - 1) // 2, count // 2))
+    return np.asarray(np.take_along_axis(ordered, low, -2) + np.take_along_axis(ordered, high, -2))[..., 0, :] / 2
 
 
 @dataclass
 class Course:
-    """Where the keypoints of an individual are, on their way from its labels.
+    """Where the keypoints of an individual, or of many at once, are on their way from their labels.
 
     Attributes
     ----------
-    xy : (K, 2) float64
+    xy : (..., K, 2) float64
         Pixels of the frame; NaN for keypoints that were not labelled or left the image.
-    seen : (K,) bool
+    seen : (..., K) bool
         Whether what flow tells at the keypoint is still the individual's own movement.
-    velocity : (2,) or None
-        Of the body, pixels a frame; None before the first step.
+    velocity : (..., 2)
+        Of the body, pixels a frame; NaN before the first step.
     """
 
     xy: np.ndarray
     seen: np.ndarray
-    velocity: np.ndarray | None = None
+    velocity: np.ndarray
 
     @classmethod
     def of(cls, points: Points) -> Course:
         """The start at a label; keypoints marked occluded move with the body."""
-        return cls(points.xy.astype(np.float64), points.visible == Visible.VISIBLE)
+        return cls(points.xy.astype(np.float64), points.visible == Visible.VISIBLE, np.full(2, np.nan))
+
+    @classmethod
+    def together(cls, courses: Sequence[Course]) -> Course:
+        """Many as one, so that a step costs little more than that of one."""
+        return cls(*(np.stack([getattr(c, name) for c in courses]) for name in ("xy", "seen", "velocity")))
+
+    def __getitem__(self, place: int) -> Course:
+        return Course(self.xy[place], self.seen[place], self.velocity[place])
 
     def step(self, there: FlowField, back: FlowField) -> Course:
         """The next frame, by the flow to it and the flow back from it, both of the whole frame."""
-        step = there.sample(self.xy).astype(np.float64)
-        returned = back.sample(self.xy + step)
+        shape = self.xy.shape
+        step = there.sample(self.xy.reshape(-1, 2)).astype(np.float64).reshape(shape)
+        returned = back.sample((self.xy + step).reshape(-1, 2)).astype(np.float64).reshape(shape)
         scale = there.region.scale
-        going: np.ndarray = np.isfinite(self.xy).all(axis=1)
+        going: np.ndarray = np.isfinite(self.xy).all(axis=-1)
         seen: np.ndarray = self.seen & going & ~contradicts(step * scale, returned * scale)
-        velocity = self.velocity
-        if going.any() and seen.sum() >= SEEN * going.sum():
-            body = np.median(step[seen], axis=0)
-            velocity = body if velocity is None else MEMORY * velocity + (1 - MEMORY) * body
-        else:
-            seen = np.zeros_like(seen)
-            if velocity is None:
-                velocity = np.median(step[going], axis=0) if going.any() else np.zeros(2)
-        xy = self.xy + np.where(seen[:, None], step, velocity)
-        return Course(np.where(there.region.contains(xy)[:, None], xy, np.nan), seen, velocity)
+        known = (going.any(axis=-1) & (seen.sum(axis=-1) >= SEEN * going.sum(axis=-1)))[..., None]
+        first = np.isnan(self.velocity)
+        body = _median(step, seen)
+        learned = np.where(first, body, MEMORY * self.velocity + (1 - MEMORY) * body)
+        kept = np.where(first, np.nan_to_num(_median(step, going)), self.velocity)
+        velocity, seen = np.where(known, learned, kept), seen & known
+        xy = self.xy + np.where(seen[..., None], step, velocity[..., None, :])
+        return Course(np.where(there.region.contains(xy)[..., None], xy, np.nan), seen, velocity)
 
 
 @dataclass
@@ -353,8 +368,10 @@ class _Linker:
                 self.forget()
                 continue
             there, back = (FlowField(data, self._region) for data in fields)
-            for known in self._known:
-                known.course = known.course.step(there, back)
+            if self._known:
+                courses = Course.together([known.course for known in self._known]).step(there, back)
+                for place, known in enumerate(self._known):
+                    known.course = courses[place]
             self._flows.append((there, back))
 
     def meet(self, frame: int, picture: _Picture | None) -> None:
@@ -367,10 +384,11 @@ class _Linker:
         if self._known:
             everyone = _Everyone.of(self._known)
             gates = np.array([gate(frame - known.latest) for known in self._known])
+            returned = self._return(frame, [points for _, points in here], everyone.frames)
             for column, (instance, points) in enumerate(here):
-                returned = self._return(frame, points, everyone.frames)
+                origin = {since: xy[column] for since, xy in returned.items()}
                 costs = everyone.costs(
-                    frame, points, colours[column], returned, self._sides[frame, instance], self._reach
+                    frame, points, colours[column], origin, self._sides[frame, instance], self._reach
                 )
                 gain[:, column] = np.fmax(0.0, 1 - costs / gates)
         links, ambiguous = assign(gain, np.array([known.latest for known in self._known]))
@@ -388,15 +406,15 @@ class _Linker:
 
     def _new(self, count: int) -> _Individual:
         nowhere, never = np.full((count, 2), np.nan), np.zeros(count, bool)
-        course = Course(nowhere.copy(), never.copy())
+        course = Course(nowhere.copy(), never.copy(), np.full(2, np.nan))
         known = _Individual(self.count, nowhere, np.full(count, -1), never, np.full((count, 3), np.nan), 0.0, course)
         self._known.append(known)
         self.count += 1
         return known
 
-    def _return(self, frame: int, points: Points, wanted: frozenset[int]) -> dict[int, np.ndarray]:
-        """Where the keypoints of a label were in the `wanted` frames before, (K, 2) by frame."""
-        course, found = Course.of(points), {}
+    def _return(self, frame: int, here: Sequence[Points], wanted: frozenset[int]) -> dict[int, np.ndarray]:
+        """Where the keypoints of M labels were in the `wanted` frames before, (M, K, 2) by frame."""
+        course, found = Course.together([Course.of(points) for points in here]), {}
         for steps, (there, back) in enumerate(reversed(self._flows), 1):
             course = course.step(back, there)
             if frame - steps in wanted:
@@ -436,18 +454,19 @@ def assign(gain: np.ndarray, latest: np.ndarray) -> tuple[dict[int, int], set[in
 
     rows, columns = linear_sum_assignment(gain, maximize=True)
     links = {int(c): int(r) for r, c in zip(rows, columns) if gain[r, c] > 0}
-    partner = {row: column for column, row in links.items()}
+    partner = np.full(gain.shape[0], -1)
+    partner[list(links.values())] = list(links)
+    linked = partner >= 0
+    theirs = np.where(linked, gain[np.arange(len(partner)), partner], 0.0) if gain.size else np.zeros(len(partner))
+    free = np.setdiff1d(np.arange(gain.shape[1]), list(links))
     ambiguous = set()
     for column, row in links.items():
-        for other in range(gain.shape[0]):
-            theirs = partner.get(other)
-            now = gain[row, column] + (gain[other, theirs] if theirs is not None else 0.0)
-            then = gain[other, column] + (gain[row, theirs] if theirs is not None else 0.0)
-            plausible = gain[other, column] > 0 or (theirs is not None and gain[row, theirs] > 0)
-            there = theirs is not None or latest[other] >= latest[row]
-            if other != row and plausible and there and now - then < MIN_MARGIN:
-                ambiguous.add(column)
-        for other in set(range(gain.shape[1])) - links.keys():
-            if gain[row, other] > 0 and gain[row, column] - gain[row, other] < MIN_MARGIN:
-                ambiguous.add(column)
+        mine = np.where(linked, gain[row, partner], 0.0)
+        loss = gain[row, column] + theirs - gain[:, column] - mine
+        plausible = (gain[:, column] > 0) | (mine > 0)
+        exchange = plausible & (linked | (latest >= latest[row])) & (loss < MIN_MARGIN)
+        exchange[row] = False
+        others = gain[row, free]
+        if exchange.any() or ((others > 0) & (gain[row, column] - others < MIN_MARGIN)).any():
+            ambiguous.add(column)
     return links, ambiguous

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -392,8 +394,12 @@ def flow(dx: float, dy: float = 0.0) -> FlowField:
     return FlowField(np.broadcast_to(np.array([dx, dy], np.float32)[:, None, None], (2, 120, 160)), Region.whole(SIZE))
 
 
+def start(xy: list[list[float]]) -> Course:
+    return Course(np.array(xy), np.ones(len(xy), bool), np.full(2, np.nan))
+
+
 def test_a_course_follows_flow_that_agrees_and_learns_the_bodys_velocity() -> None:
-    course = Course(np.array([[20.0, 30.0], [40.0, 50.0]]), np.ones(2, bool))
+    course = start([[20.0, 30.0], [40.0, 50.0]])
     course = course.step(flow(4), flow(-4))
     course = course.step(flow(6, 1), flow(-6, -1))
     np.testing.assert_allclose(course.xy, [[30, 31], [50, 51]], atol=1e-5)
@@ -402,7 +408,7 @@ def test_a_course_follows_flow_that_agrees_and_learns_the_bodys_velocity() -> No
 
 
 def test_a_course_that_flow_contradicts_keeps_its_velocity() -> None:
-    course = Course(np.array([[20.0, 30.0], [40.0, 50.0]]), np.ones(2, bool)).step(flow(4), flow(-4))
+    course = start([[20.0, 30.0], [40.0, 50.0]]).step(flow(4), flow(-4))
     for _ in range(3):
         course = course.step(flow(-9), flow(2))
     np.testing.assert_allclose(course.xy, [[36, 30], [56, 50]], atol=1e-5)
@@ -422,12 +428,57 @@ def test_hidden_keypoints_move_with_the_body() -> None:
 
 
 def test_a_course_ends_at_the_edge_of_the_image_point_by_point() -> None:
-    course = Course(np.array([[158.0, 30], [100, 30]]), np.ones(2, bool)).step(flow(4), flow(-4))
+    course = start([[158.0, 30], [100, 30]]).step(flow(4), flow(-4))
     assert np.isnan(course.xy[0]).all()
     np.testing.assert_allclose(course.xy[1], [104, 30], atol=1e-5)
     course = course.step(flow(4), flow(-4))
     np.testing.assert_allclose(course.xy[1], [108, 30], atol=1e-5)
     assert np.isnan(course.xy[0]).all()
+
+
+def test_many_courses_at_once_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    fields = [FlowField(rng.normal(0, 2, (2, 120, 160)).astype(np.float32), Region.whole(SIZE)) for _ in range(4)]
+    xy = rng.uniform(0, (160, 120), (30, 5, 2))
+    xy[rng.random((30, 5)) < 0.3] = np.nan
+    alone = [Course(one, seen, np.full(2, np.nan)) for one, seen in zip(xy, rng.random((30, 5)) < 0.7)]
+    together = Course.together(alone)
+    for there, back in pairwise(fields):
+        alone, together = [course.step(there, back) for course in alone], together.step(there, back)
+    for place, course in enumerate(alone):
+        np.testing.assert_array_equal(together[place].xy, course.xy)
+        np.testing.assert_array_equal(together[place].seen, course.seen)
+        np.testing.assert_array_equal(together[place].velocity, course.velocity)
+
+
+def calls_to_link(count: int) -> int:
+    """How many functions are called to link `count` squares in three frames."""
+    rng = np.random.default_rng(1)
+    xy = rng.uniform(10, (150, 110), (count, 1, 2)) + np.array([[0, 0], [4, 0], [0, 4]])
+    skeleton = Skeleton(("a", "b", "c"))
+    instances = {(f, n): Points.human(f, points.astype(np.float32)) for f in (0, 2, 4) for n, points in enumerate(xy)}
+    labels = LabelSet(skeleton, instances, tracked=False)
+    video = ArrayVideo([texture(SIZE, 3)] * 5)
+    calls = 0
+
+    def count_one(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count_one)
+    try:
+        link_identities(video, labels, 2)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_the_work_grows_with_the_number_of_instances_not_with_its_square() -> None:
+    """A thousand took more than a minute: a step of flow each, and every pair looked at by itself."""
+    calls_to_link(5)
+    few, more, many = (calls_to_link(count) for count in (20, 60, 100))
+    assert many - more < 1.1 * (more - few) + 2000
 
 
 def test_distances_are_capped_and_what_is_lost_counts_in_full() -> None:
