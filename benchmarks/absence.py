@@ -25,11 +25,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from propagation import MEAN_OF, SHARED, load_scorer
-from scipy.io import loadmat
+from harness import MEAN_OF, anchor_labels, head, line, load_scorer, penn_track, radius_of
 
 from poof.evaluation.calibration import auroc
-from poof.labels.model import LabelSet, Points, Skeleton, Visible
+from poof.labels.model import LabelSet, Points, Visible
 from poof.propagation import Settings, propagate
 from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video
@@ -56,13 +55,7 @@ def real(scorer: Any, name: str, absent: bool = True) -> Clip:
     clip = scorer.registered()[name]
     split = scorer.split(clip)
     names = tuple(scorer.keypoint_names(clip))
-    labels = LabelSet(Skeleton(names), image_size=(clip.width, clip.height))
-    for frame in split.anchors:
-        xy = np.full((len(names), 2), np.nan, np.float32)
-        for row in split.anchor_table[split.anchor_table.frame == frame].itertuples():
-            xy[names.index(row.keypoint)] = row.x, row.y
-        empty = np.where(np.isnan(xy[:, 0]), Visible.ABSENT if absent else Visible.UNLABELLED, Visible.VISIBLE)
-        labels.add(frame, 0, Points.human(frame, xy, empty))
+    labels = anchor_labels(scorer, split, Visible.ABSENT if absent else Visible.UNLABELLED)
     table = pd.read_csv(clip.labels)
     if "reliable" in table:
         table = table[table.reliable == 1]
@@ -71,12 +64,12 @@ def real(scorer: Any, name: str, absent: bool = True) -> Clip:
         for row in table.itertuples()
         if row.frame < clip.frames and row.frame not in split.anchors
     }
-    return Clip(name, open_video(clip.video), labels, 10 if clip.dense else 20, seen)
+    return Clip(name, open_video(clip.video), labels, radius_of(scorer, clip), seen)
 
 
 def rendered(kind: str, seed: int) -> Clip:
     """A player behind passing things ('hide'), or partly outside of the frame ('leave')."""
-    content = loadmat(str(SHARED / "data" / "penn-action-labels" / "labels" / f"{TRACKS[seed % len(TRACKS)]}.mat"))
+    content = penn_track(TRACKS[seed % len(TRACKS)])
     joints, visible = penn_joints(content["x"], content["y"], content["visibility"])
     motion = from_tracks(joints, PENN_ACTION, visible)
     size, count = (480, 384), min(63, int(motion.length) + 1)
@@ -152,14 +145,11 @@ def main() -> None:
     arguments = parser.parse_args()
     scorer = load_scorer()
     found: dict[str, Any] = {"tongue": list(tongue(scorer)), "presence": [], "error": []}
-    print("| an empty keypoint in an anchor is | frames without a tongue | get one | with one | keep it |")
-    print("|---|---|---|---|---|")
+    print(head("an empty keypoint in an anchor is", "frames without a tongue", "get one", "with one", "keep it"))
     for row in found["tongue"]:
-        print("| " + " | ".join(map(str, row)) + " |")
+        print(line(*row))
     real_names = ("reaching", *ANIMALS)
-    print(
-        "\n| clips | points | absent | AUROC | precision | recall | good points lost |\n|---|---|---|---|---|---|---|"
-    )
+    print("\n" + head("clips", "points", "absent", "AUROC", "precision", "recall", "good points lost"))
     pooled = {}
     for name in (*real_names, "hide", "leave"):
         seeds = range(1 if name in real_names else arguments.seeds)
@@ -169,9 +159,8 @@ def main() -> None:
     for name, members in (("animals", ANIMALS), ("rendered", ("hide", "leave"))):
         found["presence"].append(summary(name, pd.concat([pooled[member] for member in members])))
     for row in found["presence"]:
-        shown = [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()]
-        print("| " + " | ".join(shown) + " |")
-    print("\n| clip | mean px, not labelled | mean px, absent | coverage |\n|---|---|---|---|")
+        print(line(*(f"{v:.3f}" if isinstance(v, float) else v for v in row.values())))
+    print("\n" + head("clip", "mean px, not labelled", "mean px, absent", "coverage"))
     for name in MEAN_OF:
         cells = []
         for absent in (False, True):
@@ -180,7 +169,7 @@ def main() -> None:
             score = scorer.score(scorer.split(scorer.registered()[name]), table[table.source == "propagated"])
             cells.append(score)
         found["error"].append({"clip": name, "without": cells[0]["mean"], "with": cells[1]["mean"]})
-        print(f"| {name} | {cells[0]['mean']:.2f} | {cells[1]['mean']:.2f} | {cells[1]['coverage']:.3f} |")
+        print(line(name, *(f"{cell['mean']:.2f}" for cell in cells), f"{cells[1]['coverage']:.3f}"))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 

@@ -11,7 +11,6 @@ is shown but not part of the mean: its labels are wrong around frames 12-30 (see
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 import time
@@ -22,27 +21,24 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from harness import MEAN_OF, anchor_labels, estimator_of, head, line, load_scorer, radius_of
 
 from poof.flow.base import FlowEstimator
 from poof.flow.cache import CachedFlow
 from poof.flow.dis import DisFlow
-from poof.flow.registry import create_flow
 from poof.flow.start import StartedDisFlow
-from poof.labels import LabelSet, Points, Skeleton
+from poof.labels import LabelSet
 from poof.propagation import Settings, propagate
 from poof.propagation.baselines import linear_interpolation, static_copy
 from poof.video import open_video
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-WEIGHTS = SHARED / "data" / "weights" / "raft-small.pth"
-MEAN_OF = ("camel", "dog", "bear", "reaching", "cam01", "cam02")
 METRICS = (
     ("mean", "Mean error, px", 1, 2),
     ("delta_avg", "delta_avg, %", 100, 1),
     ("median", "Median error, px", 1, 2),
 )
 
-CONFIDENCE = "| method | AUROC error | AUROC occluded (badja) | surest 80 %: mean error / all |"
+CONFIDENCE = ("method", "AUROC error", "AUROC occluded (badja)", "surest 80 %: mean error / all")
 
 
 @dataclass(frozen=True)
@@ -74,46 +70,13 @@ METHODS = (
 )
 
 
-def load_scorer() -> ModuleType:
-    """The neutral scorer, from where it lies."""
-    path = SHARED / "bench" / "score_propagation.py"
-    if not path.is_file():
-        sys.exit(f"{path} is not here: the benchmark needs the shared clips and their scorer")
-    spec = importlib.util.spec_from_file_location("score_propagation", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def anchor_labels(scorer: ModuleType, split: Any) -> LabelSet:
-    """The anchors of a split as a label set."""
-    names = tuple(scorer.keypoint_names(split.clip))
-    labels = LabelSet(Skeleton(names), image_size=(split.clip.width, split.clip.height))
-    for frame in split.anchors:
-        xy = np.full((len(names), 2), np.nan, np.float32)
-        for row in split.anchor_table[split.anchor_table.frame == frame].itertuples():
-            xy[names.index(row.keypoint)] = row.x, row.y
-        labels.add(frame, 0, Points.human(frame, xy))
-    return labels
-
-
-def estimator_of(name: str) -> FlowEstimator:
-    """An estimator by name, 'dis-coarse/2' say: with the weights it needs, and the stride behind the slash."""
-    plain, _, stride = name.partition("/")
-    estimator = create_flow(plain, weights=WEIGHTS if "raft" in plain else None)
-    estimator.stride = int(stride or 1)
-    return estimator
-
-
 def score(
     scorer: ModuleType, clip: Any, method: Method, flows: dict[str, FlowEstimator], radius: int | None = None
 ) -> dict[str, Any]:
     """One cell of the table: a method on a clip."""
     split = scorer.split(clip)
     labels, video = anchor_labels(scorer, split), open_video(clip.video)
-    reach = radius or (scorer.RADIUS if clip.dense else 2 * scorer.RADIUS)
+    reach = radius or radius_of(scorer, clip)
     begin = time.perf_counter()
     if method.baseline is not None:
         result = method.baseline(labels, reach, clip.frames)
@@ -128,20 +91,20 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], clips: Sequence[str]
     """One table a metric, methods by clips."""
     lines: list[str] = []
     for key, title, factor, digits in METRICS:
-        lines += ["", title, "", f"| method | {' | '.join(clips)} | mean |", "|---" * (len(clips) + 2) + "|"]
+        lines += ["", title, "", head("method", *clips, "mean")]
         for name, row in results.items():
             cells = [f"{factor * row[c][key]:.{digits}f}" if c in row else "-" for c in clips]
             counted = [factor * row[c][key] for c in clips if c in row and c in MEAN_OF]
             mean = f"{np.mean(counted):.2f}" if len(counted) == len(MEAN_OF) else "-"
-            lines.append(f"| {name} | {' | '.join(cells)} | {mean} |")
-    lines += ["", "Confidence", "", CONFIDENCE, "|---|---|---|---|"]
+            lines.append(line(name, *cells, mean))
+    lines += ["", "Confidence", "", head(*CONFIDENCE)]
     for name, row in results.items():
         ranked = [row[c]["auroc_error"] for c in clips if np.isfinite(row.get(c, {}).get("auroc_error", np.nan))]
         hidden = [row[c]["auroc_occluded"] for c in clips if np.isfinite(row.get(c, {}).get("auroc_occluded", np.nan))]
         kept = [row[c]["kept80"]["mean"] / row[c]["mean"] for c in clips if c in MEAN_OF and "kept80" in row.get(c, {})]
         if kept:
             shown = [f"{np.mean(v):.2f}" if v else "-" for v in (ranked, hidden, kept)]
-            lines.append(f"| {name} | {' | '.join(shown)} |")
+            lines.append(line(name, *shown))
     return "\n".join(lines[1:])
 
 

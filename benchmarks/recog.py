@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import SHARED, head, line
 
 from poof import recog
 from poof.recog.data import read_list
@@ -36,7 +37,7 @@ from poof.recog.model import Recognizer
 from poof.recog.recipes import recipe
 from poof.recog.train import Settings, train
 
-UCF = Path(__file__).resolve().parents[2] / "shared" / "data" / "ucf101-mini"
+UCF = SHARED / "data" / "ucf101-mini"
 PAIRS = ("right/left", "open/close", "faster/slower", "before/after")
 TEST_CLIPS = 240
 
@@ -290,13 +291,12 @@ def print_table(folder: Path) -> None:
         "gmac_ratio": ("GMACs / bare", "{:.2f}"),
         "other_ratio": ("other / bare", "{:.2f}"),
     }
-    print("\n| " + " | ".join(title for title, _ in columns.values()) + " |")
-    print("|" + "---|" * len(columns))
+    print("\n" + head(*(title for title, _ in columns.values())))
     for name in ROWS:
         if (folder / f"{name}.json").is_file():
             row = json.loads((folder / f"{name}.json").read_text())
             cells = [form.format(row[key]) if key in row else "" for key, (_, form) in columns.items()]
-            print("| " + " | ".join(cells) + " |", flush=True)
+            print(line(*cells), flush=True)
 
 
 if __name__ == "__main__":

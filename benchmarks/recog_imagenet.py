@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness import SHARED, head, line
 
 from poof import recog
 from poof.recog.checkpoint import load_model
@@ -30,7 +31,6 @@ from poof.recog.judging import trained_view
 from poof.recog.recipes import recipe
 from poof.recog.train import Settings, train
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 ROWS: dict[str, list[str]] = {
     "none": [],
     "tsm": ["tsm"],
@@ -51,7 +51,7 @@ def lists(task: str, folder: Path) -> tuple[ClipList, ClipList]:
     for part in ("train", "test"):
         target = folder / f"ucf-{part}"
         if not (target / "list.txt").is_file():
-            clips = read_list(SHARED / "ucf101-mini" / "ucfTrainTestlist", part=part)
+            clips = read_list(SHARED / "data" / "ucf101-mini" / "ucfTrainTestlist", part=part)
             extract(clips, target, "npy", short=72, workers=2)
         found.append(read_list(target / "list.txt"))
     return found[0], found[1]
@@ -66,7 +66,7 @@ def run(
         return target
     rest, part = split_off(clips[0], seed=seed)
     torch.manual_seed(seed)
-    weights = SHARED / "weights" / "mobilenet_v2-b0353104.pth" if start == "imagenet" else None
+    weights = SHARED / "data" / "weights" / "mobilenet_v2-b0353104.pth" if start == "imagenet" else None
     model = recog.build_model("mobilenet_v2", ROWS[row], 8, len(rest.labels), size=64, dropout=0.2, weights=weights)
     lr = 0.005 if start == "imagenet" else 0.02
     options = recipe("small", epochs=epochs, lr=lr, batch=8, flip="plain" if task == "ucf" else "none")
@@ -87,8 +87,9 @@ def wilson(right: float, total: int) -> tuple[float, float]:
 
 def show(task: str, folder: Path) -> None:
     """The table: mean over seeds, least and most, and the interval of as many test clips."""
-    print("| module | start | seeds | top-1, mean | least to most | interval of the clips | over none, seed by seed |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        head("module", "start", "seeds", "top-1, mean", "least to most", "interval of the clips", "over none, by seed")
+    )
     for start in STARTS:
         bare: dict[int, float] = {}
         for row in ROWS:
@@ -105,10 +106,8 @@ def show(task: str, folder: Path) -> None:
             gains = [value - bare[seed] for seed, value in zip(seeds, values) if seed in bare]
             spread = f" ± {1.96 * np.std(gains, ddof=1) / math.sqrt(len(gains)):.1%}" if len(gains) > 1 else ""
             gain = "" if row == "none" or not gains else f"{np.mean(gains):+.1%}{spread}"
-            print(
-                f"| {row} | {start} | {len(values)} | {np.mean(values):.1%} | {min(values):.0%} to {max(values):.0%} "
-                f"| {low:.0%} to {high:.0%} | {gain} |"
-            )
+            least, clips = f"{min(values):.0%} to {max(values):.0%}", f"{low:.0%} to {high:.0%}"
+            print(line(row, start, len(values), f"{np.mean(values):.1%}", least, clips, gain))
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from propagation import WEIGHTS, anchor_labels, load_scorer
+from harness import WEIGHTS, anchor_labels, load_scorer, radius_of
 from torch import Tensor
 
 from poof.flow.registry import create_flows
@@ -81,7 +81,7 @@ class Bench:
         self.split = scorer.split(clip)
         self.video: Video = open_video(clip.video)
         labels = anchor_labels(scorer, self.split)
-        settings = Settings(radius=scorer.RADIUS if clip.dense else 2 * scorer.RADIUS)
+        settings = Settings(radius_of(scorer, clip))
         self.flow = create_flows(flow, WEIGHTS if "raft" in flow else None)
         begin = time.process_time()
         self.tracks = propagate(self.video, labels, self.flow, settings)

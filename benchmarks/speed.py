@@ -32,7 +32,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from propagation import WEIGHTS, anchor_labels, load_scorer
+from harness import WEIGHTS, anchor_labels, load_scorer
 
 from poof.flow.base import FlowEstimator
 from poof.flow.dis import DisFlow

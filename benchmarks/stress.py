@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from propagation import anchor_labels, estimator_of, load_scorer
+from harness import anchor_labels, estimator_of, head, line, load_scorer
 from stress_clips import GROUPS, Case, cases
 
 from poof.labels.model import LabelSet
@@ -182,28 +182,27 @@ def over_clips(logs: dict[str, list[float]]) -> tuple[float, float, float]:
 def report(found: dict[str, dict[str, Errors]], chosen: Sequence[Case], each: bool) -> None:
     """Print the tables in Markdown."""
     groups = [g for g in GROUPS if any(c.group == g for c in chosen)]
-    print(f"\n| mean px / median px / delta_avg % | {' | '.join(groups)} |\n{'|---' * (len(groups) + 1)}|")
+    print("\n" + head("mean px / median px / delta_avg %", *groups))
     for name, row in found.items():
         cells = []
         for group in groups:
             mine = [row[c.name] for c in chosen if c.group == group]
             figures = [np.mean([f(e) for e in mine]) for f in (_mean, _median, lambda e: e.delta_avg)]
             cells.append(f"{figures[0]:.2f} / {figures[1]:.2f} / {figures[2]:.1f}")
-        print(f"| {name} | {' | '.join(cells)} |")
-    print(f"\n| mean error over the prototype's | {' | '.join(groups)} | all [90 %] | cases worse beyond noise |")
-    print(f"{'|---' * (len(groups) + 3)}|")
+        print(line(name, *cells))
+    print("\n" + head("mean error over the prototype's", *groups, "all [90 %]", "cases worse beyond noise"))
     theirs = found[PROTOTYPE]
     for name, row in found.items():
         logs = {c.name: float(np.log(_mean(row[c.name]) / _mean(theirs[c.name]))) for c in chosen}
         cells = [f"{over_clips(_by_base(logs, [c for c in chosen if c.group == g]))[0]:.3f}" for g in groups]
         ratio, low, high = over_clips(_by_base(logs, chosen))
         worse = [c.name for c in chosen if interval(row[c.name], theirs[c.name], c.name)[0] > 1]
-        print(f"| {name} | {' | '.join(cells)} | {ratio:.3f} [{low:.3f}, {high:.3f}] | {', '.join(worse) or 'none'} |")
+        print(line(name, *cells, f"{ratio:.3f} [{low:.3f}, {high:.3f}]", ", ".join(worse) or "none"))
     if each:
-        print(f"\n| case | points | {' | '.join(found)} |\n{'|---' * (len(found) + 2)}|")
+        print("\n" + head("case", "points", *found))
         for case in chosen:
             cells = [f"{_mean(row[case.name]):.2f} / {row[case.name].delta_avg:.1f}" for row in found.values()]
-            print(f"| {case.name} | {len(theirs[case.name].pixels)} | {' | '.join(cells)} |")
+            print(line(case.name, len(theirs[case.name].pixels), *cells))
 
 
 def _mean(errors: Errors) -> float:

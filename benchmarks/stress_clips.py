@@ -24,8 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from propagation import SHARED
-from scipy.io import loadmat
+from harness import penn_track
 
 from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video
@@ -168,7 +167,7 @@ def _rendered(scorer: Any, name: str, folder: Path) -> Any:
 def _scene(name: str) -> Any:
     """The scene of a rendered clip."""
     number, place, seed = RENDERED[name]
-    content = loadmat(str(SHARED / "data" / "penn-action-labels" / "labels" / f"{number}.mat"))
+    content = penn_track(number)
     joints, visible = penn_joints(content["x"], content["y"], content["visibility"])
     motion = from_tracks(joints, PENN_ACTION, visible)
     return build_scene(motion, place, seed, size=(480, 384), frames=min(63, int(motion.length) + 1), occluders=1)

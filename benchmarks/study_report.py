@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from harness import head, line
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+from study_design import Size
 
 from poof.drawing import accuracy_over_threshold, save_figure
 from poof.evaluation import Report
-
-if TYPE_CHECKING:
-    from study import Size
 
 Cells = tuple[Report | None, dict[str, dict[str, Any]]]
 STARTS = {"random": "random", "pretrained": "pretrained"}
@@ -27,16 +26,14 @@ def overall(report: Report) -> pd.DataFrame:
     return pd.DataFrame({f"<{t:g}": 100 * table[f"acc@{t:g}"] for t in report.thresholds} | {"median": table.p50})
 
 
-def line(*cells: object) -> None:
-    """A row of a Markdown table."""
-    print("| " + " | ".join(f"{c:.1f}" if isinstance(c, float) else str(c) for c in cells) + " |")
+def show(*cells: object) -> None:
+    """Print a row of a table."""
+    print(line(*(f"{c:.1f}" if isinstance(c, float) else c for c in cells)))
 
 
-def head(*names: str) -> None:
-    """The head of a Markdown table: the first column to the left, the others to the right."""
-    print()
-    line(*names)
-    line("---", *["---:"] * (len(names) - 1))
+def show_head(*names: str) -> None:
+    """Print the head of a table."""
+    print("\n" + head(*names))
 
 
 def print_study(size: Size, folder: Path, target: Cells, camera: Cells) -> None:
@@ -60,7 +57,7 @@ def print_study(size: Size, folder: Path, target: Cells, camera: Cells) -> None:
 
     poof = f"POOF-R{middle}"
     print(f"\nTables 3.1 and 3.2: {size.base} labels, R = {middle}; accuracy below 20 px (95 % interval over videos)")
-    head("start, recipe", "none", "GT only", "GT + POOF", "GT only, < 10 px", "GT + POOF, < 10 px")
+    show_head("start, recipe", "none", "GT only", "GT + POOF", "GT only, < 10 px", "GT + POOF, < 10 px")
     for start in STARTS:
         for title, note in ((f"{size.steps} equal steps", ""), ("ten epochs, as the thesis", ", thesis recipe")):
             none, gt, both = (
@@ -68,15 +65,17 @@ def print_study(size: Size, folder: Path, target: Cells, camera: Cells) -> None:
                 cell(start, "GT", size.base) + note,
                 cell(start, poof, size.base) + note,
             )
-            line(f"{start}, {title}", *map(accuracy, (none, gt, both)), accuracy(gt, "<10"), accuracy(both, "<10"))
+            show(f"{start}, {title}", *map(accuracy, (none, gt, both)), accuracy(gt, "<10"), accuracy(both, "<10"))
     print(f"\nTable 3.3: {size.base} labels")
-    head("R", "examples", "propagated points below 20 px, %", *(f"{s}, < {t} px" for s in STARTS for t in (20, 10)))
+    show_head(
+        "R", "examples", "propagated points below 20 px, %", *(f"{s}, < {t} px" for s in STARTS for t in (20, 10))
+    )
     for radius in size.radii:
         names = [cell(start, f"POOF-R{radius}", size.base) for start in STARTS]
         facts = next((about[n] for n in names if n in about), None)
         if facts:
             row = [accuracy(name, threshold) for name in names for threshold in ("<20", "<10")]
-            line(radius, facts["examples"], 100 * facts["labels_error"]["acc@20"], *row)
+            show(radius, facts["examples"], 100 * facts["labels_error"]["acc@20"], *row)
     arms = {"GT": "GT", "GT + POOF": poof}
     _joints(report, {f"{start}, {arm}": cell(start, arms[arm], size.base) for start in STARTS for arm in arms})
     _figure_33(report, {
@@ -95,10 +94,10 @@ def _joints(report: Report, cells: dict[str, str]) -> None:
     cells = {title: name for title, name in cells.items() if name in report.names}
     rows = report.table[report.table.group == "joint"].pivot(index="name", columns="prediction", values="acc@20")
     print("\nTable 3.4: accuracy below 20 px by joint")
-    head("joint", *cells)
+    show_head("joint", *cells)
     for joint in report.keypoints:
-        line(joint, *(float(100 * rows.loc[joint, name]) for name in cells.values()))
-    line("mean", *(float(100 * rows[name].mean()) for name in cells.values()))
+        show(joint, *(float(100 * rows.loc[joint, name]) for name in cells.values()))
+    show("mean", *(float(100 * rows[name].mean()) for name in cells.values()))
 
 
 def _figure_33(report: Report, cells: dict[str, str], path: Path) -> None:
@@ -117,11 +116,11 @@ def _curve(size: Size, numbers: pd.DataFrame, accuracy: Any, start: str, poof: s
         return
     print(f"\nAccuracy over the number of labels, {start} start (every cell: the same number of steps)")
     columns = [f"{arm}, < {t} px" for t in (20, 10) for arm in ("GT only", "GT + POOF")]
-    head("labels", *columns, "worth, < 20", "worth, < 10")
+    show_head("labels", *columns, "worth, < 20", "worth, < 10")
     for count in sorted({*done["GT"], *done["POOF"]}):
         cells = [names[arm][count] for arm in ("GT", "POOF")]
         row = [accuracy(name, t) for t in ("<20", "<10") for name in cells]
-        line(count, *row, *(worth(numbers, done, count, t) for t in ("<20", "<10")))
+        show(count, *row, *(worth(numbers, done, count, t) for t in ("<20", "<10")))
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for arm, cells in done.items():
@@ -163,12 +162,12 @@ def _camera(size: Size, report: Report | None, about: dict[str, dict[str, Any]])
         return
     numbers, middle = overall(report), size.middle
     print(f"\nReal footage: {size.camera_labels} labels on cam01, R = {middle}, judged by cam02 ({len(about)} cells)")
-    head("start", *(f"{arm}, < {t} px" for t in (20, 10) for arm in ("none", "GT only", "GT + POOF")))
+    show_head("start", *(f"{arm}, < {t} px" for t in (20, 10) for arm in ("none", "GT only", "GT + POOF")))
     for start in STARTS:
         arms = {"none": 0, "GT": size.camera_labels, f"POOF-R{middle}": size.camera_labels}
         names = [f"camera {start} {arm} {count}" for arm, count in arms.items()]
         values = [numbers.loc[n, t] if n in numbers.index else float("nan") for t in ("<20", "<10") for n in names]
-        line(start, *map(float, values))
+        show(start, *map(float, values))
 
 
 def print_recipes(report: Report | None, about: dict[str, dict[str, Any]]) -> None:
@@ -183,7 +182,7 @@ def print_recipes(report: Report | None, about: dict[str, dict[str, Any]]) -> No
         if baseline in report.names and len(report.names) > 1:
             pairs = report.compare(baseline, samples=500, resample="frame").pairs
             comparisons[start] = pairs[pairs.measure == "acc@20"].set_index("prediction")
-    head("recipe", "< 20 px", "< 10 px", "< 5 px", "median px", "difference at 20 px (95 %)")
+    show_head("recipe", "< 20 px", "< 10 px", "< 5 px", "median px", "difference at 20 px (95 %)")
     for name in about:
         start = name.removeprefix("recipe ").partition(":")[0]
         row, difference = numbers.loc[name], "-"
@@ -191,4 +190,4 @@ def print_recipes(report: Report | None, about: dict[str, dict[str, Any]]) -> No
             pair = comparisons[start].loc[name]
             difference = f"{100 * pair.difference:+.1f} ({100 * pair.low:+.1f} to {100 * pair.high:+.1f})"
         shares = [float(row[c]) for c in ("<20", "<10", "<5")]
-        line(name.removeprefix("recipe "), *shares, f"{row['median']:.2f}", difference)
+        show(name.removeprefix("recipe "), *shares, f"{row['median']:.2f}", difference)
