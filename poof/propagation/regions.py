@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -127,21 +128,23 @@ def _union(boxes: Sequence[dict[int, Box]]) -> dict[int, Box]:
 
 def _merged(boxes: dict[int, Box]) -> list[tuple[Box, list[int]]]:
     """Boxes with their instances; those whose hull is no larger than the two together are one."""
-    groups = [(box, [instance]) for instance, box in sorted(boxes.items())]
-    merged = True
-    while merged:
-        merged = False
-        for i in range(len(groups)):
-            for j in range(i + 1, len(groups)):
-                hull = _hull(groups[i][0], groups[j][0])
-                if _size(hull) <= _size(groups[i][0]) + _size(groups[j][0]):
-                    groups[i] = (hull, groups[i][1] + groups[j][1])
-                    del groups[j]
-                    merged = True
-                    break
-            if merged:
-                break
-    return groups
+    members = [[instance] for instance in sorted(boxes)]
+    at = np.array([boxes[instance] for instance in sorted(boxes)], np.float64).reshape(-1, 4)
+    there = np.ones(len(at), bool)
+    first = 0  # groups before it join with none
+    while first < len(at):
+        low, high = np.minimum(at[first, :2], at[:, :2]), np.maximum(at[first, 2:], at[:, 2:])
+        sizes = np.prod(at[:, 2:] - at[:, :2], axis=1)
+        joins = there & (np.prod(high - low, axis=1) <= sizes[first] + sizes)
+        joins[first] = False
+        if not (there[first] and joins.any()):
+            first += 1
+            continue
+        first, other = sorted((first, int(joins.argmax())))
+        at[first] = _hull(at[first], at[other])
+        members[first] += members[other]
+        there[other] = False
+    return [(cast(Box, tuple(at[group].tolist())), members[group]) for group in np.flatnonzero(there)]
 
 
 def _area(groups: list[tuple[Box, list[int]]], frame: tuple[int, int]) -> float:
@@ -152,9 +155,5 @@ def _area(groups: list[tuple[Box, list[int]]], frame: tuple[int, int]) -> float:
     )
 
 
-def _size(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _hull(a: Box, b: Box) -> Box:
+def _hull(a: Box | np.ndarray, b: Box | np.ndarray) -> Box:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poof.propagation import regions
 from poof.propagation.regions import ENLARGE, Box, Layout, box_around, plan_layouts, to_region
 
 FRAME = (640, 360)
@@ -71,6 +72,27 @@ def test_a_third_box_between_two_joins_them() -> None:
 
 def moving(start: float, speed: float, pairs: int) -> list[Box]:
     return [(start + speed * t, 0.0, start + 100 + speed * t, 100.0) for t in range(pairs)]
+
+
+def test_joining_a_thousand_boxes_looks_at_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pair was looked at again behind each joined one: a thousand subjects took minutes."""
+    hulls = 0
+    hull = regions._hull
+
+    def counted(a: Box, b: Box) -> Box:
+        nonlocal hulls
+        hulls += 1
+        return hull(a, b)
+
+    monkeypatch.setattr(regions, "_hull", counted)
+    centres = np.random.default_rng(0).uniform(0, 2000, (1000, 2))
+    boxes = {n: (x - 20, y - 20, x + 20, y + 20) for n, (x, y) in enumerate(centres.tolist())}
+    joined = regions._merged(boxes)
+    assert sorted(n for _, members in joined for n in members) == list(boxes)
+    assert 100 < len(joined) < 900 and hulls == 1000 - len(joined)
+    for box, members in joined:
+        around = np.array([boxes[n] for n in members])
+        assert box == (*around[:, :2].min(axis=0), *around[:, 2:].max(axis=0))
 
 
 def test_a_region_is_held_while_that_costs_little() -> None:
