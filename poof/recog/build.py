@@ -9,11 +9,7 @@ from typing import Any
 
 from poof.errors import PoofError
 from poof.recog.backbones import BACKBONES
-from poof.recog.model import Recognizer
-from poof.recog.modules import MODULES
-from poof.recog.networks import NETWORKS
-from poof.recog.networks.asked import Asked
-from poof.recog.placing import (
+from poof.recog.insertion import (
     Request,
     check_knobs,
     network_knobs,
@@ -21,6 +17,10 @@ from poof.recog.placing import (
     parse_request,
     unknown,
 )
+from poof.recog.model import Recognizer
+from poof.recog.modules import MODULES
+from poof.recog.networks import NETWORKS
+from poof.recog.networks.asked import Asked
 from poof.recog.published import Release, fill, find
 
 

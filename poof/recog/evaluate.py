@@ -22,7 +22,7 @@ from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.transform import normalise
 from poof.recog.model import Recognizer
-from poof.recog.stored import NotFinite
+from poof.recog.tensor_files import NotFinite
 
 Array = np.ndarray
 Average = Literal["probabilities", "scores"]

@@ -1,4 +1,4 @@
-"""The recogniser: a backbone that is left as it is, and modules that sit at named places in it.
+"""The recogniser: an unchanged backbone, with modules inserted at named places by forward hooks.
 
 The host network keeps its own state dict, key by key: modules live beside it in `inserted` and reach their places
 through forward hooks. So `model.backbone.load_state_dict(published_weights)` works, strictly, before and after.
@@ -131,22 +131,22 @@ class Recognizer(nn.Module):
 
 
 @dataclass
-class Clock:
-    """How many frames the features have that pass through a 2D host folded into the batch."""
+class FrameCount:
+    """Number of frames of the features that pass through a 2D host folded into the batch."""
 
     frames: int = 0
 
 
-class Point(nn.Module):
+class InsertedModule(nn.Module):
     """A module at its place: turns the host's axes into the module's and back."""
 
-    def __init__(self, module: TemporalModule, dims: int, clock: Clock) -> None:
+    def __init__(self, module: TemporalModule, dims: int, frame_count: FrameCount) -> None:
         super().__init__()
-        self.module, self.dims, self.clock = module, dims, clock
+        self.module, self.dims, self.frame_count = module, dims, frame_count
 
     def forward(self, x: Tensor) -> Tensor:
         """Features as the host has them, before and after the module."""
-        return apply(self.module, x, self.dims, self.clock)
+        return apply(self.module, x, self.dims, self.frame_count)
 
     def before(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Hook in front of a layer."""
@@ -157,22 +157,22 @@ class Point(nn.Module):
         return self(output)
 
 
-def apply(module: nn.Module, x: Tensor, dims: int, clock: Clock) -> Tensor:
+def apply(module: nn.Module, x: Tensor, dims: int, frame_count: FrameCount) -> Tensor:
     """Run a module that wants (N, T, C, H, W) on (N*T, C, H, W) or (N, C, T, H, W)."""
     if dims == 3:
         return module(x.transpose(1, 2)).transpose(1, 2)
-    y = module(x.unflatten(0, (-1, clock.frames)))
-    clock.frames = y.shape[1]
+    y = module(x.unflatten(0, (-1, frame_count.frames)))
+    frame_count.frames = y.shape[1]
     return y.flatten(0, 1)
 
 
 class Head(nn.Module):
     """In front of the classifier: features of side branches are appended, then dropout."""
 
-    def __init__(self, dropout: float, branches: Sequence[TemporalModule], clock: Clock | None) -> None:
+    def __init__(self, dropout: float, branches: Sequence[TemporalModule], frame_count: FrameCount | None) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.clock = clock
+        self.frame_count = frame_count
         self._branches = tuple(branches)  # a tuple, not submodules: they are registered where they sit
 
     def before(self, layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -180,14 +180,14 @@ class Head(nn.Module):
         features = inputs[0]
         for branch in self._branches:
             side = branch.side()
-            if self.clock is not None:
-                side = side.repeat_interleave(self.clock.frames, 0)
+            if self.frame_count is not None:
+                side = side.repeat_interleave(self.frame_count.frames, 0)
             features = torch.cat([features, side], 1)
         return (self.dropout(features),)
 
 
 @dataclass
-class Placed:
+class PlannedModule:
     """A module that was built for a place, and the line that reports it."""
 
     key: str
@@ -199,7 +199,7 @@ class Placed:
 class Plan:
     """What goes into a host, which places were passed over, and how many raw frames a segment it takes."""
 
-    placed: list[Placed] = field(default_factory=list)
+    modules: list[PlannedModule] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     per_segment: int = 1
 
@@ -218,26 +218,26 @@ class HostedRecognizer(Recognizer):
         self.stages = tuple(f"backbone.{path}" for path in host.stages)
         self.blocks = host.blocks
         self.segments, self.size = config["frames"], config["size"]
-        self.insertions = [placed.line for placed in plan.placed]
+        self.insertions = [planned.line for planned in plan.modules]
         self.left_out, self.per_segment = plan.left_out, plan.per_segment
-        self.clock = Clock()
+        self.frame_count = FrameCount()
         self.backbone = host.net
         self.inserted = nn.ModuleDict()
-        for placed in plan.placed:
-            point = Point(placed.module, host.dims, self.clock)
-            self.inserted[placed.key] = point
-            layer = host.net.get_submodule(placed.line.place.path)
-            if placed.line.place.side == "before":
+        for planned in plan.modules:
+            point = InsertedModule(planned.module, host.dims, self.frame_count)
+            self.inserted[planned.key] = point
+            layer = host.net.get_submodule(planned.line.place.path)
+            if planned.line.place.side == "before":
                 layer.register_forward_pre_hook(point.before)
             else:
                 layer.register_forward_hook(point.after)
-        modules = [placed.module for placed in plan.placed]
+        modules = [planned.module for planned in plan.modules]
         branches = [module for module in modules if module.features]
         if branches:
             widen(host.net, host.classifier, sum(module.features for module in branches))
         for module in modules:
             module.attach(host)
-        self.head = Head(config["dropout"], branches, self.clock if host.dims == 2 else None)
+        self.head = Head(config["dropout"], branches, self.frame_count if host.dims == 2 else None)
         host.net.get_submodule(host.classifier).register_forward_pre_hook(self.head.before)
 
     @property
@@ -250,9 +250,9 @@ class HostedRecognizer(Recognizer):
         self.check(clips)
         if self.dims == 3:
             return self.backbone(clips.transpose(1, 2))
-        self.clock.frames = clips.shape[1]
+        self.frame_count.frames = clips.shape[1]
         logits = self.backbone(clips.flatten(0, 1))
-        return logits.unflatten(0, (-1, self.clock.frames)).mean(1)
+        return logits.unflatten(0, (-1, self.frame_count.frames)).mean(1)
 
 
 def widen(net: nn.Module, classifier: str, by: int) -> None:

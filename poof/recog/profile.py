@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from poof.recog.counting import Count, count_forward, parameters
+from poof.recog.insertion import parse_request
 from poof.recog.model import Recognizer
 from poof.recog.networks import NETWORKS
 from poof.recog.networks.base import Network
-from poof.recog.placing import parse_request
 
 CONVENTION = (
     "per clip of {frames} frames at {size}x{size}, one view: multiply-accumulates of convolutions, linear layers and "

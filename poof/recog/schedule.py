@@ -44,7 +44,7 @@ class Recipe:
     multigrid
         Whether batches go through the shapes of `poof.recog.multigrid`; `batch` is that of the full shape.
     groups
-        Learning rates and decay by kind of parameter; see `poof.recog.groups`.
+        Learning rates and decay by kind of parameter; see `poof.recog.parameter_groups`.
     partial_norm
         Whether all batch norms but the first stay as they are, statistics and weights (TSN's partial BN).
     document

@@ -35,14 +35,14 @@ from poof.recog.data.lists.base import ClipList, shown
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import Evaluation, evaluate, judging_loader, merged
 from poof.recog.freeze import only, training_mode
-from poof.recog.groups import parameter_groups
 from poof.recog.joint import Backward, joint_backward
 from poof.recog.judging import keep_view, marks
-from poof.recog.meter import Meter
 from poof.recog.model import Recognizer
 from poof.recog.multigrid import Grid, MultigridSampler, shrink
+from poof.recog.parameter_groups import parameter_groups
 from poof.recog.recipes import Recipe
-from poof.recog.stored import NotFinite, check_finite
+from poof.recog.step_timer import StepTimer
+from poof.recog.tensor_files import NotFinite, check_finite
 
 WITHIN = 1 - 1e-9
 """The end of an epoch, still in it: its last update must not have the rate of the next."""
@@ -105,7 +105,7 @@ def train(
     Returns
     -------
     list of dict
-        epoch, loss, accuracy (of the training clips as they were seen), lr, the meter's times, validation accuracies.
+        epoch, loss, accuracy (of the training clips as they were seen), lr, the timer's times, validation accuracies.
 
     Raises
     ------
@@ -183,8 +183,8 @@ def train(
             training_mode(model, recipe.only, recipe.partial_norm)
             sampler.set_epoch(state.epoch, state.batches)
             total = len(sampler) + state.batches
-            meter = Meter(device)
-            for batch in track(_timed(batches, meter), f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
+            timer = StepTimer(device)
+            for batch in track(_timed(batches, timer), f"epoch {state.epoch + 1}/{recipe.epochs}", len(sampler)):
                 batch = _share(batch, group)
                 _count_broken(batch, clips, state, settings)
                 shape = grids[state.batches] if grids else None
@@ -194,19 +194,19 @@ def train(
                     first = (state.batches - 1) // recipe.accumulate * recipe.accumulate
                     share = 1 / (min(first + recipe.accumulate, total) - first)
                     with _diverging(folder, state), group.apart(net) if apart else nullcontext():
-                        _learn(net, batch, criterion, scaler, share, settings, meter, state, backward, shape, group)
+                        _learn(net, batch, criterion, scaler, share, settings, timer, state, backward, shape, group)
                 if group_ends:
                     for part in optimizer.param_groups:
                         rate = recipe.rate(state.epoch + min(state.batches / total, WITHIN), state.drops)
                         part["lr"] = rate * part.get("scale", 1.0) * (shape.rate if shape else 1)
-                    with meter.part("backward"):
+                    with timer.part("backward"):
                         if apart:
                             group.average([p.grad for p in model.parameters() if p.grad is not None])
                         _update(model, optimizer, scaler, recipe.clip_norm)
                     if group.any(stopped.is_set() or group.stopped.is_set())[0]:
                         save()
                         raise KeyboardInterrupt
-            row = _row(state, recipe, meter) | _mean(group.gather(model.training_reads()))
+            row = _row(state, recipe, timer) | _mean(group.gather(model.training_reads()))
             with _diverging(folder, state):
                 # The last step may have broken what no loss has told of yet.
                 check_finite(model.state_dict(), "after the last step")
@@ -360,7 +360,7 @@ def _learn(
     scaler: torch.amp.GradScaler,
     share: float,
     settings: Settings,
-    meter: Meter,
+    timer: StepTimer,
     state: State,
     backward: Backward | None,
     shape: Grid | None,
@@ -369,20 +369,20 @@ def _learn(
     device = torch.device(settings.device)
     inner: Any = getattr(net, "module", net)
     model: Recognizer = inner.model
-    with meter.part("move"):
+    with timer.part("move"):
         inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
         if shape is not None:
             inputs = shrink(inputs, shape, model.per_segment)
         labels = batch.labels.to(device, non_blocking=True)
     kind = torch.float16 if device.type == "cuda" else torch.bfloat16
-    with meter.part("forward"), torch.autocast(device.type, kind) if settings.amp else nullcontext():
+    with timer.part("forward"), torch.autocast(device.type, kind) if settings.amp else nullcontext():
         logits, extra = net(inputs)
         loss = criterion(logits, labels)
 
     def differentiate(value: Tensor, retain_graph: bool = False) -> None:
         scaler.scale(value * share * group.weight).backward(retain_graph=retain_graph)
 
-    with meter.part("backward"):
+    with timer.part("backward"):
         if backward is None:
             differentiate(loss + sum(extra.values()))
         else:
@@ -396,7 +396,7 @@ def _learn(
     state.loss += value
     state.right += int(right)
     state.seen += int(count)
-    meter.clips += int(count)
+    timer.clips += int(count)
 
 
 def _update(model: Recognizer, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, norm: float) -> None:
@@ -453,7 +453,7 @@ def _too_many(clips: ClipList, bad: int, total: int, settings: Settings, which: 
     return PoofError(f"{clips.name}: {said}{one_line(error, room)}")
 
 
-def _timed(batches: Any, meter: Meter) -> Iterator[Batch]:
+def _timed(batches: Any, timer: StepTimer) -> Iterator[Batch]:
     iterator = iter(batches)
     while True:
         start = time.perf_counter()
@@ -461,13 +461,13 @@ def _timed(batches: Any, meter: Meter) -> Iterator[Batch]:
             batch = next(iterator)
         except StopIteration:
             return
-        meter.add("wait", time.perf_counter() - start)
-        meter.add("read", batch.read_s)
-        meter.add("transform", batch.transform_s)
+        timer.add("wait", time.perf_counter() - start)
+        timer.add("read", batch.read_s)
+        timer.add("transform", batch.transform_s)
         yield batch
 
 
-def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
+def _row(state: State, recipe: Recipe, timer: StepTimer) -> dict[str, Any]:
     seen = max(state.seen, 1)
     row = {
         "epoch": state.epoch + 1,
@@ -476,7 +476,7 @@ def _row(state: State, recipe: Recipe, meter: Meter) -> dict[str, Any]:
         "lr": recipe.rate(state.epoch + WITHIN, state.drops),
         "broken": len(state.broken),
     }
-    return row | meter.read_out()
+    return row | timer.read_out()
 
 
 def training_state(

@@ -8,9 +8,9 @@ from typing import Any
 
 from poof.errors import PoofError, PoofWarning
 from poof.recog.checkpoint import read_checkpoint
+from poof.recog.insertion import parse_request
 from poof.recog.model import Recognizer
 from poof.recog.networks import NETWORKS
-from poof.recog.placing import parse_request
 from poof.recog.published import fill, find
 
 

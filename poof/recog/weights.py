@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError, PoofWarning
 from poof.recog.backbones.base import Host
 from poof.recog.backbones.i3d import inflate
-from poof.recog.stored import check_finite, load_tensors
+from poof.recog.tensor_files import check_finite, load_tensors
 from poof.torchvision_ops import ensure
 
 WRAPPINGS = ("state_dict", "model", "model_state", "model_state_dict")

@@ -88,7 +88,7 @@ QUIZ: tuple[tuple[str, str, str], ...] = (
     (
         "low, high = weights.amin(-1, keepdim=True), weights.amax(-1, keepdim=True)",
         "class regularisation: the weights of the guessed class are stretched to a range",
-        "poof/recog/modules/classreg.py",
+        "poof/recog/modules/class_regularisation.py",
     ),
     (
         'return soft_pool(cells) if kind == "soft" else stochastic_pool(cells, training)',

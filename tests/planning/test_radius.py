@@ -282,7 +282,7 @@ def test_monotone_never_falls_and_keeps_the_mean(rows: list[tuple[float, int]]) 
         assert fitted[radius] > 5.0
 
 
-def arrivals_of(rates: np.ndarray, reach: int = 20) -> tuple[ChainErrors, LabelSet]:
+def errors_of(rates: np.ndarray, reach: int = 20) -> tuple[ChainErrors, LabelSet]:
     """Anchors that each drift at a rate of their own, met at every distance, both ways; one keypoint."""
     error = np.broadcast_to(
         rates[:, None, None, None] * np.arange(1, reach + 1)[None, None, :, None], (len(rates), 2, reach, 1)
@@ -295,7 +295,7 @@ def arrivals_of(rates: np.ndarray, reach: int = 20) -> tuple[ChainErrors, LabelS
 def test_the_interval_holds_what_anchors_differ_by() -> None:
     rng = np.random.default_rng(3)
     rates = rng.uniform(0.002, 0.008, 30)
-    found = report(*arrivals_of(rates))
+    found = report(*errors_of(rates))
     assert found.radius == int(0.05 / rates.mean())
     assert found.interval is not None
     low, high = found.interval
@@ -304,17 +304,17 @@ def test_the_interval_holds_what_anchors_differ_by() -> None:
     spread = 1.96 * rates.std() / np.sqrt(len(rates))
     np.testing.assert_allclose(found.curve.low[9], 10 * (rates.mean() - spread), rtol=0.03)
     np.testing.assert_allclose(found.curve.high[9], 10 * (rates.mean() + spread), rtol=0.03)
-    again = report(*arrivals_of(rates))
+    again = report(*errors_of(rates))
     assert again.interval == found.interval
-    alike = report(*arrivals_of(np.full(30, 0.004)))
+    alike = report(*errors_of(np.full(30, 0.004)))
     assert alike.interval == (12, 12)
 
 
 def test_the_cycle_error_suggests_a_radius_by_its_usual_share() -> None:
     # Error 0.004 a frame, cycle error an eighth of it: 4 * 0.0005 * 25 frames are 5 %, beyond the reach of 20.
-    assert report(*arrivals_of(np.full(8, 0.004))).cycle_radius == 20
-    assert report(*arrivals_of(np.full(8, 0.01))).cycle_radius == 10
-    errors, labels = arrivals_of(np.full(8, 0.01))
+    assert report(*errors_of(np.full(8, 0.004))).cycle_radius == 20
+    assert report(*errors_of(np.full(8, 0.01))).cycle_radius == 10
+    errors, labels = errors_of(np.full(8, 0.01))
     np.testing.assert_allclose(report(errors, labels).guess, 0.005 * np.arange(1, 21))
     errors.cycle[:, :, 15:] = np.nan  # no chain came that far
     assert np.isnan(report(errors, labels).guess[15:]).all()
@@ -323,7 +323,7 @@ def test_the_cycle_error_suggests_a_radius_by_its_usual_share() -> None:
 
 
 def test_a_keypoint_that_fails_early_is_named() -> None:
-    good, _ = arrivals_of(np.full(10, 0.004))
+    good, _ = errors_of(np.full(10, 0.004))
     bad = np.concatenate([good.error, good.error, 4 * good.error], axis=3)
     labels = LabelSet(Skeleton(("nose", "tail", "paw")))
     found = report(ChainErrors(good.frame, good.instance, bad, bad / 8), labels)

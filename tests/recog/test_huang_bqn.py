@@ -12,9 +12,9 @@ from poof.errors import PoofError
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.counting import parameters
 from poof.recog.explain import grad_cam
-from poof.recog.groups import parameter_groups
 from poof.recog.modules.lateral import Lateral, direction
 from poof.recog.networks.bqn import BusyQuietNet
+from poof.recog.parameter_groups import parameter_groups
 from poof.recog.recipes import RECIPES
 
 

@@ -18,8 +18,8 @@ from poof.recog.data import read_list
 from poof.recog.data.augment import PIPELINES
 from poof.recog.data.sheet import draw_clips
 from poof.recog.freeze import only, training_mode
-from poof.recog.groups import parameter_groups
 from poof.recog.networks import NETWORKS
+from poof.recog.parameter_groups import parameter_groups
 from poof.recog.recipes import RECIPES, Recipe, recipe
 from poof.recog.train import WITHIN
 from poof.recog.transfer import start_from

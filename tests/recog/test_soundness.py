@@ -19,7 +19,7 @@ from poof.recog.data import ClipList, Record
 from poof.recog.data.dataset import View
 from poof.recog.evaluate import Evaluation, evaluate, top
 from poof.recog.recipes import Recipe
-from poof.recog.stored import checksum
+from poof.recog.tensor_files import checksum
 from poof.recog.train import Settings, train
 from poof.recog.weights import read_state
 

@@ -19,7 +19,7 @@ from poof.recog.counting import count_forward, parameters
 from poof.recog.data import read_list
 from poof.recog.data.motion_task import render_task
 from poof.recog.modules.base import Shape
-from poof.recog.modules.classreg import ClassRegularisation, guess_classes, stretch
+from poof.recog.modules.class_regularisation import ClassRegularisation, guess_classes, stretch
 from poof.recog.recipes import recipe
 from poof.recog.train import train
 

@@ -1,4 +1,4 @@
-"""SoftPool, its rivals, and the selection of frames: the document's numbers and invariants."""
+"""SoftPool, the poolings it is compared with, and the selection of frames: the document's numbers and invariants."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from poof.recog.data.motion_task import render_task
 from poof.recog.evaluate import Evaluation, evaluate, top
 from poof.recog.explain import explain, grad_cam
 from poof.recog.explain.pictures import overlay
-from poof.recog.groups import parameter_groups
+from poof.recog.parameter_groups import parameter_groups
 from poof.recog.predict import predict
 from poof.recog.recipes import RECIPES, Recipe, recipe
 from poof.recog.train import Settings, train

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.recog.explain.gradcam import Heat
 from poof.recog.model import Recognizer
-from poof.recog.modules.classreg import ClassRegularisation
+from poof.recog.modules.class_regularisation import ClassRegularisation
 
 Array = np.ndarray
 Order = Literal["document", "classical"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
-from poof.recog.modules.classreg import ClassRegularisation
+from poof.recog.modules.class_regularisation import ClassRegularisation
 from poof.recog.modules.cpa import PyramidAttention
 from poof.recog.modules.dem import DynamicEquilibrium
 from poof.recog.modules.gc import GlobalContext

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from poof.errors import PoofError, PoofWarning
 from poof.recog.backbones.base import Host
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
-from poof.recog.modules.kept import Kept
+from poof.recog.modules.non_persistent import NonPersistent
 
 TINY = 1e-12
 JOINTS = ("mgda", "scheduler", "fixed", "separate")
@@ -103,8 +103,8 @@ class DynamicAppearance(TemporalModule):
         self.pairs = (first, second)
         self.mlp = RelationMLP(len(first), ratio * len(first), t * d, bottleneck, blocks)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of training, for the scheduler
-        self._loss: Kept[Tensor] = Kept()
-        self._seen: Kept[tuple[Tensor, float]] = Kept()
+        self._loss: NonPersistent[Tensor] = NonPersistent()
+        self._seen: NonPersistent[tuple[Tensor, float]] = NonPersistent()
         self._reads: list[dict[str, float]] = []
 
     @classmethod

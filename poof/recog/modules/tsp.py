@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, single
-from poof.recog.modules.kept import Kept
+from poof.recog.modules.non_persistent import NonPersistent
 
 EPSILON = 1e-6
 
@@ -72,8 +72,8 @@ class TemporalSqueeze(TemporalModule):
         self.k, self.d, self.beta, self.slope = k, d, beta, slope
         self.first = nn.Linear(k, k, bias=False)
         self.second = nn.Linear(k, k * d, bias=False)
-        self._loss: Kept[Tensor] = Kept()
-        self._seen: Kept[tuple[Tensor, Tensor]] = Kept()
+        self._loss: NonPersistent[Tensor] = NonPersistent()
+        self._seen: NonPersistent[tuple[Tensor, Tensor]] = NonPersistent()
 
     @classmethod
     def places(cls, host: Host, layers: str = "input") -> Sequence[Place]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from poof.recog.networks.base import Network
 from poof.recog.networks.cao import CAO
+from poof.recog.networks.compared import COMPARED
 from poof.recog.networks.gebotys import GEBOTYS
 from poof.recog.networks.huang import HUANG
-from poof.recog.networks.rivals import RIVALS
 from poof.recog.networks.stergiou import STERGIOU
 from poof.recog.networks.zeng import ZENG
 
@@ -17,5 +17,5 @@ NETWORKS: dict[str, Network] = {
     **CAO,
     **ZENG,
     **HUANG,
-    **RIVALS,
+    **COMPARED,
 }

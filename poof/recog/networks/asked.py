@@ -10,8 +10,8 @@ from typing import Any
 from poof.errors import PoofError, names_near
 from poof.recog.backbones import BACKBONES
 from poof.recog.backbones.base import Factory
+from poof.recog.insertion import make_plan, prepared
 from poof.recog.model import HostedRecognizer
-from poof.recog.placing import make_plan, prepared
 from poof.recog.weights import load_weights
 
 

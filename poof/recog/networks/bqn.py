@@ -171,7 +171,7 @@ class BusyQuietNet(Recognizer):
         still = self.still(clips, moving)
         self._pictured = still.detach()[0] if self.mbpm.watching else None
         frames = moving.shape[1]
-        self.busy.clock.frames = self.quiet.clock.frames = frames
+        self.busy.frame_count.frames = self.quiet.frame_count.frames = frames
         first, second = self._steps
         x, z = first.stem(moving), second.stem(still)
         for number, (block, other) in enumerate(zip(first.blocks, second.blocks, strict=True)):

@@ -90,7 +90,7 @@ class TemporalDifferenceNet(Recognizer):
         changes = (frames[:, :, 1:] - frames[:, :, :-1]).flatten(0, 1).flatten(1, 2)
         first = self.pool(self.difference_stem(avg_pool2d(changes, 2)))
         second = self.difference_stage(first)
-        self.main.clock.frames = segments
+        self.main.frame_count.frames = segments
         x = self._mix(self._steps.stem(frames[:, :, FRAMES // 2]), first)
         for number, block in enumerate(self._steps.blocks):
             x = block(x)

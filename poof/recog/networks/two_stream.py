@@ -20,7 +20,7 @@ from poof.errors import PoofError
 from poof.flow import FlowEstimator, create_flow
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.modules.base import Picture
-from poof.recog.modules.kept import Kept
+from poof.recog.modules.non_persistent import NonPersistent
 from poof.recog.networks.asked import Asked, factory_of
 
 LIMIT = 20.0
@@ -134,7 +134,7 @@ class TwoStream(Recognizer):
         self.stages = tuple(f"{name}.{path}" for name, stream in streams.items() for path in stream.stages)
         self.insertions = [_moved(line, name) for name, stream in streams.items() for line in stream.insertions]
         self.left_out = [text for stream in streams.values() for text in stream.left_out]
-        self._seen: Kept[Tensor] = Kept()
+        self._seen: NonPersistent[Tensor] = NonPersistent()
 
     @property
     def classifiers(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Files of tensors: read without executing anything, and told from damaged ones."""
+"""Tensor files: read without executing anything, damaged ones refused."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from poof.recog.networks.base import Network, Published
 from poof.recog.networks.tdn import temporal_difference
 
 SSV1 = "Something-Something V1"
-RIVALS: dict[str, Network] = {
+COMPARED: dict[str, Network] = {
     "tsm-resnet50": Network(
         "Lin et al. (ICCV 2019)",
         "resnet50",

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: read, transform, forward, backward, and how long the network waited."""
+"""Timer of training steps: read, transform, forward, backward, and how long the network waited for data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 PARTS = ("read", "transform", "wait", "move", "forward", "backward")
 
 
-class Meter:
+class StepTimer:
     """Sums seconds by part of a step.
 
     `read` and `transform` are the workers' own time, summed over workers, and run beside the rest; `wait` is how long
@@ -41,7 +41,7 @@ class Meter:
         self.seconds[name] += seconds
 
     def read_out(self) -> dict[str, float]:
-        """Milliseconds per clip by part, and `clips_per_second` of wall time since the meter began."""
+        """Milliseconds per clip by part, and `clips_per_second` of wall time since the timer began."""
         clips = max(self.clips, 1)
         out = {f"{part}_ms": 1e3 * self.seconds[part] / clips for part in PARTS}
         out["clips_per_second"] = self.clips / max(time.perf_counter() - self._start, 1e-9)

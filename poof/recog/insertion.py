@@ -1,4 +1,4 @@
-"""From modules by name to a plan of what goes where in a host: knobs, places, shapes.
+"""Insertion plans: which module goes where in a backbone, with its knobs, places and shapes.
 
 It lies below the published networks, which are made of such plans, and below `poof.recog.build`, which knows them.
 """
@@ -19,7 +19,7 @@ from poof.errors import FEW, PoofError, names_near
 from poof.recog.backbones.base import Factory, Host
 from poof.recog.counting import Counting, parameters
 from poof.recog.data.lists.base import shown
-from poof.recog.model import Clock, Insertion, Placed, Plan, Recognizer, apply
+from poof.recog.model import FrameCount, Insertion, Plan, PlannedModule, Recognizer, apply
 from poof.recog.modules import MODULES
 from poof.recog.modules.base import Place, Shape, TemporalModule
 
@@ -89,30 +89,32 @@ def make_plan(
     with torch.device("meta"):
         probe = factory(num_classes)
     probe.net.eval()
-    clock = Clock(frames)
+    frame_count = FrameCount(frames)
     for name, knobs in requests:
-        _request_places(probe, plan, clock, name, knobs, backbone)
+        _request_places(probe, plan, frame_count, name, knobs, backbone)
     for name, knobs in requests:
         plan.per_segment *= MODULES[name].raw_frames(**_split(name, knobs)[1])
     raw = frames * plan.per_segment
     clips = torch.empty(1, raw, 3, size, size, device="meta")
-    clock.frames = raw
+    frame_count.frames = raw
     with torch.no_grad():
         probe.net(clips.flatten(0, 1) if probe.dims == 2 else clips.transpose(1, 2))
     for name, _ in requests:
-        if not any(placed.line.module == name for placed in plan.placed):
+        if not any(planned.line.module == name for planned in plan.modules):
             reasons = [text for text in plan.left_out if text.startswith(f"{name} ")]
             reason = reasons[0].removeprefix(f"{name} ") if reasons else "it has no such place"
             raise PoofError(f"{name} cannot go into {backbone}: {reason}")
     return plan
 
 
-def _request_places(probe: Host, plan: Plan, clock: Clock, name: str, knobs: Mapping[str, Any], backbone: str) -> None:
+def _request_places(
+    probe: Host, plan: Plan, frame_count: FrameCount, name: str, knobs: Mapping[str, Any], backbone: str
+) -> None:
     for place in MODULES[name].places(probe, **_split(name, knobs)[0]):
         layer = probe.net.get_submodule(place.path)
 
         def visit(x: Tensor, place: Place = place) -> Tensor:
-            return _place(x, place, name, knobs, plan, probe.dims, clock, backbone)
+            return _place(x, place, name, knobs, plan, probe.dims, frame_count, backbone)
 
         if place.side == "before":
             layer.register_forward_pre_hook(lambda _, inputs, visit=visit: (visit(inputs[0]), *inputs[1:]))
@@ -127,30 +129,30 @@ def _place(
     knobs: Mapping[str, Any],
     plan: Plan,
     dims: int,
-    clock: Clock,
+    frame_count: FrameCount,
     backbone: str,
 ) -> Tensor:
-    shape = _shape(x, dims, clock)
+    shape = _shape(x, dims, frame_count)
     if shape.frames < MODULES[name].min_frames:
         plan.left_out.append(f"{name} {place}: {shape.frames} frame there, {MODULES[name].min_frames} needed")
         return x
     module = _make(name, {**dict(place.knobs), **knobs}, shape, f"{backbone}, {place}")
     twin = copy.deepcopy(module).to("meta").eval()
     with Counting() as counting:
-        y = apply(twin, x, dims, clock)
-    line = Insertion(name, place, shape, _shape(y, dims, clock), parameters(module), counting.count.macs)
+        y = apply(twin, x, dims, frame_count)
+    line = Insertion(name, place, shape, _shape(y, dims, frame_count), parameters(module), counting.count.macs)
     key = f"{place.path or 'input'}_{place.side}_{name}".replace(".", "_")
-    while any(placed.key == key for placed in plan.placed):
+    while any(planned.key == key for planned in plan.modules):
         key += "_again"
-    plan.placed.append(Placed(key, module, line))
+    plan.modules.append(PlannedModule(key, module, line))
     return y
 
 
-def _shape(x: Tensor, dims: int, clock: Clock) -> Shape:
+def _shape(x: Tensor, dims: int, frame_count: FrameCount) -> Shape:
     return (
         Shape(x.shape[2], x.shape[1], x.shape[3], x.shape[4])
         if dims == 3
-        else Shape(clock.frames, x.shape[1], x.shape[2], x.shape[3])
+        else Shape(frame_count.frames, x.shape[1], x.shape[2], x.shape[3])
     )
 
 

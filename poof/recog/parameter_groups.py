@@ -1,4 +1,4 @@
-"""Parameters in groups that learn at different rates."""
+"""Parameter groups of the optimiser, with their own learning rates and weight decay."""
 
 from __future__ import annotations
 
