@@ -1,4 +1,4 @@
-"""What `import poof` offers: every step of the work as one function that takes paths or objects.
+"""The Python API: every step of the work as one function that takes paths or objects.
 
 A video is a path or a `Video`, labels are a path, several paths (merged, see `poof.labels.merging`) or a `LabelSet`.
 With `progress=True` a function shows the bar that the command shows; `track` takes one of your own.

@@ -1,4 +1,4 @@
-"""The whole story on a clip that the package renders itself: label a few frames, propagate, look, score."""
+"""The demo: a rendered clip is labelled on a few frames, propagated, drawn and scored."""
 
 from __future__ import annotations
 

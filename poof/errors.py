@@ -1,4 +1,4 @@
-"""What goes wrong, said in one line: the file, the frame, the remedy."""
+"""Errors and warnings for the user: one line with the file, the frame and the remedy."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches

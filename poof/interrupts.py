@@ -1,4 +1,4 @@
-"""Ctrl-C that cannot get lost.
+"""Ctrl-C: interrupts are never lost.
 
 Python turns it into a `KeyboardInterrupt` wherever the program is just then. Where that is inside a finaliser, a
 callback of a library or an import that tries things out, the exception is swallowed, and the work goes on as if nobody

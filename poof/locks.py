@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder: two would delete each other's work and mix their checkpoints."""
+"""Locks of run folders: one process at a time, since two would mix their checkpoints."""
 
 from __future__ import annotations
 

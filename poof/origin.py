@@ -1,4 +1,4 @@
-"""Which existing files are poof's own, and so may be replaced; a file of somebody else is never overwritten.
+"""Files that poof wrote itself and may replace; a file of somebody else is never overwritten.
 
 Poof's label files say so themselves, as does everything it writes as JSON. Of all others (pictures, videos, lists) the
 checksum is kept beside the cache: a file that still has the content that poof gave it under this name is poof's.

@@ -1,4 +1,4 @@
-"""What the commands share: options, error handling, where text goes."""
+"""Shared by the commands: options, error handling, output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`poof demo`: the whole story on a sample, offline."""
+"""`poof demo`: label, propagate, draw and score on a rendered sample, offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands are given and what they write: several videos, their label files, and outputs that cannot collide."""
+"""Inputs and outputs of commands: several videos, their label files, and outputs that cannot collide."""
 
 from __future__ import annotations
 

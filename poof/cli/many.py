@@ -1,4 +1,4 @@
-"""What commands over many videos share: which of them there is something to do for, running it, and how it ended."""
+"""Commands over many videos: what is out of date, running it, and the report at the end."""
 
 from __future__ import annotations
 

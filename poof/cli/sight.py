@@ -1,4 +1,4 @@
-"""Which files are in sight: the video that labels mean, for the next step that a command tells."""
+"""The video that a label file belongs to, for the next step that a command prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the commands print: text is text, never markup, and never obeyed by the terminal."""
+"""Terminal output of the commands: text is printed as it is, without markup or control codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the command line answers what is missing or mistyped, and how its help shows flags."""
+"""Usage errors and help of the command line: what is missing or mistyped, and how flags are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How labels look: the colour scale of confidence, the colours of individuals, the size of a mark.
+"""Style of drawn labels: the colour scale of confidence, colours of individuals, sizes of marks.
 
 One visual language for pictures, videos, contact sheets and plots:
 

@@ -1,4 +1,4 @@
-"""Where each keypoint goes over time, and how sure that is."""
+"""Plots of each keypoint's trajectory and confidence over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a prediction is: metrics as pure functions, `evaluate` on label sets, comparison, calibration."""
+"""Evaluation of predictions: metrics as pure functions, `evaluate` on label sets, comparison, calibration."""
 
 from poof.evaluation.compare import Comparison
 from poof.evaluation.evaluate import METRICS, evaluate, parse_size, parse_thresholds

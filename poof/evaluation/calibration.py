@@ -1,4 +1,4 @@
-"""Does the confidence mean anything: reliability, expected calibration error, ranking.
+"""Calibration of confidence: reliability, expected calibration error, ranking.
 
 The confidence of a point is read as the probability that its error is below the threshold in question.
 """

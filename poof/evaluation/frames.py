@@ -1,4 +1,4 @@
-"""Which frame of a prediction is which of the labels: by the names of their images, else by their numbers."""
+"""Matching of frames between predictions and labels: by image names, else by numbers."""
 
 from __future__ import annotations
 

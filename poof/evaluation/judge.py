@@ -1,4 +1,4 @@
-"""One video: its predictions beside its labels, point by point, without what does not count."""
+"""Point errors of one video: its predictions beside its labels, without what does not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which predicted point belongs to which true one: keypoints by name, instances by number or by nearness.
+"""Matching of predicted and true points: keypoints by name, instances by number or by distance.
 
 The result is a table with one row for every true point of a video, in the order frame, instance, keypoint. It is the
 same for every prediction of that video, so that predictions can be compared row by row.

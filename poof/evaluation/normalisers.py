@@ -1,4 +1,4 @@
-"""How large the subject is: what turns pixel errors into crop pixels (thesis) or into shares of a body (PCK).
+"""Normalisers of errors by subject size: crop pixels (thesis), or shares of a body (PCK).
 
 Definitions, all taken from the truth, never from the prediction:
 

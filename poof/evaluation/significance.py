@@ -1,4 +1,4 @@
-"""Is A better than B, or was it luck: paired bootstrap intervals and McNemar's test.
+"""Significance tests: paired bootstrap intervals and McNemar's test.
 
 Both look at the same points under both predictions. They differ in what they take for independent: the bootstrap
 resamples whole clusters (frames or videos), so points of one cluster may hang together as they like; McNemar's test

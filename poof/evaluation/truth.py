@@ -1,4 +1,4 @@
-"""The truth as it is judged: which of its points count, and how large its subjects are."""
+"""Ground truth of an evaluation: which points count, and how large the subjects are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames and points go to another tool: all, every n-th, or the hardest; no point below a confidence.
+"""Choice of frames and points to export: all, every n-th, or the hardest; none below a confidence.
 
 Frames to which points were tracked are the easy ones of a video. Hundreds of them beside ten that a person labelled
 unbalance a training set; a few hard ones, corrected, are worth more.

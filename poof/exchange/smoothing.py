@@ -1,4 +1,4 @@
-"""What makes tracks calmer: gaps are bridged, outliers and jitter are filtered. Works on one coordinate over time."""
+"""Smoothing of tracks, one coordinate over time: gaps are bridged, outliers and jitter filtered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, by its own timestamps."""
+"""Presentation time of each frame of a video, by its own timestamps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which device the networks run on."""
+"""Choice of the device that networks run on."""
 
 from __future__ import annotations
 

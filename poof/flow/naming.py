@@ -1,4 +1,4 @@
-"""How estimators and trackers are named on the command line: NAME, NAME:VARIANT, NAME:option=value,option=value."""
+"""Names of estimators and trackers on the command line: NAME, NAME:VARIANT, NAME:option=value,option=value."""
 
 from __future__ import annotations
 

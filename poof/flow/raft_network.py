@@ -1,4 +1,4 @@
-"""RAFT (Teed and Deng, ECCV 2020, arXiv 2003.12039) taken apart, so that a sequence pays for nothing twice.
+"""RAFT (Teed and Deng, ECCV 2020, arXiv 2003.12039) in parts that are computed once for each frame.
 
 The layers and their weights are torchvision's; this is another order of calling them. torchvision's `forward` takes two
 images and gives the upsampled flow after each update. Here the parts are separate:

@@ -1,4 +1,4 @@
-"""DIS begun from the flow of another estimator.
+"""DIS initialised with the flow of another estimator.
 
 RAFT-small finds large motions but has no learned upsampling: its flow of 1/8 resolution slides off thin limbs. DIS sees
 every pixel but searches only near where it begins. Begun from RAFT's flow it keeps the large motion and finds the limb.

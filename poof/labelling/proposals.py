@@ -1,4 +1,4 @@
-"""Where a click is worth most: frames to label first, and then frames with uncertain points.
+"""Proposals of frames to label: the first ones, and then those with uncertain points.
 
 Before there are labels, frames are those of `poof.planning.select_frames`. Then every point counts for itself: a
 person who corrects one point has not labelled the others. What a label of keypoint c at frame f is worth is what

@@ -1,4 +1,4 @@
-"""What an annotation is, and the files that store it."""
+"""The data model of annotations, and the files that store them."""
 
 from poof.labels.check import aligned, check_fit, merge, scaled
 from poof.labels.io import FORMATS, load_labels, save_labels

@@ -1,4 +1,4 @@
-"""What a person changed in a file that poof had written."""
+"""Changes that a person made in a file that poof had written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label sets against their video and against each other: do they fit, scale them, bring them together."""
+"""Checks of label sets against their video and each other; scaling and aligning them."""
 
 from __future__ import annotations
 

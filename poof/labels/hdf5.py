@@ -1,4 +1,4 @@
-"""HDF5 files of other people, read so that they can neither run code nor take the process down.
+"""HDF5 files of others, read in a process of its own so that they can neither run code nor crash this one.
 
 How to use it, for any label format that lies in HDF5::
 

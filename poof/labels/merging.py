@@ -1,4 +1,4 @@
-"""Several label files of one video as one: what each says is kept, and where two contradict each other it is named."""
+"""Merging of several label files of one video; contradictions between them are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an annotation is: a skeleton, points with their provenance, and the label set of one video."""
+"""The data model: skeleton, points with their provenance, and the label set of one video."""
 
 from __future__ import annotations
 

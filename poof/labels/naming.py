@@ -1,4 +1,4 @@
-"""Frames of image folders go by the names of their images, whatever number a label file gives them."""
+"""Frame numbers of image folders by the names of their images, whatever numbers a label file gives them."""
 
 from __future__ import annotations
 

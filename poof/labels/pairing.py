@@ -1,4 +1,4 @@
-"""Which label file belongs to which video: by what the file says, then by its name, then by the order given."""
+"""Pairing of label files with videos: by what the file says, then by its name, then by the order given."""
 
 from __future__ import annotations
 

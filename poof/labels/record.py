@@ -1,4 +1,4 @@
-"""What poof wrote, point by point, so that a person's edits of its files are told from what it said itself.
+"""A record of the points that poof wrote into a file, by which a person's later edits are detected.
 
 A file with carried, refined or predicted points keeps two things beside them: a *stamp* for every point, the position,
 state and source as they were written with a checksum over them and the point's place, and a *list* of all points

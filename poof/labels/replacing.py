@@ -1,4 +1,4 @@
-"""May a label file be written over? Only when nothing that a person said is lost with it.
+"""Whether a label file may be overwritten: only when nothing that a person said is lost with it.
 
 A file that poof wrote is replaced without asking by another result of the same command on the same video, as long as
 everything a person put into it since is among the labels that the new result is made of. A person's only copy of a

@@ -1,4 +1,4 @@
-"""Which keypoints swap in a mirrored image, read from their names."""
+"""Left and right: pairs of keypoints that swap in a mirrored image, read from their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which estimators help on this footage: measured between the person's own labels, not believed.
+"""Choice of flow estimators for a footage, by errors measured between the person's own labels.
 
 Each of some labelled frames is left out in turn; the labels before and after it carry their points there with every
 estimator at hand, and every blend of them is set against what the person had said. The chains run once; the blends are

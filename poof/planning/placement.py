@@ -1,4 +1,4 @@
-"""Where to put labels before there are any: evenly in time, or where frames look different.
+"""Placement of the first labels: evenly in time, or where frames look different.
 
 Even spacing is the default because nothing tried beats it by more than chance on the shared clips, see
 `benchmarks/selection.py`. What appearance may decide is the little that spacing leaves open.

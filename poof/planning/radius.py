@@ -1,4 +1,4 @@
-"""Which R is safe on this footage: the error of flow over the distance from a label, measured between labels.
+"""The safe radius on a footage: the error of flow over the distance from a label, measured between labels.
 
 A person labelled two frames t apart; flow carries each to the other. Where that ends close to the label, R = t is safe
 for a single chain (Gebotys 2022, section 5.3.1). Every pair of labels within reach counts, both ways; the largest R

@@ -1,4 +1,4 @@
-"""Which frames to label: first, before there are any labels, and next, once there are some."""
+"""Frame selection: which frames to label first, and which next, once there are labels."""
 
 from __future__ import annotations
 

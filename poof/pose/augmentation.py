@@ -1,4 +1,4 @@
-"""Random views of a crop: mirrored, turned, scaled, moved, half a body, other light, blurred.
+"""Augmentation of crops: mirrored, rotated, scaled, shifted, half a body, other light, blurred.
 
 The work is torchvision's (transforms v2 on `tv_tensors.Image` and `KeyPoints`). Three things it leaves to its users
 are settled here: mirroring does not exchange left and right keypoints; mirroring counts pixels from their centres,

@@ -1,4 +1,4 @@
-"""Cutting an instance out of a frame, and taking points there and back."""
+"""Crops of instances, and the mapping of points between crop and frame."""
 
 from __future__ import annotations
 

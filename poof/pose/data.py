@@ -1,4 +1,4 @@
-"""From videos and labels to batches: examples, their crops on disk, augmentation, and which come when.
+"""Training data: examples from videos and labels, their crops on disk, augmentation, sampling of batches.
 
 Everything random about a batch follows from (seed, step, place in the batch) alone. So the order does not depend on
 the number of workers, and a resumed run goes on with exactly the batches that the interrupted one would have had.

@@ -1,4 +1,4 @@
-"""From heat maps to points, finer than a cell.
+"""Decoding of heat maps into points, with sub-cell accuracy.
 
 MSPN's cells are 4 pixels wide and their position is 4 * cell + 2: the target of a point lies in cell floor(x/4), so
 without the half cell everything would stand 2 px too far up and left. With cells of another size, the same.

@@ -1,4 +1,4 @@
-"""What the commands are given: labels with their videos, a run's folder, models, the subjects of a video."""
+"""Inputs of the pose commands: labels with their videos, a run's folder, models, boxes of the subjects."""
 
 from __future__ import annotations
 

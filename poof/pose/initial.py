@@ -1,4 +1,4 @@
-"""Where a network's weights come from before training: chance, ImageNet, a published MSPN, or a file."""
+"""Initial weights of a pose network: random, ImageNet, a published MSPN, or a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training minimises. MSPN: every map towards its target, the last unit of each stage on its hardest joints.
+"""Training losses. MSPN: every map against its target, the last unit of each stage on its hardest joints.
 
 Which points count, and how much (`point_weights`):
 

@@ -1,4 +1,4 @@
-"""A trained pose model: the network with all one needs to use it, and the file it lives in.
+"""A trained pose model: the network with all that its use needs, and its checkpoint file.
 
 A checkpoint is a `torch.save` of a plain dictionary (tensors, numbers, strings, lists), so `weights_only=True` loads
 it: `format`, `version`, `architecture`, `network` (the state dict, official names), `skeleton`, `input_size` (height,

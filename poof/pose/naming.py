@@ -1,4 +1,4 @@
-"""One name map between the state dicts of MSPN: ours (the official release's), mmpose's, and torchvision's ResNets.
+"""Key maps between state dicts of MSPN: ours (the official release's), mmpose's, and torchvision's ResNets.
 
 Two rules make the translation exact although mmpose's convolutions carry no bias: a missing bias is zero, and a
 superfluous one is folded into the normalisation that follows, running_mean <- running_mean - bias.

@@ -1,4 +1,4 @@
-"""How precisely networks compute.
+"""Numerical precision of networks: float32 or bfloat16.
 
 Measured on two cores of an AMD EPYC with avx512_bf16, one step of training at 256x192 (MSPN, one stage): ResNet-18
 0.63 s -> 0.24 s, ResNet-50 1.43 s -> 0.54 s with bfloat16 and channels last, 0.56 and 1.23 s with channels last alone.

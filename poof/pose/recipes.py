@@ -1,4 +1,4 @@
-"""How to train: the thesis' recipe, and a better default.
+"""Training recipes: the thesis' and a better default.
 
 A recipe is data; `poof.pose.training` is the one loop that follows it. What the default is worth beside the thesis'
 is measured in `benchmarks/README.md`. The third, for the small network, learns one footage in a minute: views

@@ -1,4 +1,4 @@
-"""What a training run gives, and what it needs to go on after it was stopped."""
+"""The result of a training run, and its state for resuming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which labels a model may train on and which judge it.
+"""Train and validation split of labels.
 
 Videos are never mixed: with several, whole videos are held out. A single video is split by its anchors (the frames a
 person labelled), never by frames, so that nothing derived from a validation label is trained on:

@@ -1,4 +1,4 @@
-"""Carrying a trained network over to another skeleton: joint by joint, by name."""
+"""Transfer of a trained network to another skeleton: joint by joint, by name."""
 
 from __future__ import annotations
 

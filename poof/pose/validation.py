@@ -1,4 +1,4 @@
-"""How good a model is on held-out examples, while it is trained."""
+"""Validation on held-out examples during training."""
 
 from __future__ import annotations
 

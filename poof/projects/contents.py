@@ -1,4 +1,4 @@
-"""Files by their content: a fingerprint that is quick even of a long video, and what was seen of files before."""
+"""Fingerprints of files by content, quick even for a long video, and a store of those seen before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far many jobs are: a line for each that runs and one for all, with the time left; plain lines in a pipe."""
+"""Progress of many jobs: a line for each that runs and one for all, with the time left; plain lines in a pipe."""
 
 from __future__ import annotations
 

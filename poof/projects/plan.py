@@ -1,4 +1,4 @@
-"""What a command has to do in a project: for each video its inputs, its outputs, and whether it is out of date."""
+"""The plan of a command in a project: each video's inputs and outputs, and whether it is out of date."""
 
 from __future__ import annotations
 

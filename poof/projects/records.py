@@ -1,4 +1,4 @@
-"""What every result was made of, so that it can be told what is out of date, and why.
+"""Records of what each result was made from, so that it is known what is out of date, and why.
 
 A record is a small file for each kind of result and each video: its inputs (the video's content, the label files, the
 options), the checksums of the files that were written, and a summary. Projects keep theirs in `.poof/made`; without a

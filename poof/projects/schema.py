@@ -1,4 +1,4 @@
-"""What `poof.toml` may hold: every key, its type, and the comment that `poof init` writes beside it."""
+"""The schema of `poof.toml`: every key, its type, and the comment that `poof init` writes beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with one video, as a function with plain arguments: here, in another process, on another machine.
+"""The work on one video as functions with plain arguments, to run here, in a process, or on a cluster.
 
 Each gives an `Outcome`; what it has written is recorded, so that the next run knows.
 """

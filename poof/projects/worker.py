@@ -1,4 +1,4 @@
-"""What a process of `poof.projects.jobs` runs: it takes jobs from its input and says how far it is on its output.
+"""The worker process of `poof.projects.jobs`: it reads jobs from its input and prints its progress.
 
 Messages are pickled, each after its length; both ends are poof's own. The process ends when its input does, so that
 none is left when the one that started it is gone, however that came.

@@ -1,4 +1,4 @@
-"""What is to be seen at a point: small patches of the picture, and how far two of them differ."""
+"""Appearance at a point: small patches of the picture, and distances between them."""
 
 from __future__ import annotations
 

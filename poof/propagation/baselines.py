@@ -1,4 +1,4 @@
-"""What a propagation has to beat: copying the nearest label, and straight lines between labels."""
+"""Baselines of propagation: copying the nearest label, and linear interpolation between labels."""
 
 from __future__ import annotations
 

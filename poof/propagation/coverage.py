@@ -1,4 +1,4 @@
-"""Which frames of a video carry points, which do not and why, and what would close the gaps."""
+"""Coverage: which frames carry points, which do not and why, and what would close the gaps."""
 
 from __future__ import annotations
 

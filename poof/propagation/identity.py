@@ -1,4 +1,4 @@
-"""Who is who: the instances of label files without identities, linked from label to label.
+"""Identity tracking: instances of label files without identities are linked from label to label.
 
 Many tools number the instances of each frame as they stand there. Chains from two labels may be merged only when they
 start from the same individual, so every instance is first carried to the next labelled frames and compared with what a

@@ -1,4 +1,4 @@
-"""Which pairs of frames are needed: the windows around anchors, cut into segments that are worked on in turn."""
+"""Segments: the windows around anchors, cut into runs of frames that are computed in turn."""
 
 from __future__ import annotations
 

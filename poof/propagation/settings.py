@@ -1,4 +1,4 @@
-"""How labels are propagated: every choice that decides the result, with its default."""
+"""Settings of propagation: every choice that decides the result, with its default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large a subject is: the unit of drift and confidence."""
+"""Size of a subject, the unit of drift and confidence."""
 
 from __future__ import annotations
 

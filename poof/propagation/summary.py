@@ -1,4 +1,4 @@
-"""What a propagation did, in numbers."""
+"""Summary of a propagation, in numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything there is, as tables: what `poof recog list` prints."""
+"""Tables of all modules, backbones, networks, recipes and formats, for `poof recog list`."""
 
 from __future__ import annotations
 

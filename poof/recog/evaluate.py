@@ -1,4 +1,4 @@
-"""How good a network is on labelled clips: by clip, by video, by class, and against another network."""
+"""Evaluation on labelled clips: by clip, by video, by class, and against another network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that were trained apart, judged together: the mean of their class scores for every video.
+"""Late fusion of networks that were trained apart: the mean of their class scores for every video.
 
 So the documents' best rows are made: RNL_En and BQN_En (Huang 2022, Tables 4.6 and 5.6), RGB and flow, quiet and busy.
 """

@@ -1,4 +1,4 @@
-"""How a network is judged: as it was trained, unless told otherwise, and then it is said.
+"""The test protocol of a network: as it was trained, unless told otherwise, and then it is said.
 
 What training fixes of the input (rule, window, frames, size, crop) is kept with the network in `Recognizer.trained_on`
 and in its checkpoint; the classes and the normalisation are the network's own.

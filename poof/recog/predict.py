@@ -1,4 +1,4 @@
-"""What a network sees in videos without labels."""
+"""Prediction on videos without labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates per clip, beside the published figures."""
+"""Cost of a network: parameters and multiply-accumulates per clip, beside the published figures."""
 
 from __future__ import annotations
 

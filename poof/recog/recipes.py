@@ -1,4 +1,4 @@
-"""How each document and each release trains: presets of the training options, whole."""
+"""Training recipes of each document and release: whole presets of the training options."""
 
 from __future__ import annotations
 

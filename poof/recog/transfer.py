@@ -1,4 +1,4 @@
-"""Starting a training from a run on other classes: everything but the classifier, modules included."""
+"""Transfer learning from a run on other classes: everything but the classifier, modules included."""
 
 from __future__ import annotations
 

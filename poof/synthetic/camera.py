@@ -1,4 +1,4 @@
-"""Where world points stand in the image at any time, also between frames."""
+"""The camera: image positions of world points at any time, also between frames."""
 
 from __future__ import annotations
 

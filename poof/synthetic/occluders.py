@@ -1,4 +1,4 @@
-"""Things between the camera and the player."""
+"""Occluders between the camera and the player."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scene is made of: surfaces, each placed in the image at one instant; the flat ones are here.
+"""Surfaces of a scene, each placed in the image at one instant; the flat ones are here.
 
 A surface maps its own *material* coordinates to the image and back in closed form. That is what makes the flow exact:
 the point of the surface seen at pixel p at one time is `first.material(p)`, and it stands at `second.place(...)` at

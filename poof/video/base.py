@@ -1,4 +1,4 @@
-"""What every source of frames offers: exact frames in order, by number."""
+"""The interface of videos: exact frames in order, by number."""
 
 from __future__ import annotations
 

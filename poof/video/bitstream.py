@@ -1,4 +1,4 @@
-"""What kind of picture a packet holds, as far as its first bytes tell.
+"""Picture types of packets, as far as their first bytes tell.
 
 A stream that was cut out of a longer one begins with pictures that lean on others which are not there any more: they
 cannot be decoded, and nothing is damaged. A picture that leans on none and cannot be decoded is damaged.

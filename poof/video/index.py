@@ -1,4 +1,4 @@
-"""Where each frame of a video file is: the packets in order of display, and from which keyframe each can be decoded.
+"""Index of a video file: its packets in order of display, and the keyframe that each is decoded from.
 
 Reading a file in order is exact always and is what `poof.video` does. To look at any frame at once one must jump. The
 index says to where, from the packets alone (nothing is decoded), and whether that can be relied on: a file whose

@@ -1,4 +1,4 @@
-"""How long a video says that it is: a guess from its header, for what needs no exact number."""
+"""Length of a video by its header: a guess, for what needs no exact number."""
 
 from __future__ import annotations
 

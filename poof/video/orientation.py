@@ -1,4 +1,4 @@
-"""Which way up a frame is shown: the display matrix that phones write beside the pictures."""
+"""Orientation of frames: the display matrix that phones write beside the pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures of every frame of a video in one file, each decodable by itself, for looking around.
+"""Preview file: small pictures of every frame of a video, each decodable by itself.
 
 Where keyframes lie far apart, the exact frame takes a while; the preview's picture is there at once. It is for the eye
 only: nothing is computed from it. The file is a row of JPEG pictures; where each begins stands in a second file, which

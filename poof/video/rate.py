@@ -1,4 +1,4 @@
-"""How many frames a second a video file has."""
+"""Frame rate of a video file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one entrance: a path becomes a `Video`."""
+"""`open_video`: a path becomes a `Video`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading on behind damage: from the next picture that leans on no other, with the number that it would have had."""
+"""Decoding behind damage: from the next independent picture on, with the number that it would have had."""
 
 from __future__ import annotations
 

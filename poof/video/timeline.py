@@ -1,4 +1,4 @@
-"""Which number a picture behind damage has: by when it is shown, or by where it stands in the file."""
+"""Frame numbers of pictures behind damage: by presentation time, or by their place in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `poof recog eval` judges: a run, runs at several rates, or runs together."""
+"""Results that `poof recog eval` compares: one run, runs at several rates, or an ensemble of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may talk to the page's server: whoever has the token, from this page and under this machine's own name.
+"""Access control of the page's server: the token, the page's own origin, this machine's own name.
 
 The server listens on 127.0.0.1 only, but every page that is open in the browser can send requests there, and a name of
 the attacker's may resolve to 127.0.0.1 (DNS rebinding). So: Host must be this machine, Origin (and what the browser

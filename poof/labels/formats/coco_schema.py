@@ -1,4 +1,4 @@
-"""What a COCO file says of its subjects: categories, keypoints, limbs, identities."""
+"""The schema of a COCO file: categories, keypoints, limbs, identities."""
 
 from __future__ import annotations
 

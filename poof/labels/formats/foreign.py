@@ -1,4 +1,4 @@
-"""Habits of other tools that would be silently wrong: marks for missing points, shares of the image, boxes of others.
+"""Pitfalls in files of other tools: marks for missing points, shares of the image, boxes of others.
 
 Called by every format that other tools write, once the labels are read.
 """

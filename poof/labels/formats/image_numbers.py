@@ -1,4 +1,4 @@
-"""The frame that an image's name tells, where several numbers stand in it.
+"""The frame number in an image's name, where several numbers stand in it.
 
 The number that tells the images of a video apart is the frame: a camera's number, a width or a year stand still, and a
 hash is no number. Where two numbers would do, a word before it (frame, img) decides, or the file is refused. Names made

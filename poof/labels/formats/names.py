@@ -1,4 +1,4 @@
-"""One rule for the names of frames, in image files and in every table: the labels' own pattern, else the peer's."""
+"""Names of frames in image files and tables: the labels' own pattern, else that of the other tool."""
 
 from __future__ import annotations
 

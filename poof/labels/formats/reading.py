@@ -1,4 +1,4 @@
-"""What every reader of label files needs: the text of a file, the frame of an image, what the caller chose."""
+"""Shared by the readers of label files: the text of a file, the frame of an image, the caller's choices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--on` says: a running scheduler, workers on this machine, or a batch system that starts some."""
+"""The value of `--on`: a running scheduler, workers on this machine, or a batch system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker does: carry the labels through a run of segments, or through a whole short video.
+"""The worker's tasks: propagate labels through a run of segments, or through a whole short video.
 
 A worker reads the video where it can see it, known by its content. Otherwise it says so and is sent the run's frames,
 or the file. It writes nothing that anybody else needs.

@@ -1,4 +1,4 @@
-"""Where a tracker saw a point: the form in which tracks of files and of networks enter the blend."""
+"""Trajectories of point trackers, from files and from networks, as they enter the blend."""
 
 from __future__ import annotations
 

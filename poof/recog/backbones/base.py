@@ -1,4 +1,4 @@
-"""What the frame knows of a backbone: the network itself and the names of its parts.
+"""The interface of backbones: the network itself and the names of its parts.
 
 The network is left as it is: its state-dict keys, and so its published weights, stay valid with any module inside.
 """

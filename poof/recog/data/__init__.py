@@ -1,4 +1,4 @@
-"""From lists and videos to clips: list formats, frame sampling, flips, transforms, extraction, checks."""
+"""Clips from lists and videos: list formats, frame sampling, flips, transforms, extraction, checks."""
 
 from poof.recog.data.lists import ClipList, Record, read_list
 

@@ -1,4 +1,4 @@
-"""What the documents do to a training clip before it is mirrored: cuts, colours, blur, geometry.
+"""Augmentation of training clips before mirroring, as in the documents: crops, colours, blur, geometry.
 
 Each pipeline takes a whole clip and draws its parameters once: all frames are treated alike, so that nothing moves or
 flickers that did not before. The pictures themselves are made by torchvision.transforms.v2. A recipe names a pipeline;

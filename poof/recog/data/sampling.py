@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip: the rules of TSN and TSM, exactly, with frames counted from 0.
+"""Sampling of frames for a clip: the rules of TSN and TSM, exactly, with frames counted from 0.
 
 A clip has S segments and from each `length` neighbouring frames (1 for most networks). A frame beyond the end is the
 last one again. Rules: `uniform` (one place in each of S equal parts), `dense` (S frames evenly over a window of 64, the

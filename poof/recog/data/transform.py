@@ -1,4 +1,4 @@
-"""From frames to a network's input: crops, mirroring, size. Frames are uint8 until the network's own normalisation."""
+"""Transforms from frames to a network's input: crops, mirroring, size. Frames are uint8 until normalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a network says what it says: Grad-CAM, saliency tubes, class feature pyramids, read-outs of the modules."""
+"""Explanations of a prediction: Grad-CAM, saliency tubes, class feature pyramids, read-outs of the modules."""
 
 from poof.recog.explain.explain import Explanation, explain
 from poof.recog.explain.gradcam import Heat, grad_cam

@@ -1,4 +1,4 @@
-"""From a video to its explanation: heat maps as a sheet and a video, and what the modules read out."""
+"""Explanation of a video: heat maps as a sheet and a video, and the read-outs of the modules."""
 
 from __future__ import annotations
 

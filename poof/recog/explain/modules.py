@@ -1,4 +1,4 @@
-"""What modules made of a clip, as a contact sheet: a column a segment, the input above, a row a picture below."""
+"""Pictures from the modules of a network: a column a segment, the input above, a row a picture below."""
 
 from __future__ import annotations
 

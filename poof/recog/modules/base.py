@@ -1,4 +1,4 @@
-"""What every temporal module is: one class, one file, one line in `poof.recog.modules.MODULES`.
+"""The interface of temporal modules: one class, one file, one line in `poof.recog.modules.MODULES`.
 
 A module sees a clip's features as (N, T, C, H, W) whatever its host: the frame folds and turns axes, so the same file
 serves 2D hosts (where time lives in the batch) and 3D hosts. It says itself where in a host it belongs (`places`),

@@ -1,4 +1,4 @@
-"""What a published network is: a backbone with modules, or a builder of its own, and the figures printed for it."""
+"""The interface of published networks: a backbone with modules, or a builder, and the published figures."""
 
 from __future__ import annotations
 

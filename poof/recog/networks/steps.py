@@ -1,4 +1,4 @@
-"""A backbone taken apart into stem, blocks and head, for networks that do something between the blocks of two.
+"""Backbones split into stem, blocks and head, for networks that act between the blocks of two.
 
 The parts are the backbone's own layers, called in its own order, so hooks on them work and their keys stay.
 """

@@ -1,4 +1,4 @@
-"""How each release calls what poof calls otherwise: one entry a release, one list of (pattern, replacement) each.
+"""Key maps of published checkpoints: one entry a release, one list of (pattern, replacement) each.
 
 Patterns see a key without 'module.', '_orig_mod.' and 'base_model.'; the first that matches a part of the key acts, all
 of them in order. What names alone cannot do (kernels stored as weight and mask, biases in front of a norm, another

@@ -1,4 +1,4 @@
-"""Finding holes in files by their own structure.
+"""Detection of missing data in video files, by the structure of their containers.
 
 Where a file is broken, FFmpeg looks for the next place that it understands and reads on from there without a word;
 where it was cut off, it just ends. Pictures are then missing and all later ones have the wrong number. The files

@@ -1,4 +1,4 @@
-"""What every list format gives: records with labels, and class names."""
+"""The interface of list formats: records with labels, and class names."""
 
 from __future__ import annotations
 
