@@ -14,7 +14,9 @@ from av.video.frame import VideoFrame
 from poof.video.bitstream import Kind, kind_of
 from poof.video.decoding import MAY_DROP, Broken, Plan, packets_of, prepared
 from poof.video.opening import open_container, video_stream
+from poof.video.picture_order import PictureOrder
 from poof.video.structure import chain_of
+from poof.video.structure.base import BROKEN
 from poof.video.timeline import Timeline
 
 _HIDDEN = "a part of the file is broken and hides the pictures at its end"
@@ -89,6 +91,8 @@ class _Island:
         self._lost = True  # no picture to lean on
         self._leading = False
         self._begin: int | None = None  # number of the island's first picture, by its place in the file
+        self._next: int | None = None  # place of the next packet
+        self._headers: PictureOrder | None = None
         self._given = 0
         self._last = -1
         self._refused: set[int | None] = set()
@@ -104,8 +108,11 @@ class _Island:
         if packet.is_corrupt:
             yield from self.leave("the file is cut off or broken here")
             return
+        place = self._timeline.place(packet.pos) if self._lost or not self._timeline.timed else None
+        if not self._lost and None not in (place, self._next) and place != self._next:
+            yield from self.leave(BROKEN)  # what was jumped over shows in the index alone
+        self._next = None if place is None else place + 1
         if self._lost:
-            place = self._timeline.place(packet.pos)
             # How many pictures are shown before an open one is not known without times.
             certain = self._timeline.timed or not self._context.has_b_frames
             usable = kind is Kind.CLOSED or (kind is Kind.OPEN and certain)
@@ -116,6 +123,8 @@ class _Island:
             self._first_pts = packet.pts
             if self._inside:
                 self._inside.clear()
+            if self._context.name == "h264":
+                self._headers = PictureOrder(self._settings or b"", self._timeline.timed)
         elif kind is not Kind.LEANING:
             self._leading = kind is Kind.OPEN
         try:
@@ -124,6 +133,9 @@ class _Island:
             self._refused.add(packet.pts)
             if not (self._leading and kind is Kind.LEANING and self._given == 0):
                 yield from self.leave(f"the pictures cannot be decoded: {error.strerror}")
+            return
+        if self._headers is not None and not self._headers.agrees(bytes(packet)):
+            yield from self.leave("a picture is not the next by its header")
             return
         if self._inside is not None and packet.pts is not None and not packet.is_discard:
             late = self._first_pts is not None and packet.pts >= self._first_pts

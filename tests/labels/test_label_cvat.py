@@ -157,6 +157,13 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_entities_in_another_encoding(tmp_path: Path) -> None:
+    """Looking for the letters of ASCII did not find them."""
+    (tmp_path / "a.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "utf-16")
+    with pytest.raises(PoofError, match="declares a document type"):
+        load_labels(tmp_path / "a.xml", format="cvat")
+
+
 def test_places_that_mean_missing(tmp_path: Path) -> None:
     """But not where poof itself says of a point that it is there."""
     told = '<attribute name="poof">propagated 0.5000 0.000,0.000</attribute>'

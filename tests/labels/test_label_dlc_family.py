@@ -195,6 +195,10 @@ def test_which_video_of_a_project(tmp_path: Path) -> None:
         load_labels(tmp_path, video="three")
 
 
+# Lists of lists: ten lines that are thousands of millions of words when they are written out.
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -205,6 +209,8 @@ def test_which_video_of_a_project(tmp_path: Path) -> None:
         ("scorer: !!python/object/apply:os.system [echo]\n", "is broken YAML"),
         ("- scorer:\n", "is no configuration of DeepLabCut"),
         (CONFIG.format(scorer="Bob") + "\nskeleton: 7\n", "names the scorer 'Bob'"),
+        (BOMB + "scorer: Ann\nbodyparts: *a9\n", "names no bodyparts"),
+        (BOMB + CONFIG.format(scorer="Bob") + "\nskeleton: [[*a9, nose]]\n", "names the scorer 'Bob'"),
     ],
 )
 def test_bad_projects(tmp_path: Path, config: str, message: str) -> None:

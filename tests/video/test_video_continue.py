@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from numbered_video import number_of, numbered
+from numbered_video import X264, number_of, numbered, write_numbered
 from test_video_damage import packets_of, variant
 
 from poof.errors import PoofError, PoofWarning
@@ -191,6 +191,50 @@ def test_a_picture_behind_one_that_the_decoder_forgot_is_not_handed_out(monkeypa
 
     assert island(interlaced=False) == [0, 1]
     assert island(interlaced=True) == [0, 1, 3], "two fields of a picture may be two packets"
+
+
+def test_a_second_hole_of_an_avi_shows_in_its_index(numbered_file: Files, tmp_path: Path) -> None:
+    """Behind the first, pictures were counted as they came."""
+    packets = packets_of(numbered_file("mjpeg.avi"))
+
+    def change(content: bytearray) -> None:
+        content[packets[5][0] : packets[5][0] + packets[5][1]] = b"\xff" * packets[5][1]
+        start, end = packets[30][0] - 8, sum(packets[31]) - 2
+        content[start:end] = bytes(end - start)
+
+    _, damaged = variant(numbered_file, "mjpeg.avi", tmp_path, change)
+    video = open_video(damaged, "continue")
+    found = [(number, number_of(image)) for number, image in video.frames()]
+    assert found == [(n, n) for n, _ in found] and len(found) >= 56 and video.count() == 60
+    assert [n for hole in video.holes for n in range(hole.start, hole.stop)] == sorted({*range(60)} - {*dict(found)})
+
+
+def test_h264_behind_damage_is_counted_by_its_headers(numbered_file: Files, tmp_path: Path) -> None:
+    """One bit of a picture's number: the decoder makes up those that are left out, and leans on them."""
+    packets = packets_of(numbered_file("h264.mkv"))
+
+    def change(content: bytearray) -> None:
+        content[packets[3][0] : packets[3][0] + packets[3][1]] = b"\xff" * packets[3][1]
+        content[packets[27][0] + 6] ^= 0x80  # behind 47 bits of size, kind and slice: 4 bits of number
+
+    _, damaged = variant(numbered_file, "h264.mkv", tmp_path, change)
+    video = open_video(damaged, "continue")
+    assert [number_of(image) for _, image in video.frames()] == [n for n, _ in video.frames()]
+    assert len(video.holes) >= 2 and video.holes[-1].stop == 40
+
+
+def test_a_picture_of_another_size_behind_damage_ends_the_reading(tmp_path: Path) -> None:
+    """It was a fault of poof."""
+    parts = [write_numbered(tmp_path / f"{height}.ts", "libx264", 20, X264, size=(320, height)) for height in (160, 96)]
+    content = bytearray(parts[0].read_bytes())
+    middle = len(content) // 188 // 2 * 188
+    content[middle : middle + 3 * 188] = bytes(3 * 188)
+    (tmp_path / "a.ts").write_bytes(content + parts[1].read_bytes())
+    with pytest.warns(PoofWarning):
+        video = open_video(tmp_path / "a.ts", "continue")
+        numbers = [n for n, _ in video.frames()]
+    assert video.damage is not None and "the size changes from 320x160 to 320x96" in video.damage.reason
+    assert video.count() == numbers[-1] + 1 == video.damage.frame
 
 
 @pytest.mark.parametrize("codec", ["flv", "h263", "hevc"])

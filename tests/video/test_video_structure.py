@@ -198,6 +198,14 @@ def test_pixels_in_the_codes_of_a_gif(codes: list[int], pixels: int, behind: int
     assert bytes_behind(bits.to_bytes(-(-3 * len(codes) // 8), "little"), 2, pixels) == behind
 
 
+@pytest.mark.parametrize("length", [3, 8, 9, 20, 24])
+def test_an_flv_that_ends_within_a_head(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "file.flv"
+    path.write_bytes((b"FLV\1\1\0\0\0\x09" + bytes(4) + b"\x09\0\1\0" + bytes(7) + bytes(300))[:length])
+    with FlvChain(path) as elements:
+        assert not elements.holds(length - 1) and not elements.is_whole()
+
+
 def test_formats_without_a_chain(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")

@@ -97,16 +97,27 @@ def load(path: Path, choice: Choice) -> LabelSet:
     return labels
 
 
+class _Declares(Exception):
+    """The document declares a type, in which entities stand."""
+
+
+class _Plain(ElementTree.TreeBuilder):
+    """Builds a document without a type of its own, in whatever encoding it is."""
+
+    def doctype(self, *declared: str | None) -> None:
+        raise _Declares
+
+
 def _parse(path: Path) -> ElementTree.Element:
     """The root of the document; entities and types of its own are refused."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise PoofError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise PoofError(f"{path}: declares a document type or entities, as CVAT does not; export it again")
     try:
-        return ElementTree.fromstring(data)
+        return ElementTree.fromstring(data, ElementTree.XMLParser(target=_Plain()))
+    except _Declares:
+        raise PoofError(f"{path}: declares a document type or entities, as CVAT does not; export it again") from None
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise PoofError(f"{path}: is broken XML ({error}); export it again") from None
 

@@ -27,6 +27,7 @@ __all__ = ["ENDINGS", "claims", "detect", "load", "save"]
 
 ENDINGS: tuple[str, ...] = ()
 CONFIG = "config.yaml"
+_NAME = (str, int, float)  # lists within lists can be written in a few lines that are longer than all memory
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def read_project(path: Path) -> Project:
         raise PoofError(f"{path}: names no {lacks.removeprefix('a ')}; correct the project's configuration")
     limbs = document.get("skeleton")
     limbs = [pair for pair in limbs if isinstance(pair, list) and len(pair) == 2] if isinstance(limbs, list) else []
+    limbs = [(a, b) for a, b in limbs if isinstance(a, _NAME) and isinstance(b, _NAME)]
     videos = document.get("video_sets")
     iteration = document.get("iteration")
     return Project(
@@ -136,7 +138,7 @@ def read_project(path: Path) -> Project:
 def _names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """A list of names; DeepLabCut writes 'MULTI!' where a project of several animals has none."""
     value = document.get(key)
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
+    return tuple(str(name) for name in value if isinstance(name, _NAME)) if isinstance(value, list) else ()
 
 
 def load(path: Path, choice: Choice) -> LabelSet:

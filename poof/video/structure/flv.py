@@ -31,11 +31,13 @@ class FlvChain(Chain):
     def _following(self, position: int) -> int | None:
         head = self._read(position, 13)
         if position == 0:
+            if len(head) < 9:
+                return None
             self._sound = -1 if head[4] & 4 else None
             return int.from_bytes(head[5:9], "big") + 4
         size = int.from_bytes(head[1:4], "big")
         kind = head[0] & 0x1F
-        if size and not self._is_plausible(kind, head[11]):
+        if size and (len(head) < 12 or not self._is_plausible(kind, head[11])):
             return None
         again = self._read(position + 11 + size, 4)
         if again and int.from_bytes(again, "big") not in (11 + size, 0):
