@@ -115,10 +115,10 @@ THREE = "dis+dis-coarse+dis-coarse/2"  # /2: two frames at a time
 ROWS = (
     Row(PROTOTYPE, "dis", (0,), 260_000, by_prototype),
     Row("DIS, one scale", THREE, (0,), AREA, by_engine),
-    Row("three opinions, weighed by the mean of their closures (before)", THREE, (0, 1, 2), AREA, by_means),
-    Row("two opinions, weighed by the mean of their closures", THREE, (0, 1), AREA, by_means),
-    Row("two opinions", THREE, (0, 1), AREA, by_engine),
-    Row("three opinions (--flow dis)", THREE, (0, 1, 2), AREA, by_engine),
+    Row("three estimators, weighed by the mean of their closures (before)", THREE, (0, 1, 2), AREA, by_means),
+    Row("two estimators, weighed by the mean of their closures", THREE, (0, 1), AREA, by_means),
+    Row("two estimators", THREE, (0, 1), AREA, by_engine),
+    Row("three estimators (--flow dis)", THREE, (0, 1, 2), AREA, by_engine),
 )
 
 

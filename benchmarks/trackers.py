@@ -21,7 +21,7 @@ import numpy as np
 from harness import head, line
 from trackers_cases import Case, cases, figures
 
-from poof.propagation.trackers import opinions
+from poof.propagation.trackers import evidence as model
 
 CONSTANTS = ("REST", "CLOSED", "OPEN", "MISS", "UNSURE")
 STEPS = (0.5, 0.7, 1.0, 1.4, 2.0)
@@ -35,7 +35,7 @@ def table(found: Sequence[Case], seeds: int) -> dict[str, dict[str, dict[str, fl
         rows: dict[str, list[dict[str, float]]] = {"tracker alone": [], "flow and tracker": []}
         wins = []
         for seed in range(seeds):
-            said = case.opinions(case.tracks(seed))
+            said = case.evidence(case.tracks(seed))
             alone, both = case.errors(said), case.errors([*case.chains, *said])
             rows["tracker alone"].append(figures(case, alone))
             rows["flow and tracker"].append(figures(case, both))
@@ -65,7 +65,7 @@ def loss(case: Case, seeds: int) -> float:
     """Mean error of the blend in longer sides, each point counting up to 0.2: one that is lost must not decide."""
     total = []
     for seed in range(seeds):
-        errors = case.errors([*case.chains, *case.opinions(case.tracks(seed))])
+        errors = case.errors([*case.chains, *case.evidence(case.tracks(seed))])
         total.append(np.minimum(np.hypot(*errors.T) / case.side, 0.2).mean())
     return float(np.mean(total))
 
@@ -76,16 +76,16 @@ def fit(found: Sequence[Case], seeds: int, rounds: int = 2) -> dict[str, float]:
     best = sum(weight[c.name] * loss(c, seeds) for c in found)
     for _ in range(rounds):
         for name in CONSTANTS:
-            now = getattr(opinions, name)
+            now = getattr(model, name)
             values = {}
             for factor in STEPS:
-                setattr(opinions, name, now * factor)
+                setattr(model, name, now * factor)
                 values[now * factor] = sum(weight[c.name] * loss(c, seeds) for c in found)
             chosen = min(values, key=values.__getitem__)
             chosen = chosen if values[chosen] < best * 0.999 else now
             best = min(best, values[chosen])
-            setattr(opinions, name, chosen)
-    return {name: float(getattr(opinions, name)) for name in CONSTANTS}
+            setattr(model, name, chosen)
+    return {name: float(getattr(model, name)) for name in CONSTANTS}
 
 
 def main() -> None:
@@ -99,16 +99,16 @@ def main() -> None:
     arguments = parser.parse_args()
     found = cases(arguments.cache, [name for name in arguments.clips.split(",") if name])
     if arguments.fit:
-        begin = {name: getattr(opinions, name) for name in CONSTANTS}
+        begin = {name: getattr(model, name) for name in CONSTANTS}
         result: dict[str, dict[str, dict[str, float]]] = {}
         for case in found:
             for name, value in begin.items():
-                setattr(opinions, name, value)
+                setattr(model, name, value)
             print(case.name, "unseen:", fit([c for c in found if c is not case], 2), flush=True)
             result |= table([case], arguments.seeds)
         show(result)
         for name, value in begin.items():
-            setattr(opinions, name, value)
+            setattr(model, name, value)
         print("all clips:", fit(found, 2))
     else:
         result = table(found, arguments.seeds)

@@ -23,7 +23,8 @@ from poof.propagation.merge import blend
 from poof.propagation.propagate import chains_of
 from poof.propagation.segments import reach
 from poof.propagation.subject import subject_sides
-from poof.propagation.trackers import Trajectory, opinions
+from poof.propagation.trackers import Trajectory
+from poof.propagation.trackers import evidence as model
 from poof.propagation.trackers.gaps import frames_set, gaps_of
 from poof.synthetic import SyntheticVideo, truth
 from poof.synthetic.simulated_tracker import PUBLISHED, Faults, simulate_tracks
@@ -91,12 +92,12 @@ class Case:
                     found.append(Trajectory(self.instance, k, numbers[order], said.xy[order, 0], sure, anchor, way))
         return found
 
-    def opinions(self, tracks: Sequence[Trajectory]) -> list[Evidence]:
+    def evidence(self, tracks: Sequence[Trajectory]) -> list[Evidence]:
         """The tracks as evidence."""
         sides = subject_sides(self.anchors, self.instance)
         cuts = self.flow.cuts
         far = reach(self.radius)
-        return opinions.opinions(tracks, self.anchors, self.instance, self.frames, sides, far, cuts, self.chains)
+        return model.tracker_evidence(tracks, self.anchors, self.instance, self.frames, sides, far, cuts, self.chains)
 
     def errors(self, chains: Sequence[Evidence]) -> np.ndarray:
         """(N, 2) error of the scored points in x and y, pixels; without a place, that of the nearest label."""

@@ -16,7 +16,7 @@ from poof import recog
 from poof.recog.data import read_list
 from poof.recog.data.motion_task import CLASSES, render_clip, render_task
 from poof.recog.data.transform import normalise, to_tensor
-from poof.recog.explain import Way
+from poof.recog.explain import ExplanationMethod
 from poof.recog.explain.graph import draw
 from poof.recog.explain.pictures import sheet
 from poof.recog.recipes import recipe
@@ -36,8 +36,13 @@ with tempfile.TemporaryDirectory() as name:
 frames = render_clip(LABEL, seed=5, frames=FRAMES, size=SIZE)
 clip = normalise(to_tensor(frames), model.mean, model.std)
 heats = []
-for way in (Way("gradcam", stage=3), Way("tubes", stage=2), Way("tubes", stage=3), Way("pyramids", depth=2)):
-    shown, pyramid = way.look(model, clip, LABEL)
+for method in (
+    ExplanationMethod("gradcam", stage=3),
+    ExplanationMethod("tubes", stage=2),
+    ExplanationMethod("tubes", stage=3),
+    ExplanationMethod("pyramids", depth=2),
+):
+    shown, pyramid = method.look(model, clip, LABEL)
     heats += shown
 rows = sheet(list(frames), range(FRAMES), heats, CLASSES, f"'{CLASSES[LABEL]}', {FRAMES} frames")
 

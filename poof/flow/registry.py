@@ -51,7 +51,7 @@ def _beside_dis(fine: bool) -> list[FlowEstimator]:
     for estimator in beside:
         same = "the same" if estimator.name == "dis" else "the same at a coarser scale"
         apart = "" if estimator.stride == 1 else f", {estimator.stride} frames at a time"
-        estimator.reason = f"{estimator.name}: {same}{apart}, another opinion for the blend"
+        estimator.reason = f"{estimator.name}: {same}{apart}, another estimator in the blend"
     return beside
 
 

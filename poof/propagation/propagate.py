@@ -27,9 +27,9 @@ from poof.propagation.segments import reach
 from poof.propagation.settings import Settings
 from poof.propagation.subject import subject_sides
 from poof.propagation.trackers.base import PointTracker
+from poof.propagation.trackers.evidence import tracker_evidence
 from poof.propagation.trackers.files import TracksFile
 from poof.propagation.trackers.follow import Follower
-from poof.propagation.trackers.opinions import opinions
 from poof.propagation.trackers.trajectories import Trajectory
 from poof.propagation.visibility import visibility
 from poof.video.base import Video
@@ -68,7 +68,7 @@ def propagate(
         Propagate to these frames alone, for a part that is wanted at once. Several estimators are then compared on what
         lies near them; otherwise their points are those of the whole.
     trackers
-        Point trackers, or files of tracks, whose opinions enter the blend beside flow's; see
+        Point trackers, or files of tracks, whose evidence enters the blend beside flow's; see
         `poof.propagation.trackers`.
 
     Returns
@@ -116,8 +116,10 @@ def propagate(
             without = without_labels(chains)
             joint = merged(without, frames, replace(settings, radius=far))
             checked[instance] = held_out(joint, without, frames, human, sides)
-        said = [opinions(one, anchors, instance, frames, sides, far, carried.cuts, chains) for one in tracked]
-        chains += [chain for opinion in said for chain in opinion]
+        tracked_evidence = [
+            tracker_evidence(one, anchors, instance, frames, sides, far, carried.cuts, chains) for one in tracked
+        ]
+        chains += [chain for evidence in tracked_evidence for chain in evidence]
         tracks[instance] = frames, merged(chains, frames, settings), chains
     near = None if only is None else range(only.start - reach(settings.radius), only.stop + reach(settings.radius))
     present = estimate(video, anchors, tracks, near)

@@ -18,7 +18,7 @@ from poof.cli.recog import recog as app
 from poof.errors import PoofError
 from poof.recog.backbones.res2net import Split
 from poof.recog.checkpoint import save_model
-from poof.recog.explain import Way, class_feature_pyramid, explain, saliency_tube
+from poof.recog.explain import ExplanationMethod, class_feature_pyramid, explain, saliency_tube
 from poof.recog.explain.pyramids import back_step, normalise, pooled_kernel
 from poof.recog.explain.tubes import evidence, interpolate, tube
 from poof.video import VideoWriter, open_video
@@ -307,8 +307,8 @@ def test_options_that_make_no_sense() -> None:
     model.blocks = ()
     with pytest.raises(PoofError, match="has no map of its blocks"):
         class_feature_pyramid(model, clip())
-    with pytest.raises(PoofError, match="unknown way to explain 'lime'; there are gradcam, tubes, pyramids"):
-        Way("lime")
+    with pytest.raises(PoofError, match="unknown method of explanation 'lime'; there are gradcam, tubes, pyramids"):
+        ExplanationMethod("lime")
 
 
 # ------------------------------------------------------------------------------------------------------- the files
@@ -326,11 +326,11 @@ def video(tmp_path: Path) -> Path:
 
 def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
     model = network(modules=("srtg",))
-    done = explain(model, video, tmp_path / "out", ["kind 1", "kind 4"], Way("tubes"))
+    done = explain(model, video, tmp_path / "out", ["kind 1", "kind 4"], ExplanationMethod("tubes"))
     assert [path.name for path in done.files] == ["walk-tube.png", "walk-tube.mp4"]
     assert open_video(done.files[1]).count() == 9
     assert all("gate_open" in read for read in done.diagnostics.values())
-    done = explain(model, video, tmp_path / "out", ["kind 1"], Way("pyramids", depth=2))
+    done = explain(model, video, tmp_path / "out", ["kind 1"], ExplanationMethod("pyramids", depth=2))
     expected = ["pyramid.png", "pyramid-graph.png", "pyramid-graph.json", *(f"pyramid-{k}.mp4" for k in range(3))]
     assert [path.name for path in done.files] == [f"walk-{name}" for name in expected]
     assert [heat.method.split(":")[0] for heat in done.heats] == ["level 0", "level 1", "level 2"]

@@ -64,16 +64,16 @@ def explain(
     from poof.errors import PoofError
     from poof.files import check_output, made_folder
     from poof.recog.evaluate import class_names
-    from poof.recog.explain import Way
+    from poof.recog.explain import ExplanationMethod
     from poof.recog.explain import explain as look
     from poof.recog.explain.explain import mean_diagnostics
-    from poof.recog.explain.ways import SUFFIXES
+    from poof.recog.explain.methods import SUFFIXES
 
     stems: dict[str, Path] = {}
     for source in videos:
         if stems.setdefault(source.stem, source) != source:
             raise PoofError(f"{stems[source.stem]} and {source} would be written under one name; explain one at a time")
-    way = Way(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
+    chosen = ExplanationMethod(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
     if json is not None:
         check_output(json, force)
     ends = [".png", "-modules.png"]
@@ -91,7 +91,7 @@ def explain(
     found, rows = [], []
     for source in videos:
         with made_folder(output, "-o"):
-            one = look(model, source, output, classes or (), way, view, video, common.track(quiet))
+            one = look(model, source, output, classes or (), chosen, view, video, common.track(quiet))
         found.append(one)
         for heat in one.heats:
             row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}

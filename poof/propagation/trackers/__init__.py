@@ -1,7 +1,7 @@
-"""Point trackers: what follows points by itself, networks or files, as one more opinion in the blend.
+"""Point trackers, networks or files of tracks, whose evidence enters the blend beside flow's.
 
 One file a tracker, behind the protocol of `base`; `registry` finds them by name. `follow` runs one from every label in
-bounded memory, `files` reads what another tool made, `opinions` has their error model.
+bounded memory, `files` reads what another tool made, `evidence` has their error model.
 """
 
 from poof.propagation.trackers.base import Found, PointTracker

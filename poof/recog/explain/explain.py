@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from poof.deprecated import old_arguments
 from poof.errors import PoofError, names_near
 from poof.files import make_folder
 from poof.progress import Track, silent
@@ -21,9 +22,9 @@ from poof.recog.data.transform import fixed_crops, normalise, to_tensor
 from poof.recog.evaluate import class_names
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.graph import write_graph
+from poof.recog.explain.methods import SUFFIXES, ExplanationMethod
 from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
-from poof.recog.explain.ways import SUFFIXES, Way
 from poof.recog.judging import trained_view
 from poof.recog.model import Recognizer
 
@@ -47,12 +48,13 @@ class Explanation:
     files: list[Path]
 
 
+@old_arguments(way="method")
 def explain(
     model: Recognizer,
     source: Path,
     folder: Path,
     classes: Sequence[str] = (),
-    way: Way | None = None,
+    method: ExplanationMethod | None = None,
     view: View | None = None,
     video: bool = True,
     track: Track = silent,
@@ -68,14 +70,14 @@ def explain(
     classes
         Names of classes to ask about, a row each; none for the one the network prefers. Videos and graph show the
         first.
-    way
+    method
         How to explain; Grad-CAM by default.
     view
         How the clip is cut; as in training by default.
     video
         Whether the overlay video is wanted.
     """
-    way = way or Way()
+    method = method or ExplanationMethod()
     names = class_names(model)
     for name in classes:
         if name not in names:
@@ -90,12 +92,12 @@ def explain(
     device = next(model.parameters()).device
     inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
     wanted: list[int | None] = [names.index(name) for name in classes] or [None]
-    looks = [way.look(model, inputs, label) for label in wanted]
+    looks = [method.look(model, inputs, label) for label in wanted]
     heats = [heat for some, _ in looks for heat in some]
     with model.watching(), torch.inference_mode():
         model.eval()(inputs[None])
     make_folder(folder, "-o")
-    stem = f"{source.stem}-{SUFFIXES[way.name]}"
+    stem = f"{source.stem}-{SUFFIXES[method.name]}"
     files = [folder / f"{stem}.png"]
     seen = numbers[:: model.per_segment]
     save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])

@@ -109,7 +109,7 @@ def test_tracks_of_a_file_join_with_nothing_else_installed(tmp_path: Path) -> No
     np.testing.assert_array_equal(by_path.instances[12, 0].xy, result.instances[12, 0].xy)
 
 
-def test_a_tracker_and_a_file_are_two_opinions(tmp_path: Path) -> None:
+def test_a_tracker_and_a_file_are_two_pieces_of_evidence(tmp_path: Path) -> None:
     video, labels, settings = clock(30), labels_at(2, 22), Settings(10, crop=False)
     shifted = TracksFile(table(tmp_path / "t.csv", off=6.0))
     one = propagate(video, labels, NUMB, settings, trackers=[shifted]).instances[12, 0].xy[:, 0] - where(12)[:, 0]

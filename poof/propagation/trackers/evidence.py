@@ -1,4 +1,4 @@
-"""What trackers say, as evidence beside flow's chains: positions, closure at the other label, an error of its own.
+"""Evidence of trackers beside flow's chains: positions, closure at the other label, an error of its own.
 
 A chain of flow drifts a little with every step and never comes back. A tracker looks at the point it was started from
 in every frame: on its point it is off by about the same at every distance, and where it has lost it, it jumps, and may
@@ -66,7 +66,7 @@ MADE_WITH = 0.1
 distance from them says nothing."""
 
 
-def opinions(
+def tracker_evidence(
     trajectories: Sequence[Trajectory],
     labels: LabelSet,
     instance: int,

@@ -1,4 +1,4 @@
-"""The ways to explain a clip, by name, with their options."""
+"""Explanation methods by name, with their options."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from poof.recog.explain.tubes import Order, saliency_tube
 from poof.recog.model import Recognizer
 
 SUFFIXES = {"gradcam": "heat", "tubes": "tube", "pyramids": "pyramid"}
-"""What each way's files are called."""
+"""What each method's files are called."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to explain.
+class ExplanationMethod:
+    """An explanation method and its options.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Way:
 
     def __post_init__(self) -> None:
         if self.name not in SUFFIXES:
-            raise PoofError(f"unknown way to explain '{self.name}'; there are {names_near(self.name, SUFFIXES)}")
+            raise PoofError(f"unknown method of explanation '{self.name}'; there are {names_near(self.name, SUFFIXES)}")
 
     def look(self, model: Recognizer, clip: Tensor, label: int | None) -> tuple[list[Heat], Pyramid | None]:
         """Heat maps of one normalised clip (T, 3, H, W), one or, of pyramids, one a level."""

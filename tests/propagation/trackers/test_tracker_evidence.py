@@ -9,8 +9,7 @@ from doubles import labels_at, where
 from poof.propagation.evidence import Evidence
 from poof.propagation.merge import variance
 from poof.propagation.trackers import Trajectory
-from poof.propagation.trackers.gaps import gaps_of
-from poof.propagation.trackers.opinions import (
+from poof.propagation.trackers.evidence import (
     CLOSED,
     FURTHER,
     MISS,
@@ -21,9 +20,10 @@ from poof.propagation.trackers.opinions import (
     UNSURE,
     beside_flow,
     footage_growth,
-    opinions,
     sides_apart,
+    tracker_evidence,
 )
+from poof.propagation.trackers.gaps import gaps_of
 
 SIDES = {0: 50.0, 10: 50.0, 20: 50.0}
 FRAMES = np.arange(0, 31)
@@ -39,9 +39,9 @@ def straight(
 
 
 def told(*trajectories: Trajectory, labels: tuple[int, ...] = (0, 10, 20), **more: object) -> tuple[Evidence, Evidence]:
-    ahead, back = opinions(trajectories, labels_at(*labels), 0, FRAMES, SIDES, 21, **more)  # type: ignore[arg-type]
-    assert (ahead.direction, back.direction) == (1, -1)
-    return ahead, back
+    forward, back = tracker_evidence(trajectories, labels_at(*labels), 0, FRAMES, SIDES, 21, **more)  # type: ignore[arg-type]
+    assert (forward.direction, back.direction) == (1, -1)
+    return forward, back
 
 
 def test_gaps_by_hand() -> None:
@@ -57,21 +57,21 @@ def test_gaps_by_hand() -> None:
 
 
 def test_the_error_by_hand() -> None:
-    ahead, back = told(straight(0, 0, 10, query=0, off=4.0, sure=0.8))
-    assert ahead.steps[3, 0] == 3
-    assert ahead.closure[5, 0] == pytest.approx(4.0)
+    forward, back = told(straight(0, 0, 10, query=0, off=4.0, sure=0.8))
+    assert forward.steps[3, 0] == 3
+    assert forward.closure[5, 0] == pytest.approx(4.0)
     share = 3 / 10
     value = 50**2 * (REST**2 + CLOSED**2 * 3 + (UNSURE * 0.2) ** 2) + MISS**2 * 16.0 * share
-    assert variance(ahead)[3, 0] == pytest.approx(value)
-    assert np.isfinite(ahead.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == list(range(1, 11)), "arrives at the label"
+    assert variance(forward)[3, 0] == pytest.approx(value)
+    assert np.isfinite(forward.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == list(range(1, 11)), "arrives at the label"
     assert np.isnan(back.xy).all()
-    assert np.isnan(ahead.cycle).all()
+    assert np.isnan(forward.cycle).all()
 
 
 def test_where_no_label_vouches_the_error_grows_faster() -> None:
-    ahead, _ = told(straight(0, 20, 30, query=20))
-    assert np.isnan(ahead.closure).all()
-    assert variance(ahead)[24, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+    forward, _ = told(straight(0, 20, 30, query=20))
+    assert np.isnan(forward.closure).all()
+    assert variance(forward)[24, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
 
 
 def test_tracks_that_miss_labels_make_those_without_one_uncertain() -> None:
@@ -86,23 +86,25 @@ def test_tracks_that_miss_labels_make_those_without_one_uncertain() -> None:
 
 
 def test_a_track_that_says_nothing_of_itself_counts_as_fairly_sure() -> None:
-    ahead, _ = told(straight(0, 0, 10, query=0, sure=np.nan))
-    assert variance(ahead)[1, 0] == pytest.approx(50**2 * (REST**2 + CLOSED**2 + (UNSURE * (1 - SILENT)) ** 2))
+    forward, _ = told(straight(0, 0, 10, query=0, sure=np.nan))
+    assert variance(forward)[1, 0] == pytest.approx(50**2 * (REST**2 + CLOSED**2 + (UNSURE * (1 - SILENT)) ** 2))
 
 
 def test_of_several_tracks_the_one_from_the_nearest_label_speaks() -> None:
-    ahead, back = told(straight(0, 0, 20, query=0, off=9), straight(0, 10, 20, query=10, off=2), straight(0, 5, 20, 20))
-    assert ahead.closure[15, 0] == pytest.approx(2)
-    assert ahead.closure[5, 0] == pytest.approx(9)
+    forward, back = told(
+        straight(0, 0, 20, query=0, off=9), straight(0, 10, 20, query=10, off=2), straight(0, 5, 20, 20)
+    )
+    assert forward.closure[15, 0] == pytest.approx(2)
+    assert forward.closure[5, 0] == pytest.approx(9)
     assert back.closure[15, 0] == pytest.approx(0)
     assert np.isfinite(back.xy[5:10, 0]).all(), "from 20 it goes on beyond the label in 10"
     assert np.isnan(back.xy[:5, 0]).all()
 
 
 def test_beyond_a_label_it_misses_both_ends_count() -> None:
-    ahead, _ = told(straight(0, 0, 20, query=0, off=6))
+    forward, _ = told(straight(0, 0, 20, query=0, off=6))
     share = 2 / 10
-    assert variance(ahead)[12, 0] == pytest.approx(
+    assert variance(forward)[12, 0] == pytest.approx(
         50**2 * (REST**2 + CLOSED**2 * 2) + MISS**2 * 36 * (1 - share + share)
     )
 
@@ -112,18 +114,18 @@ def test_without_a_query_a_track_speaks_from_the_label_it_passes_nearer() -> Non
     near_start.xy[5:] += 8
     near_end = straight(1, 0, 10)
     near_end.xy[:5] += 8
-    ahead, back = told(near_start, near_end)
-    assert np.isfinite(ahead.xy[5, 0]).all() and np.isnan(back.xy[5, 0]).all()
-    assert np.isfinite(back.xy[5, 1]).all() and np.isnan(ahead.xy[5, 1]).all()
+    forward, back = told(near_start, near_end)
+    assert np.isfinite(forward.xy[5, 0]).all() and np.isnan(back.xy[5, 0]).all()
+    assert np.isfinite(back.xy[5, 1]).all() and np.isnan(forward.xy[5, 1]).all()
     assert back.steps[3, 1] == 7
     one_way, _ = told(straight(2, 0, 10, direction=1))
     assert np.isfinite(one_way.xy[5, 2]).all()
 
 
 def test_a_track_made_with_both_labels_has_no_closure() -> None:
-    ahead, _ = told(straight(0, 0, 20))
-    assert np.isnan(ahead.closure).all(), "it passes every label exactly, whatever lies between"
-    assert variance(ahead)[4, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
+    forward, _ = told(straight(0, 0, 20))
+    assert np.isnan(forward.closure).all(), "it passes every label exactly, whatever lies between"
+    assert variance(forward)[4, 0] == pytest.approx(50**2 * (REST**2 + OPEN**2 * 4))
 
 
 def sided(direction: int, off: float, own: float = 1.0, closure: float = 2.0, tracks: int = 40) -> Evidence:
@@ -140,7 +142,7 @@ def sided(direction: int, off: float, own: float = 1.0, closure: float = 2.0, tr
 def test_how_far_two_sides_lie_apart_by_hand() -> None:
     np.testing.assert_allclose(sides_apart([sided(1, 0), sided(-1, 4)]), 16 / 2)
     np.testing.assert_allclose(sides_apart([sided(1, 0, 3.0), sided(-1, 4)]), 16 / 4)
-    two = [sided(1, 0), sided(1, 2, 3.0), sided(-1, 4)]  # ahead: mean (0 x 1 + 2 / 3) / (4 / 3) = 0.5, variance 0.75
+    two = [sided(1, 0), sided(1, 2, 3.0), sided(-1, 4)]  # forward: mean (0 x 1 + 2 / 3) / (4 / 3) = 0.5, variance 0.75
     np.testing.assert_allclose(sides_apart(two), 3.5**2 / 1.75)
     assert np.isnan(sides_apart([sided(1, 0)])).all()
     assert np.isnan(sides_apart([])).all()
@@ -170,7 +172,7 @@ def test_of_a_tracker_that_went_one_way_closures_tell() -> None:
 
 
 def test_nothing_is_said_across_a_cut() -> None:
-    ahead, back = told(straight(0, 0, 10, query=0), straight(0, 0, 10, query=10), cuts=[6])
-    assert np.isfinite(ahead.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == [1, 2, 3, 4, 5]
+    forward, back = told(straight(0, 0, 10, query=0), straight(0, 0, 10, query=10), cuts=[6])
+    assert np.isfinite(forward.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == [1, 2, 3, 4, 5]
     assert np.isfinite(back.xy[:, 0]).all(axis=1).nonzero()[0].tolist() == [6, 7, 8, 9]
-    assert np.isnan(ahead.closure).all()
+    assert np.isnan(forward.closure).all()
