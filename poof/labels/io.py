@@ -29,7 +29,7 @@ from poof.labels.formats import (
 from poof.labels.formats.reading import Choice, Missing
 from poof.labels.model import LabelSet
 from poof.labels.naming import placed
-from poof.labels.validation import check_valid
+from poof.labels.validation import check_valid, tell_apart
 
 _HEAD = 65536
 
@@ -118,6 +118,7 @@ def load_labels(
         name = detect_format(path)
     labels = FORMATS[name].load(path, Choice(frame_names, category, video, missing))
     check_valid(path, labels)
+    tell_apart(path, labels)
     return labels if frame_names is None else placed(labels, frame_names, path)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels.model import MAX_COORDINATE, LabelSet, Points, Source, Visible
 from poof.printable import is_printable
 
@@ -49,6 +50,29 @@ def check_valid(path: Path, labels: LabelSet) -> None:
             whose = f" of instance {instance}" if len(labels.instance_ids) > 1 else ""
             name = labels.skeleton.keypoints[k]
             raise PoofError(f"{path}: frame {frame}: {name}{whose} {what}; correct it")
+
+
+def tell_apart(path: Path, labels: LabelSet) -> None:
+    """Give individuals of one name names of their own: formats that go by names would make one of them.
+
+    Warns
+    -----
+    PoofWarning
+        If there are such.
+    """
+    names: dict[int, str] = {}
+    for number, name in sorted(labels.individuals.items()):
+        names[number], copy = name, 2
+        while names[number] in {*labels.individuals.values()} - {name} or list(names.values()).count(names[number]) > 1:
+            names[number], copy = f"{name[: MAX_NAME - 12]} {copy}", copy + 1
+    if names != labels.individuals:
+        shared = next(name for number, name in labels.individuals.items() if names[number] != name)
+        warnings.warn(
+            f"{path}: several individuals are called '{shared[:50]}'; the later ones have a number behind their name",
+            PoofWarning,
+            stacklevel=2,
+        )
+        labels.individuals = names
 
 
 def _wrong(points: Points) -> tuple[int, str] | None:

@@ -324,6 +324,25 @@ def test_texts_are_no_numbers(tmp_path: Path, value: object) -> None:
         load_labels(path)
 
 
+@pytest.mark.parametrize("ending", [".h5", ".csv", ".slp", ".xml", ".json"])
+def test_individuals_of_one_name_stay_apart(tmp_path: Path, ending: str) -> None:
+    """SLEAP lets several tracks have one name; a table by names had its columns twice and was refused."""
+    labels = LabelSet(Skeleton(("a", "b")), image_size=(64, 48), individuals={0: "Anna", 1: "Anna 2", 2: "Anna"})
+    for number in range(3):
+        labels.add(4, number, Points.human(4, np.float32([[10 + number, 9], [20, 30 + number]])))
+    with warnings.catch_warnings(action="ignore"):
+        save_labels(labels, tmp_path / "a.slp")
+    with pytest.warns(PoofWarning, match="several individuals are called 'Anna'; the later ones have a number"):
+        read = load_labels(tmp_path / "a.slp")
+    assert list(read.individuals.values()) == ["Anna", "Anna 2", "Anna 3"]
+    with warnings.catch_warnings(action="ignore"):
+        save_labels(read, tmp_path / f"b{ending}")
+        again = load_labels(tmp_path / f"b{ending}")
+    assert sorted(points.xy.tolist() for _, _, points in again) == [
+        [[10 + number, 9], [20, 30 + number]] for number in range(3)
+    ]
+
+
 def test_the_largest_number_of_an_instance_comes_back(tmp_path: Path) -> None:
     """Numbers of ten digits were read as names."""
     labels = LabelSet(Skeleton(("a",)))
