@@ -50,9 +50,9 @@ def fingerprint(path: Path) -> str:
 
 
 def checksum(path: Path) -> str:
-    """The checksum of a whole file, '' when there is none."""
+    """The checksum of a whole file, '' when there is none: a device would be read for ever, a pipe wait."""
     try:
-        return origin.checksum(path)
+        return origin.checksum(path) if path.is_file() else ""
     except OSError:
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from poof.labels import load_labels, save_labels
 from poof.progress import silent
 from poof.projects import work
 from poof.projects.catalogue import catalogue
-from poof.projects.contents import BLOCK, fingerprint
+from poof.projects.contents import BLOCK, checksum, fingerprint
 from poof.projects.plan import DEFAULTS, carried
 from poof.projects.project import load
 from poof.projects.records import Record, why_outdated
@@ -155,6 +156,12 @@ def test_two_videos_of_one_name_and_a_copy(tmp_path: Path) -> None:
     (tmp_path / "poof.toml").write_text('videos = ["*/cam.mp4"]\n')
     names = [(row.video, row.name) for row in look(tmp_path).rows]
     assert names == [("day1/cam.mp4", "cam"), ("day2/cam.mp4", "day2-cam")]  # day3 holds the same as day1
+
+
+def test_what_is_no_ordinary_file_has_no_checksum(tmp_path: Path) -> None:
+    """`poof predict -m /dev/zero` read it for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    assert [checksum(path) for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path, tmp_path / "none")] == [""] * 4
 
 
 def test_the_fingerprint_looks_at_content_alone(tmp_path: Path) -> None:
