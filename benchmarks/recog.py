@@ -59,6 +59,8 @@ class Row:
         that cannot take a backbone's weights has `start=False` and gets the epochs of the start on top.
     ceiling
         Highest order accuracy that the module's own symmetry allows (tests/recog/test_order.py).
+    frames
+        Segments of a clip.
     """
 
     modules: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Row:
     bare: str = "none"
     start: bool = True
     ceiling: float = 1.0
+    frames: int = 8
 
 
 R2 = "m2a:reduction=2"
@@ -212,7 +215,9 @@ def start(row: Row, args: argparse.Namespace) -> Path:
 def build(row: Row, classes: int, args: argparse.Namespace, weights: Path | None, seed: int = 0) -> Recognizer:
     """The same first weights for every row of a backbone."""
     torch.manual_seed(seed)
-    return recog.build_model(row.backbone, row.modules, 8, classes, size=args.size, dropout=0.2, weights=weights)
+    return recog.build_model(
+        row.backbone, row.modules, row.frames, classes, size=args.size, dropout=0.2, weights=weights
+    )
 
 
 def order(judged: Evaluation, pair: int | None = None) -> float:

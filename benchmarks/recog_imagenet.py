@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from poof.recog.data import ClipList, read_list
 from poof.recog.data.extract import extract
 from poof.recog.data.lists.split import split_off
 from poof.recog.data.motion_task import render_task
-from poof.recog.evaluate import evaluate
+from poof.recog.evaluate import Evaluation, evaluate
 from poof.recog.judging import trained_view
 from poof.recog.recipes import recipe
 from poof.recog.train import Settings, train
@@ -62,20 +63,33 @@ def run(
 ) -> Path:
     """Train and judge one network; gives the file of its answers."""
     target = folder / f"{task}-{row}-{start}-{seed}.json"
-    if target.is_file():
-        return target
+    if not target.is_file():
+        judged = learn(("mobilenet_v2", ROWS[row], 8), clips, folder / target.stem, task, start, seed, epochs)
+        right = (judged.video_scores.argmax(1) == judged.labels).tolist()
+        target.write_text(json.dumps({"top1": judged.video_top1, "right": right}))
+    return target
+
+
+def learn(
+    network: tuple[str, Sequence[str], int],
+    clips: tuple[ClipList, ClipList],
+    folder: Path,
+    task: str,
+    start: str,
+    seed: int,
+    epochs: int,
+) -> Evaluation:
+    """Train a network (name, modules, segments) on clips of 64 px, and judge its best epoch on the test clips."""
+    name, modules, frames = network
     rest, part = split_off(clips[0], seed=seed)
     torch.manual_seed(seed)
     weights = SHARED / "data" / "weights" / "mobilenet_v2-b0353104.pth" if start == "imagenet" else None
-    model = recog.build_model("mobilenet_v2", ROWS[row], 8, len(rest.labels), size=64, dropout=0.2, weights=weights)
+    model = recog.build_model(name, modules, frames, len(rest.labels), size=64, dropout=0.2, weights=weights)
     lr = 0.005 if start == "imagenet" else 0.02
     options = recipe("small", epochs=epochs, lr=lr, batch=8, flip="plain" if task == "ucf" else "none")
-    train(model, rest, folder / target.stem, options, Settings(seed=seed), part)
-    best = load_model(folder / target.stem)
-    judged = evaluate(best, clips[1], trained_view(best))
-    content = {"top1": judged.video_top1, "right": (judged.video_scores.argmax(1) == judged.labels).tolist()}
-    target.write_text(json.dumps(content))
-    return target
+    train(model, rest, folder, options, Settings(seed=seed), part)
+    best = load_model(folder)
+    return evaluate(best, clips[1], trained_view(best))
 
 
 def wilson(right: float, total: int) -> tuple[float, float]:

@@ -1,0 +1,277 @@
+"""The documents' ablation tables, run small: which printed orderings hold here, which do not, which cannot be told.
+
+    python benchmarks/documents.py --list                  every table, and how many of its rows have run
+    python benchmarks/documents.py "Gebotys 4.6"           run what is missing of a table, and show it
+    python benchmarks/documents.py "Gebotys 4.6" --show    show it, run nothing
+    python benchmarks/documents.py Huang Cao               every table of these documents
+
+`documents.txt` has the tables, `documents_tables.py` reads them. A row is trained in place of the printed one in a
+budget of minutes, three seeds: on the motion task as `recog.py` has it (narrow networks from a common start), on
+ucf101-mini as `recog_imagenet.py` has it (MobileNetV2 from ImageNet), or at several sub-sampling rates of the motion
+task. Each run is a file in --out; those that are there are kept, so a table goes on where it stopped. Parameters and
+GMACs are those of the printed network. Two rows of the same seed see the same clips in the same order: their difference
+is taken seed by seed, and its 95 % interval is Student's over the seeds. An ordering cannot be told where that interval
+contains zero.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import recog as narrow
+import recog_imagenet
+import torch
+from documents_tables import Row, Spec, Table, chosen, file_name
+from harness import head, line
+from scipy.stats import t as student
+
+from poof import recog
+from poof.errors import PoofError
+from poof.recog.backbones import BACKBONES
+from poof.recog.data import read_list
+from poof.recog.data.dataset import View
+from poof.recog.data.motion_task import render_task
+from poof.recog.evaluate import evaluate
+from poof.recog.judging import trained_view
+from poof.recog.rates import judge_rates
+from poof.recog.recipes import recipe
+from poof.recog.train import Settings, train
+
+RATES = (1, 2, 4)
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+Record = dict[str, Any]
+
+
+def learn_motion(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> Record:
+    """Train and judge a narrow network on the motion task."""
+    row = narrow.Row(spec.modules, backbone=spec.name, start=spec.name in BACKBONES, frames=spec.frames)
+    model = narrow.build(row, 8, args, narrow.start(row, args) if row.start else None, seed)
+    training, test = narrow.motion_task(args, model.per_segment)
+    epochs = args.epochs + (0 if row.start else args.start_epochs)
+    history = train(model, training, run, narrow.motion_recipe(args, epochs), Settings(seed=seed))
+    view = View(model.segments, model.per_segment, args.size, flip="none", short=args.size)
+    judged = evaluate(model, test, view)
+    reads = {key.rpartition(".")[2]: value for key, value in history[-1].items() if "." in key}
+    return {"top1": judged.video_top1, "order": narrow.order(judged), **reads}
+
+
+def learn_ucf(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> Record:
+    """Train and judge MobileNetV2 from ImageNet on ucf101-mini."""
+    clips = recog_imagenet.lists("ucf", args.out)
+    judged = recog_imagenet.learn(
+        (spec.name, spec.modules, spec.frames), clips, run, "ucf", "imagenet", seed, args.ucf_epochs
+    )
+    return {"top1": judged.video_top1}
+
+
+def learn_rates(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> Record:
+    """Train at one rate, six frames of 24 px, and judge at all of them by two clips."""
+    assert spec.rate is not None
+    folder = args.out / f"rates-{args.clips}"
+    if not (folder / "test.txt").is_file():
+        render_task(folder, args.clips, 16 if args.quick else 160, 24, 24)
+    training, test = read_list(folder / "train.txt"), read_list(folder / "test.txt")
+    torch.manual_seed(seed)
+    model = recog.build_model(spec.name, spec.modules, 6, 8, size=24, dropout=0.2)
+    options = recipe("small", epochs=args.epochs, lr=args.lr, flip="none", rule="dense", window=6 * spec.rate[0])
+    train(model, training, run, options, Settings(seed=seed))
+    view = replace(trained_view(model), clips=2)
+    judged = judge_rates(model, test, view, RATES)
+    return {
+        key: {str(rate): getattr(one, f"{kind}_top1") for rate, one in judged.items()}
+        for key, kind in (("top1", "video"), ("clip_top1", "clip"))
+    }
+
+
+LEARN = {"motion": learn_motion, "ucf": learn_ucf, "rates": learn_rates}
+
+
+def budget(task: str, args: argparse.Namespace) -> Record:
+    """The options that a run depends on."""
+    keys = {"ucf": ("ucf_epochs",), "rates": ("clips", "epochs", "lr")}
+    return {key: getattr(args, key) for key in keys.get(task, ("clips", "epochs", "start_epochs", "size", "lr"))}
+
+
+def run_row(task: str, spec: Spec, seed: int, args: argparse.Namespace) -> Record:
+    """One row and seed: from its file where that is there, else trained.
+
+    Raises
+    ------
+    PoofError
+        If the file was made with another budget.
+    """
+    target = args.out / file_name(task, spec, seed)
+    own = budget(task, args)
+    if target.is_file():
+        known: Record = json.loads(target.read_text())
+        if known["budget"] != own:
+            raise PoofError(f"{target} was run with {known['budget']}; give the same options, or another --out")
+        return known
+    found = LEARN[task](spec, seed, args.out / f"run-{target.stem}", args)
+    content = {"spec": str(spec), "seed": seed, "budget": own, **found}
+    target.write_text(json.dumps(content, indent=1))
+    return content
+
+
+def values(table: Table, row: Row, args: argparse.Namespace) -> dict[int, Record]:
+    """The runs of a row that are there, by seed."""
+    if row.small is None:
+        return {}
+    files = ((seed, args.out / file_name(table.task, row.small, seed)) for seed in range(args.seeds))
+    return {seed: json.loads(file.read_text()) for seed, file in files if file.is_file()}
+
+
+def figures(table: Table, row: Row, args: argparse.Namespace, metric: str = "") -> dict[int, float]:
+    """What stands beside the printed figure, by seed; shares as percentages."""
+    metric = metric or table.metric
+    found = {}
+    for seed, record in values(table, row, args).items():
+        value = record.get(metric)
+        if isinstance(value, dict):
+            assert row.small is not None and row.small.rate is not None
+            value = value[str(row.small.rate[1])]
+        if value is not None:
+            found[seed] = value if metric == "enopr" else 100 * value
+    return found
+
+
+def interval(samples: list[float]) -> tuple[float, float]:
+    """Mean, and half of its 95 % interval by Student's t; infinite for one sample."""
+    mean = float(np.mean(samples))
+    if len(samples) < 2:
+        return mean, math.inf
+    spread = float(np.std(samples, ddof=1)) / math.sqrt(len(samples))
+    return mean, float(student.ppf(0.975, len(samples) - 1)) * spread
+
+
+def ordering(printed: tuple[float, float], first: Mapping[int, float], second: Mapping[int, float]) -> tuple[str, str]:
+    """Whether two rows lie as printed: the verdict, and the difference (second minus first) with its interval.
+
+    Parameters
+    ----------
+    printed
+        Figures of the first and the second row, which differ.
+    first, second
+        Ours by seed; only seeds that both have count.
+    """
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return UNTOLD, "not run"
+    mean, half = interval([second[seed] - first[seed] for seed in seeds])
+    said = f"{mean:+.2f}" + (f" ± {half:.2f}" if math.isfinite(half) else ", one seed")
+    if not abs(mean) > half:
+        return UNTOLD, said
+    return (HOLDS if (mean > 0) == (printed[1] > printed[0]) else FAILS), said
+
+
+def costs(spec: Spec, folder: Path) -> tuple[float, float]:
+    """Millions of parameters and GMACs of the printed network, kept in costs.json."""
+    file = folder / "costs.json"
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    key = f"{spec} {spec.size}"
+    if key not in known:
+        with torch.device("meta"):
+            cost = recog.profile(recog.build_model(spec.name, spec.modules, spec.frames, 174, size=spec.size))
+        known[key] = [cost.parameters / 1e6, cost.gmacs]
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known, indent=1))
+    millions, gmacs = known[key]
+    return millions, gmacs
+
+
+def show(table: Table, args: argparse.Namespace) -> None:
+    """The table beside the printed one, and what its orderings came to."""
+    print(f"\n### {table.name}: {table.asks}\n\nPrinted: {table.printed}. Here: {table.metric}, {table.task}.\n")
+    print(head("row", "printed", "here, %" if table.metric != "enopr" else "here", "order, %", "M params", "GMACs", ""))
+    for row in table.rows:
+        ours = []
+        for metric in (table.metric, "order"):
+            samples = list(figures(table, row, args, metric).values())
+            mean, half = interval(samples) if samples else (0.0, 0.0)
+            spread = f" ± {half:.1f}" if math.isfinite(half) else " (one seed)"
+            ours.append(f"{mean:.2f}{spread}" if samples else "")
+        try:
+            cost = ["", ""] if row.full is None else [f"{value:.3f}" for value in costs(row.full, args.out)]
+        except PoofError:
+            cost = ["", ""]  # not built yet; the last column says so
+        print(line(row.label, "" if row.printed is None else row.printed, *ours, *cost, row.lacking))
+    counts = dict.fromkeys((HOLDS, FAILS, UNTOLD), 0)
+    print()
+    for first, second in table.pairs():
+        if first.printed is None or second.printed is None:
+            continue
+        if first.printed == second.printed:
+            print(f"- {first.label}, {second.label}: printed as equal")
+            continue
+        verdict, said = ordering(
+            (first.printed, second.printed), figures(table, first, args), figures(table, second, args)
+        )
+        counts[verdict] += 1
+        sign = "<" if first.printed < second.printed else ">"
+        print(f"- {first.label} {sign} {second.label}: {verdict} ({second.printed - first.printed:+.2f}; {said})")
+    print(f"\n{table.name}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()), flush=True)
+
+
+def overview(some: list[Table], args: argparse.Namespace) -> None:
+    """A line a table: rows, those that can be run, runs that are there; and why others cannot."""
+    print(head("table", "rows", "can be run", "runs there", "where", "asks"))
+    reasons = []
+    for table in some:
+        able = [row for row in table.rows if not row.lacking]
+        there = sum(len(values(table, row, args)) for row in able)
+        print(line(table.name, len(table.rows), len(able), f"{there}/{args.seeds * len(able)}", table.task, table.asks))
+        reasons += [f"- {table.name}, {row.label}: {row.lacking}" for row in table.rows if row.lacking]
+    print("\nNot run:\n" + "\n".join(reasons))
+
+
+def main() -> None:
+    """Run the tables asked for, or show them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", help="names or documents; all with --list and --show alone")
+    parser.add_argument("--list", action="store_true", help="what there is, and how much of it has run")
+    parser.add_argument("--show", action="store_true", help="run nothing")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/documents"), help="clips, starts and runs (JSON)")
+    parser.add_argument("--clips", type=int, default=640, help="training clips of the motion task")
+    parser.add_argument("--epochs", type=int, default=4, help="on the motion task, after the start")
+    parser.add_argument("--start-epochs", type=int, default=3)
+    parser.add_argument("--ucf-epochs", type=int, default=6)
+    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--quick", action="store_true", help="a few clips, one epoch: the numbers mean nothing")
+    args = parser.parse_args()
+    if args.quick:
+        args.clips, args.epochs, args.start_epochs, args.ucf_epochs = 16, 1, 1, 1
+        args.out = args.out / "quick"
+    if not (args.tables or args.list or args.show):
+        parser.error('say which tables, as in "Gebotys 4.6"; --list has them')
+    torch.set_num_threads(1)
+    some = chosen(args.tables)
+    if args.list:
+        overview(some, args)
+        return
+    for table in some:
+        if not args.show:
+            args.out.mkdir(parents=True, exist_ok=True)
+            for seed in range(args.seeds):
+                for row in table.rows:
+                    if not row.lacking:
+                        assert row.small is not None
+                        run_row(table.task, row.small, seed, args)
+                        print(f"{table.name}, {row.label}, seed {seed}", file=sys.stderr, flush=True)
+        show(table, args)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PoofError as error:
+        sys.exit(f"error: {error}")
