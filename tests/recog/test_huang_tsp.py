@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -45,6 +45,7 @@ def test_four_frames_by_hand() -> None:
 def test_identities_of_the_projector(k: int, d: int, seed: int) -> None:
     d = min(d, k)
     a = matrix(k, d, seed)
+    assume(float(torch.linalg.cond(a)) < 100)  # what is added to the diagonal shows in bases that hardly span
     p = a @ pseudo_inverse(a)
     x = series(k, 5, seed + 1)
     assert torch.allclose(p, p.mT, atol=1e-6)
