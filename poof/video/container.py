@@ -71,7 +71,7 @@ class ContainerVideo(Video):
             self._late_marks = stream.codec_context.name in LATE_MARKS
             width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > MAX_PIXELS:
-            raise PoofError(f"{self.name}: {TOO_LARGE.format(width, height)}")
+            raise PoofError(f"{self.name}: {TOO_LARGE.format(width * height / 1e6)}")
         for _, frame in self._decoded(None if self._go_on else 1):
             self._orientation = Orientation.of(frame)
             width, height = frame.width, frame.height

@@ -17,7 +17,7 @@ from poof.errors import PoofError
 
 MAX_PIXELS = 2**27
 """Most pixels of a picture, 16K: damaged and crafted headers claim more, and a decoder would reserve memory for it."""
-TOO_LARGE = f"claims pictures of {{}}x{{}}, more than the {MAX_PIXELS // 10**6} megapixels that poof reads; shrink them"
+TOO_LARGE = f"claims pictures of {{:.0f}} megapixels, more than the {MAX_PIXELS // 10**6} that poof reads; shrink them"
 LIMITS = {"max_pixels": str(MAX_PIXELS)}
 """Options of every decoder."""
 

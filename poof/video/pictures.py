@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def read_image(file: Path) -> np.ndarray:
         raise Unreadable("cannot be read")
     size = size_of(data)
     if size is not None and size[0] * size[1] > MAX_PIXELS:
-        raise Unreadable(TOO_LARGE.format(*size))
+        raise Unreadable(TOO_LARGE.format(size[0] * size[1] / 1e6))
     image = _whole_jpeg(data) if data.startswith(_START) else _decoded(data)
     if image is None:
         raise Unreadable("cannot be read")
@@ -64,9 +65,9 @@ def _header(source: Path | io.BytesIO) -> tuple[tuple[int, int], int] | None:
             # Pillow decodes a whole PNG to look for EXIF behind its pixels.
             late = image.format == "PNG" and "exif" not in image.info
             return image.size, 1 if late else image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Image.DecompressionBombError:
-        side = int((2 * (limit or MAX_PIXELS)) ** 0.5) + 1
-        return (side, side), 1
+    except Image.DecompressionBombError as error:  # tells the number of pixels only
+        told = re.search(r"\d+", str(error))
+        return (int(told.group()) if told else 2 * (limit or MAX_PIXELS) + 1, 1), 1
     except Exception:  # Pillow's many readers raise many things on garbage
         return None
 
