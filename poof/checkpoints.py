@@ -31,6 +31,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = re.compile(r"(^|\.)_orig_mod\.")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 _MOST_DEEP = 50
+_MOST_REPEATED = 1 << 30  # bytes of a tensor that repeats the values that are stored
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
@@ -131,9 +132,20 @@ SENSELESS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError
 
 
 def refuse_odd_tensors(content: Any, path: str | Path) -> None:
-    """A `PoofError` for sparse and quantised tensors, of which most of what is asked of weights cannot be asked."""
-    if any(tensor.layout != torch.strided or tensor.is_quantized for tensor in tensors_of(content)):
-        raise PoofError(f"{path}: holds sparse or quantised tensors; save the network's weights as they train")
+    """A `PoofError` for tensors of which most of what is asked of weights cannot be asked.
+
+    Those are sparse or quantised ones, shapes without values, and few values that are said to be more than memory holds.
+    """
+    for tensor in tensors_of(content):
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            raise PoofError(f"{path}: holds sparse or quantised tensors; save the network's weights as they train")
+        if tensor.device.type == "meta":
+            raise PoofError(f"{path}: holds shapes without values; save the weights after they were computed")
+        size = tensor.numel() * tensor.element_size()
+        if size > max(_MOST_REPEATED, tensor.untyped_storage().nbytes()):
+            raise PoofError(
+                f"{path}: a tensor of {size / 1e9:.0f} GB repeats a few values; save the weights themselves"
+            )
 
 
 def tensors_of(content: Any) -> Iterator[Tensor]:

@@ -136,6 +136,22 @@ def test_weights_that_are_no_numbers(value: float) -> None:
         check_finite({"a": torch.ones(3), "b": torch.tensor([0.0, value])}, "c.pt")
 
 
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(1).expand(10**6, 10**6), "a tensor of 4000 GB repeats a few values"),
+        (torch.empty(3, device="meta"), "holds shapes without values"),
+    ],
+)
+def test_tensors_that_no_memory_holds(tmp_path: Path, tensor: torch.Tensor, message: str) -> None:
+    """Both were faults of poof where their values were looked at."""
+    torch.save({"state_dict": {"w": tensor}}, tmp_path / "c.pt")
+    with pytest.raises(PoofError, match=message):
+        read_checkpoint(tmp_path / "c.pt")
+    torch.save({"w": torch.arange(3.0).expand(4, 3)}, tmp_path / "c.pt")
+    assert read_checkpoint(tmp_path / "c.pt")["w"].sum() == 12
+
+
 @pytest.mark.parametrize("wrap", [lambda t: {"w": t}, lambda t: {"training": {"network": {"w": t}}}, lambda t: [[t]]])
 def test_sparse_tensors_are_refused_wherever_they_are(tmp_path: Path, wrap: Callable[[torch.Tensor], Any]) -> None:
     """torch cannot even ask whether they are finite."""

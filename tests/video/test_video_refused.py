@@ -61,7 +61,9 @@ def png_that_claims(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [60000, 20000, 12000])
 def test_images_that_claim_to_be_huge(tmp_path: Path, side: int) -> None:
     (tmp_path / "1.png").write_bytes(png_that_claims(side, side))
-    with pytest.raises(PoofError, match=rf"1\.png: the first image claims pictures of {side**2 // 10**6} megapixels, .* shrink"):
+    with pytest.raises(
+        PoofError, match=rf"1\.png: the first image claims pictures of {side**2 // 10**6} megapixels, .* shrink"
+    ):
         open_video(tmp_path)
     with pytest.raises(PoofError):
         open_video(tmp_path / "1.png")
