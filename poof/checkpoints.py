@@ -134,7 +134,7 @@ SENSELESS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError
 def refuse_odd_tensors(content: Any, path: str | Path) -> None:
     """A `PoofError` for tensors of which most of what is asked of weights cannot be asked.
 
-    Those are sparse or quantised ones, shapes without values, and few values that are said to be more than memory holds.
+    Those are sparse or quantised ones, shapes without values, and few values that are repeated beyond all memory.
     """
     for tensor in tensors_of(content):
         if tensor.layout != torch.strided or tensor.is_quantized:
