@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from poof.recog.build import available, build_model, explain_places
 from poof.recog.model import Recognizer
-from poof.recog.profile import profile
+from poof.recog.profile import profile, profile_over
 
-__all__ = ["Recognizer", "available", "build_model", "explain_places", "profile"]
+__all__ = ["Recognizer", "available", "build_model", "explain_places", "profile", "profile_over"]

@@ -11,14 +11,20 @@ from poof.files import atomic, write_text
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
-    """`curves.csv` with one row an epoch, `curves.png` with loss and accuracies."""
+    """`curves.csv` with one row an epoch, `curves.png` with loss, accuracies and the modules' own losses."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     table = pd.DataFrame(history)
     write_text(folder / "curves.csv", table.to_csv(index=False, float_format="%.6g"))
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    own = [name for name in table if str(name).endswith((".projection_loss", ".enopr"))]
+    figure = Figure(figsize=(13.5 if own else 9, 3.5), layout="constrained")
+    left, right, *more = figure.subplots(1, 3 if own else 2)
+    for axes in more:
+        for name in own:
+            axes.plot(table["epoch"], table[name], marker="o", markersize=3, label=name)
+        axes.set(xlabel="epoch", ylabel="loss of modules", ylim=(0, None))
+        axes.legend(loc="lower left", fontsize=7)
     left.plot(table["epoch"], table["loss"], marker="o", markersize=3, color="tab:red")
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.plot(table["epoch"], 100 * table["accuracy"], marker="o", markersize=3, label="training clips")
@@ -26,7 +32,7 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
         right.plot(table["epoch"], 100 * table["val_top1"], marker="o", markersize=3, label="validation videos")
     right.set(xlabel="epoch", ylabel="accuracy, %", ylim=(0, 102))
     right.legend(loc="lower right")
-    for axes in (left, right):
+    for axes in (left, right, *more):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     with atomic(folder / "curves.png") as temporary:

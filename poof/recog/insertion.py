@@ -55,6 +55,10 @@ def check_knobs(name: str, knobs: dict[str, Any], valid: Mapping[str, Any]) -> d
     for knob, value in knobs.items():
         if knob not in valid:
             raise PoofError(f"{name} has no knob '{knob}'; it has {names_near(knob, valid)}")
+        if type(value) is int and isinstance(valid[knob], float):
+            knobs[knob] = value = float(value)
+        if type(value) is int and isinstance(valid[knob], str):
+            knobs[knob] = value = str(value)  # words that may be numbers, as in at=8
         if type(value) is not type(valid[knob]):
             kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(valid[knob]), "a word")
             usual = str(valid[knob]).lower() if isinstance(valid[knob], bool) else valid[knob]

@@ -224,6 +224,13 @@ RECIPES: dict[str, Recipe] = {
         CLASSREG, lr=0.001, milestones=(70,), document="Stergiou (2021), Section 6.4.2, fine-tuning (--from)"
     ),
     "tesnet": TESNET,
+    "tesnet-projection": replace(
+        TESNET,
+        schedule="steps",
+        only="modules",
+        objective="modules",
+        document="Huang (2022), Table 3.1: TSP by its projection loss (MAE) alone",
+    ),
     "tesnet-flow": replace(TESNET, lr=0.005, document="Huang (2022), Section 3.3.1, optical flow"),
     "rnl": RNL,
     "rnl-kinetics": replace(

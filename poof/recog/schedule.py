@@ -47,6 +47,9 @@ class Recipe:
         Learning rates and decay by kind of parameter; see `poof.recog.parameter_groups`.
     partial_norm
         Whether all batch norms but the first stay as they are, statistics and weights (TSN's partial BN).
+    objective
+        What gradients come from: 'all' (the classification and the modules' losses) or 'modules' (theirs alone, as in
+        Huang 2022, Table 3.1).
     document
         Where the recipe is from.
     """
@@ -82,9 +85,12 @@ class Recipe:
     floor: float = 0.0
     watch: Literal["loss", "accuracy"] = "loss"
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    objective: Literal["all", "modules"] = "all"
     document: str = ""
 
     def __post_init__(self) -> None:
+        if self.objective not in ("all", "modules"):
+            raise PoofError(f"objective={self.objective}: choose one of all, modules")
         if self.optimizer not in ("sgd", "adam", "adamw"):
             raise PoofError(f"optimizer={self.optimizer}: choose one of sgd, adam, adamw")
         if min(self.epochs, self.batch, self.accumulate) < 1 or self.lr <= 0:

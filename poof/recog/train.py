@@ -35,7 +35,7 @@ from poof.recog.data.lists.base import ClipList, shown
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import Evaluation, evaluate, judging_loader, merged
 from poof.recog.freeze import only, training_mode
-from poof.recog.joint import Backward, joint_backward
+from poof.recog.joint import Backward, Differentiate, joint_backward
 from poof.recog.judging import keep_view, marks
 from poof.recog.model import Recognizer
 from poof.recog.multigrid import Grid, MultigridSampler, shrink
@@ -170,6 +170,8 @@ def train(
         grids = sampler.grids
     else:
         sampler, grids = EpochSampler(len(dataset), recipe.batch, settings.seed), None
+    if recipe.objective == "modules":
+        backward = _module_losses
     backward = backward or joint_backward(model, recipe.epochs * len(sampler), group.average)
     batches = loader(dataset, Share(sampler, group) if group.size > 1 else sampler, settings.workers)
     judging = replace(view, flip="none")
@@ -217,7 +219,8 @@ def train(
                 accuracy, loss = row.get("val_top1", row["accuracy"]), row.get("val_loss", row["loss"])
                 state.watch(-accuracy if recipe.watch == "accuracy" else loss, recipe.patience)
             state.history.append(row)
-            score = row.get("val_top1", float(state.epoch))
+            # Where the classifier learns nothing its accuracy chooses nothing.
+            score = row.get("val_top1", state.epoch) if recipe.objective == "all" else float(state.epoch)
             best = score > state.best
             state.best = max(score, state.best)
             state.epoch, state.batches, state.loss, state.right, state.seen = state.epoch + 1, 0, 0.0, 0, 0
@@ -397,6 +400,13 @@ def _learn(
     state.right += int(right)
     state.seen += int(count)
     timer.clips += int(count)
+
+
+def _module_losses(model: Recognizer, loss: Tensor, extra: dict[str, Tensor], differentiate: Differentiate) -> None:
+    """Gradients of what the modules add alone."""
+    if not extra:
+        raise PoofError(f"objective=modules: the modules of {model.config['name']} add no loss; take objective=all")
+    differentiate(torch.stack(list(extra.values())).sum())
 
 
 def _update(model: Recognizer, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, norm: float) -> None:

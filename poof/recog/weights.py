@@ -50,6 +50,9 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
     """Copy `state` into `net`, strictly but for a classifier of another size; 2D kernels are inflated where needed."""
     own = net.state_dict()
     fitted = {key: _fit(value, own.get(key), inflated) for key, value in state.items()}
+    stem = next(key for key, value in own.items() if value.dim() > 3)
+    if stem in fitted and fitted[stem].shape[1] == 3 != own[stem].shape[1]:  # pictures of motion have other planes
+        fitted[stem] = over_planes(fitted[stem], own[stem].shape[1])
     for key in (f"{classifier}.weight", f"{classifier}.bias"):
         if key in fitted and key in own and fitted[key].shape != own[key].shape:
             fitted[key] = own[key]
@@ -63,6 +66,11 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
                 f"{source}: does not fit this backbone: it {kind} '{min(keys)}' and {len(keys) - 1} more keys"
             )
     net.load_state_dict(fitted, strict=False)
+
+
+def over_planes(kernels: Tensor, planes: int) -> Tensor:
+    """Kernels (O, 3, ...) of a first convolution for `planes` inputs that are no colours: their mean, for each."""
+    return kernels.mean(1, keepdim=True).expand(-1, planes, *kernels.shape[2:])
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -99,8 +107,12 @@ def unwrapped(key: str) -> str:
 
 
 def _fit(value: Tensor, own: Tensor | None, inflated: bool) -> Tensor:
-    if inflated and own is not None and value.dim() == 4 and own.dim() == 5:
+    if own is None:
+        return value
+    if inflated and value.dim() == 4 and own.dim() == 5:
         return inflate(value, own.shape[2])
+    if value.dim() == 5 and own.dim() == 2 and value[0, 0].numel() == 1:
+        return value.flatten(1)  # S3D's classifier is published as a 1x1x1 convolution
     return value
 
 

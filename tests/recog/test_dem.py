@@ -335,7 +335,7 @@ def test_stem_of_the_original_code() -> None:
 
 
 def middles(host: Host) -> list[int]:
-    return [layer[0].out_channels for _, layer in factorised(host.net)]  # type: ignore[misc]
+    return [host.net.get_submodule(layer.spatial).out_channels for layer in factorised(host.net)]
 
 
 def test_the_network_has_the_midplanes_of_the_table() -> None:

@@ -205,7 +205,7 @@ def test_bad_settings_are_refused_with_the_reason() -> None:
         ("bqn-resnet50:scale=sum", "subtracts the busy frame, which scale=sum makes hundreds of times too large"),
         ("bqn-resnet50:backbone=r3d_18", "must be a ResNet, MobileNetV2 or X3D"),
         ("bqn-resnet50:ratio=0.1", "needs 16 px"),
-        ("bqn-resnet50:ratios=0.5", "has no knob 'ratios'; it has backbone, lateral, at, quiet, ratio, phi, scale"),
+        ("bqn-resnet50:ratios=0.5", "has no knob 'ratios'; it has ratio, at, quiet_frames"),
         ("m2a-resnet18:shift=zero", "has no knobs of its own"),
     ):
         with pytest.raises(PoofError, match=reason):

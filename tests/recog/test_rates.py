@@ -190,7 +190,7 @@ def test_train_at_rates_transfer_and_judge_the_grid(tmp_path: Path) -> None:
         ("sr1", 1, 1), ("sr1", 1, 2), ("sr2", 2, 1), ("sr2", 2, 2), ("moved", None, 1), ("moved", None, 2),
     ]  # fmt: skip
     assert cells[0]["video_change"] == 0
-    with pytest.raises(PoofError, match="several runs make a grid with --rates, or are judged together"):
+    with pytest.raises(PoofError, match="several runs make a grid with --rates, are judged together"):
         run("eval", *runs, *judge)
     text = run("eval", runs[1], *judge, "--rates", "1,2", "-o", tmp_path / "a.csv", "--per-class")
     assert "per class (sr2 at rate 1)" in text and "per class (sr2 at rate 2)" in text

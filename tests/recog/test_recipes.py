@@ -42,6 +42,7 @@ mtnet 400 64 0.1 cosine - 1 5e-05 0
 classreg 120 16 0.1 steps 50/100 0 1e-05 0
 classreg-finetune 120 16 0.001 steps 70 0 1e-05 0
 tesnet 30 32 0.001 plateau - 0 4e-05 0
+tesnet-projection 30 32 0.001 steps - 0 4e-05 0
 tesnet-flow 30 32 0.005 plateau - 0 4e-05 0
 rnl 50 64 0.02 cosine - 1 0.0008 20
 rnl-kinetics 50 64 0.01 cosine - 1 0.0001 20
@@ -75,6 +76,7 @@ mtnet 16 256 0.5 normal 32 swap stergiou-70 one False
 classreg 16 224 0.5 normal 32 swap stergiou-70 one False
 classreg-finetune 16 224 0.5 normal 32 swap stergiou-70 one False
 tesnet 1 299 0.5 uniform None swap scales one False
+tesnet-projection 1 299 0.5 uniform None swap scales one False
 tesnet-flow 1 299 0.5 uniform None swap scales one False
 rnl 8 224 0.8 uniform None none scales rnl False
 rnl-kinetics 8 224 0.5 dense None swap scales rnl False
@@ -111,7 +113,9 @@ def test_every_published_value_of_every_recipe() -> None:
         "classreg": "modules",
         "classreg-finetune": "modules",
         "dem-transfer": "last",
+        "tesnet-projection": "modules",
     }
+    assert [name for name, r in RECIPES.items() if r.objective != "all"] == ["tesnet-projection"]
     kinds = {name: (r.optimizer, r.momentum, r.nesterov) for name, r in RECIPES.items()}
     assert [name for name, kind in kinds.items() if kind != ("sgd", 0.9, False)] == ["kpsem", "dem"]
     assert (kinds["kpsem"], kinds["dem"]) == (("sgd", 0.9, True), ("adam", 0.9, False))

@@ -261,5 +261,5 @@ def test_knobs_stay_with_the_network() -> None:
         again = recog.build_model(**model.config)
     shapes = [value.shape for value in model.state_dict().values()]
     assert shapes == [value.shape for value in again.state_dict().values()]
-    with pytest.raises(PoofError, match=r"has no knob 'gamma'; it has .* \(9 in all\)"):
+    with pytest.raises(PoofError, match=r"has no knob 'gamma'; it has .* \(10 in all\)"):
         recog.build_model("mtnet-s:gamma=1", [], 4, 3)

@@ -44,6 +44,10 @@ def evaluate(
         str | None, typer.Option(help="Judge on every n-th frame for each n, as in 1,2,4; several RUNs make a grid.")
     ] = None,
     fuse: Annotated[bool, typer.Option("--fuse", help="Judge the RUNs together: the mean of their answers.")] = False,
+    splits: Annotated[
+        str | None,
+        typer.Option(help="One split for each RUN, as in 1,2,3: each is judged on its own, the mean is told."),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Of the RUNs in --fuse, with commas between (default: alike).")
     ] = None,
@@ -82,15 +86,20 @@ def evaluate(
     from poof.errors import PoofError
     from poof.files import check_output
     from poof.recog.compare import compare
+    from poof.recog.splits import mean_over_splits, parse_splits
 
     if plot is not None and against is None:
         raise PoofError("--plot draws a difference: say --against which answers")
     if rates is not None and (fuse or rate or window or sampling):
         raise PoofError("--rates chooses the frames itself: leave out --fuse, --rate, --window and --sampling")
-    if len(runs) > 1 and rates is None and not fuse:
-        raise PoofError("several runs make a grid with --rates, or are judged together with --fuse")
-    if read_outs and (fuse or rates is not None):
-        raise PoofError("--read-outs are those of one run: leave out --fuse and --rates")
+    if splits is not None and (fuse or rates is not None or output is not None or against is not None):
+        raise PoofError("--splits judges each RUN on clips of its own: leave out --fuse, --rates, --against and -o")
+    if len(runs) > 1 and rates is None and not fuse and splits is None:
+        raise PoofError(
+            "several runs make a grid with --rates, are judged together with --fuse, or each on its split with --splits"
+        )
+    if read_outs and (fuse or rates is not None or splits is not None):
+        raise PoofError("--read-outs are those of one run: leave out --fuse, --rates and --splits")
     if fuse and len(runs) < 2:
         raise PoofError("--fuse takes several runs or answers")
     if weights is not None and not fuse:
@@ -98,7 +107,9 @@ def evaluate(
     for path in (json, plot):
         if path is not None:
             check_output(path, force)
-    names = options.clip_list(data, root, labels, format, split, part, max_broken)
+    own = [split] if splits is None else parse_splits(splits, len(runs))
+    lists = [options.clip_list(data, root, labels, format, number, part, max_broken) for number in own]
+    names = lists[0]
     changes = {
         "rule": sampling and sampling.value,
         "rate": rate,
@@ -125,7 +136,8 @@ def evaluate(
     if rates is not None:
         cells = judge_rates_of(runs, rates, names, changes, how)
     else:
-        cells = [judge_run(run, names, changes, how) for run in runs]
+        each = lists if splits is not None else [names] * len(runs)
+        cells = [judge_run(run, clips_, changes, how) for run, clips_ in zip(runs, each, strict=True)]
         if fuse:
             cells = fused_cells(cells, weights)
     for cell, target in zip(cells[-len(targets) :] if targets else [], targets):
@@ -138,11 +150,16 @@ def evaluate(
             raise PoofError("--plot draws one difference: leave out --rates")
         plot_difference(differences[-1], (cells[-1].name, against.stem), plot)
     content = _content(cells, differences)
+    if splits is not None:
+        content["splits"] = mean_over_splits([cell.result for cell in cells])
     if rates is not None:
         content |= show_grid(cells, quiet)
     elif not quiet:
-        rows = [{**({"run": c.name} if fuse else {}), **c.result.summary()} for c in cells]
+        rows = [{**({"run": c.name} if len(cells) > 1 else {}), **c.result.summary()} for c in cells]
         options.show(rows, formats={key: "{:.1%}" for key in rows[0] if "top" in key})
+    if splits is not None and not quiet:
+        mean = content["splits"]
+        options.show([mean], "mean over the splits", {key: "{:.1%}" for key in mean if "top" in key})
     if json is not None:
         common.write_json(json, content)
     if quiet:

@@ -19,6 +19,10 @@ def profile(
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 174,
     explain: Annotated[bool, typer.Option("--explain", help="Also where each module went, with shapes.")] = False,
     operations: Annotated[bool, typer.Option("--operations", help="Also GMACs by operation.")] = False,
+    over: Annotated[
+        str | None,
+        typer.Option(help="One row for each value of a knob (of the last -m, else of NETWORK): delta=1.0,0.5."),
+    ] = None,
     json: common.JsonFile = None,
     force: common.Force = False,
     quiet: common.Quiet = False,
@@ -33,6 +37,14 @@ def profile(
 
     if json is not None:
         check_output(json, force)
+    if over is not None:
+        table = recog.profile_over(network, over, module or [], frames, classes, size)
+        if json is not None:
+            common.write_json(json, table)
+        if not quiet:
+            three = dict.fromkeys(("M params", "GMACs", "printed M params", "printed GMACs"), "{:.3f}")
+            options.show(table, formats=three)
+        return
     with torch.device("meta"):
         model = recog.build_model(network, module or [], frames, classes, size=size)
         bare = recog.build_model(network, (), frames, classes, size=size) if module else model

@@ -134,7 +134,7 @@ def train(
     if show_recipe:
         options.show([{"option": key, "value": value} for key, value in options_.lines()], options_.document)
         return
-    if options_.only != "all" and start is None and weights is None and not resume:
+    if options_.only != "all" and options_.objective == "all" and start is None and weights is None and not resume:
         raise PoofError(
             f"recipe {recipe}, only={options_.only}: the rest of the network would stay at random weights; start from "
             "a trained one with --from RUN or --weights, or train all of it with --only all"

@@ -7,14 +7,17 @@ from functools import partial
 from poof.recog.backbones.base import Factory
 from poof.recog.backbones.c2d import c2d_resnet
 from poof.recog.backbones.i3d import i3d_resnet
+from poof.recog.backbones.inception_resnet import inception_resnet_v2
 from poof.recog.backbones.mfnet import mfnet
 from poof.recog.backbones.mobilenet import mobilenet_v2
+from poof.recog.backbones.mtnet import LITERAL, mtnet, multi_temporal_r3d_50
 from poof.recog.backbones.mtnet import SIZES as MTNETS
-from poof.recog.backbones.mtnet import mtnet
 from poof.recog.backbones.narrow import narrow_r2plus1d_18, narrow_resnet18
+from poof.recog.backbones.p3d import p3d_50
 from poof.recog.backbones.r2plus1d import r2plus1d
 from poof.recog.backbones.res2net import res2net50
 from poof.recog.backbones.resnet import resnet
+from poof.recog.backbones.s3d import s3d
 from poof.recog.backbones.thin_video_resnet import BLOCKS, thin_video_resnet
 from poof.recog.backbones.video_resnet import video_resnet
 from poof.recog.backbones.x3d import SIZES, x3d
@@ -26,6 +29,7 @@ BACKBONES: dict[str, Factory] = {
     "resnet101": partial(resnet, "resnet101"),
     "res2net50": res2net50,
     "mobilenet_v2": mobilenet_v2,
+    "inception_resnet_v2": inception_resnet_v2,
     "i3d_resnet18": partial(i3d_resnet, "resnet18"),
     "i3d_resnet34": partial(i3d_resnet, "resnet34"),
     "i3d_resnet50": partial(i3d_resnet, "resnet50"),
@@ -35,6 +39,8 @@ BACKBONES: dict[str, Factory] = {
     "r2plus1d_18": partial(video_resnet, "r2plus1d_18"),
     "r2plus1d_18_exact": partial(r2plus1d, 0),
     "r2plus1d_18_stem45": partial(r2plus1d, 45),
+    "s3d": s3d,
+    "p3d_50": p3d_50,
     "c2d_resnet50": partial(c2d_resnet, "resnet50"),
     "mfnet": mfnet,
     "resnet18_quarter": partial(narrow_resnet18, 0.25),
@@ -48,4 +54,6 @@ BACKBONES: dict[str, Factory] = {
     "wide_r3d_50": partial(thin_video_resnet, "r3d", 50, wide=True),
     **{name: partial(x3d, name) for name in SIZES},
     **{name: partial(mtnet, name) for name in MTNETS},
+    **{f"{name}_literal": partial(mtnet, name, options=LITERAL) for name in MTNETS if name != "mtnet_half"},
+    "mtconv_r3d_50": multi_temporal_r3d_50,
 }

@@ -31,7 +31,8 @@ class Block:
     skip
         Whether a skip connection runs beside it.
     expands
-        False for the blocks of MobileNetV2 that begin with the depthwise convolution.
+        False for the blocks of MobileNetV2 that begin with the depthwise convolution, and for Inception's, which begin
+        with several convolutions.
     """
 
     path: str

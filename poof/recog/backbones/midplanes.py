@@ -8,25 +8,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import nn
 
 from poof.errors import PoofError
 
 
-def factorised(net: nn.Module) -> Iterator[tuple[str, nn.Sequential]]:
-    """(path, layer) of the (2+1)D layers: spatial convolution, norm, activation, temporal convolution, in order."""
+@dataclass(frozen=True)
+class Layer:
+    """A (2+1)D layer: paths of its spatial convolution, of the norm behind that, and of its temporal convolution.
+
+    Attributes
+    ----------
+    pair
+        Whether the two belong to nobody else, so that the channels between them may be changed.
+    """
+
+    path: str
+    spatial: str
+    norm: str
+    temporal: str
+    pair: bool = True
+
+
+PARTS = (("0", "1", "3"), ("0.0", "0.1", "1.0"), ("conv2", "bn2", "conv_t"))
+"""Of torchvision's (2+1)D convolutions, of S3D's, of P3D's bottlenecks."""
+
+
+def factorised(net: nn.Module) -> Iterator[Layer]:
+    """The (2+1)D layers: spatial convolution, norm, activation, temporal convolution, in order."""
     for path, layer in net.named_modules():
-        if not isinstance(layer, nn.Sequential) or len(layer) < 4:
-            continue
-        spatial, temporal = layer[0], layer[3]
-        if (
-            isinstance(spatial, nn.Conv3d)
-            and isinstance(temporal, nn.Conv3d)
-            and spatial.kernel_size[0] == 1 < spatial.kernel_size[1]
-            and temporal.kernel_size[0] > 1 == temporal.kernel_size[1]
-        ):
-            yield path, layer
+        for parts in PARTS:
+            found = [_part(layer, part) for part in parts]
+            spatial, _, temporal = found
+            if (
+                isinstance(spatial, nn.Conv3d)
+                and isinstance(temporal, nn.Conv3d)
+                and spatial.kernel_size[0] == 1 < spatial.kernel_size[1]
+                and temporal.kernel_size[0] > 1 == temporal.kernel_size[1]
+                and getattr(layer, "serial", True)
+            ):
+                first, norm, last = (f"{path}.{part}" for part in parts)
+                yield Layer(path, first, norm, last, isinstance(layer, nn.Sequential))
+
+
+def _part(layer: nn.Module, path: str) -> nn.Module | None:
+    for name in path.split("."):
+        found = layer._modules.get(name)
+        if found is None:
+            return None
+        layer = found
+    return layer
 
 
 def midplanes(inputs: int, outputs: int, time: int = 3, space: int = 3) -> int:
@@ -34,9 +67,9 @@ def midplanes(inputs: int, outputs: int, time: int = 3, space: int = 3) -> int:
     return time * space**2 * inputs * outputs // (space**2 * inputs + time * outputs)
 
 
-def midplanes_of(layer: nn.Sequential) -> int:
+def midplanes_of(net: nn.Module, layer: Layer) -> int:
     """`midplanes` for the shape of a layer."""
-    spatial, temporal = _convolutions(layer)
+    spatial, temporal = _convolutions(net, layer)
     return midplanes(spatial.in_channels, temporal.out_channels, temporal.kernel_size[0], spatial.kernel_size[1])
 
 
@@ -61,7 +94,7 @@ def midplanes_with_dem(
     return m
 
 
-def midplanes_within(layer: nn.Sequential, pairs: int = 4, kernel: int = 0) -> int:
+def midplanes_within(net: nn.Module, layer: Layer, pairs: int = 4, kernel: int = 0, spatials: int = 1) -> int:
     """Middle channels with which `layer` and a DEM have no more parameters than `layer` alone has now.
 
     That is (3.5) with the layer's own count in place of (3.3). The two differ by the rounding of (3.4), which moves no
@@ -70,25 +103,32 @@ def midplanes_within(layer: nn.Sequential, pairs: int = 4, kernel: int = 0) -> i
     Parameters
     ----------
     pairs
-        Parameters per squared channel of f and g.
+        Parameters per squared channel of f and g, and of what mixes channels besides.
     kernel
         Of the DEM's spatial convolution, 0 for the layer's own.
+    spatials
+        How many times m channels go into that.
     """
-    spatial, temporal = _convolutions(layer)
+    spatial, temporal = _convolutions(net, layer)
     space, time = spatial.kernel_size[1], temporal.kernel_size[0]
     budget = spatial.weight.numel() + temporal.weight.numel()
-    square = pairs + (kernel or space) ** 2
+    square = pairs + spatials * (kernel or space) ** 2
     return midplanes_with_dem(spatial.in_channels, temporal.out_channels, time, space, budget, square)
 
 
-def set_midplanes(layer: nn.Sequential, count: int) -> None:
+def set_midplanes(net: nn.Module, layer: Layer, count: int) -> None:
     """Exchange the convolutions of a (2+1)D layer and the norm between them for others with `count` middle channels."""
     if count < 1:
         raise PoofError("a layer is too small to give parameters to a DEM: leave match out")
-    spatial, temporal = _convolutions(layer)
-    layer[0] = _like(spatial, spatial.in_channels, count)
-    layer[1] = nn.BatchNorm3d(count, device=spatial.weight.device)
-    layer[3] = _like(temporal, count, temporal.out_channels)
+    if not layer.pair:
+        raise PoofError(f"{layer.path}: its middle channels are also its block's: leave match out")
+    spatial, temporal = _convolutions(net, layer)
+    norm = net.get_submodule(layer.norm)
+    assert isinstance(norm, nn.BatchNorm3d)
+    other = nn.BatchNorm3d(count, norm.eps, norm.momentum, device=spatial.weight.device)
+    net.set_submodule(layer.spatial, _like(spatial, spatial.in_channels, count))
+    net.set_submodule(layer.norm, other)
+    net.set_submodule(layer.temporal, _like(temporal, count, temporal.out_channels))
 
 
 def _like(conv: nn.Conv3d, inputs: int, outputs: int) -> nn.Conv3d:
@@ -98,8 +138,8 @@ def _like(conv: nn.Conv3d, inputs: int, outputs: int) -> nn.Conv3d:
     return other
 
 
-def _convolutions(layer: nn.Sequential) -> tuple[nn.Conv3d, nn.Conv3d]:
-    spatial, temporal = layer[0], layer[3]
+def _convolutions(net: nn.Module, layer: Layer) -> tuple[nn.Conv3d, nn.Conv3d]:
+    spatial, temporal = net.get_submodule(layer.spatial), net.get_submodule(layer.temporal)
     assert isinstance(spatial, nn.Conv3d)
     assert isinstance(temporal, nn.Conv3d)
     return spatial, temporal

@@ -18,6 +18,6 @@ from poof.recog.backbones.video_resnet import video_resnet
 def r2plus1d(stem: int, classes: int) -> Host:
     """`stem` is the stem's number of middle channels, 0 for the rule's (83)."""
     host = video_resnet("r2plus1d_18", classes)
-    for path, layer in list(factorised(host.net)):
-        set_midplanes(layer, stem if stem and path == "stem" else midplanes_of(layer))
+    for layer in list(factorised(host.net)):
+        set_midplanes(host.net, layer, stem if stem and layer.path == "stem" else midplanes_of(host.net, layer))
     return replace(host, weights={})

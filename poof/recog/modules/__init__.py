@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poof.recog.modules.base import TemporalModule
+from poof.recog.modules.cbam import BlockAttention
 from poof.recog.modules.class_regularisation import ClassRegularisation
 from poof.recog.modules.cpa import PyramidAttention
 from poof.recog.modules.dem import DynamicEquilibrium
@@ -13,6 +14,7 @@ from poof.recog.modules.mbpm import MotionBandPass
 from poof.recog.modules.mta import TemporalAggregation
 from poof.recog.modules.nonlocal_ import NonLocal
 from poof.recog.modules.pwtp import DynamicAppearance
+from poof.recog.modules.representations import DynamicImage, FrameDifference, OpticalFlow
 from poof.recog.modules.rnl import RegionNonLocal
 from poof.recog.modules.se import SqueezeAddition
 from poof.recog.modules.selection import FrameSelection
@@ -43,6 +45,10 @@ MODULES: dict[str, type[TemporalModule]] = {
     "cpa": PyramidAttention,
     "se": SqueezeAddition,
     "gc": GlobalContext,
+    "cbam": BlockAttention,
     "tsp": TemporalSqueeze,
     "pwtp": DynamicAppearance,
+    "rgbdiff": FrameDifference,
+    "dynamic": DynamicImage,
+    "flow": OpticalFlow,
 }

@@ -11,9 +11,10 @@ from torch.nn.functional import conv3d, pad
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Block, Host
-from poof.recog.backbones.midplanes import factorised, midplanes_within, set_midplanes
+from poof.recog.backbones.midplanes import Layer, factorised, midplanes_within, set_midplanes
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision
 
+SIGNALS = ("product", "variation", "concat", "bilinear")
 ACTIVATIONS = {"relu6": nn.ReLU6, "relu": nn.ReLU}
 
 
@@ -38,8 +39,10 @@ class DynamicEquilibrium(TemporalModule):
         Published weights do not fit then.
     take : after | before
         Take x behind or in front of the spatial convolution's norm and activation.
-    signal : product | variation
-        c = S(act(BN(D * x))), or c = S(act(BN(D))) * x.
+    signal : product | variation | concat | bilinear
+        c = S(act(BN(D * x))), or c = S(act(BN(D))) * x; or the other fusions that the document considers: D and x side
+        by side, S on twice the channels; bilinear pooling, as U D * V x with 1x1x1 convolutions U and V (all products
+        of two channels, which full bilinear pooling takes, would be 20,736 maps of 144; this is its form of low rank).
     out : add | subtract | replace
         y = x + c, x - c or c.
     act : relu6 | relu
@@ -74,21 +77,23 @@ class DynamicEquilibrium(TemporalModule):
         kernel: int = 3,
     ) -> None:
         super().__init__(shape)
-        self.signal = choose("signal", signal, ("product", "variation"))
+        self.signal = choose("signal", signal, SIGNALS)
         self.out = choose("out", out, ("add", "subtract", "replace"))
         self.padding = choose("padding", padding, ("zero", "replicate"))
         choose("act", act, tuple(ACTIVATIONS))
         if kernel < 1 or kernel % 2 == 0:
             raise PoofError(f"kernel={kernel}: choose an odd number")
-        if control and (inner or signal == "variation"):
-            raise PoofError("control=true leaves f, g and D out: inner and signal=variation have no sense with it")
+        if control and (inner or signal != "product"):
+            raise PoofError("control=true leaves f, g and D out: inner and another signal have no sense with it")
         c = shape.channels
         self.f = self.g = None
         if not control:
             self.f, self.g = Pairs(c, act if inner else ""), Pairs(c, act if inner else "")
-        self.norm = nn.BatchNorm3d(c) if norm else nn.Identity()
+        self.mix = nn.ModuleList(nn.Conv3d(c, c, 1, bias=False) for _ in range(2 if signal == "bilinear" else 0))
+        wide = 2 * c if signal == "concat" else c
+        self.norm = nn.BatchNorm3d(wide) if norm else nn.Identity()
         self.act = ACTIVATIONS[act]()
-        self.spatial = nn.Conv3d(c, c, (1, kernel, kernel), padding=(0, kernel // 2, kernel // 2), bias=False)
+        self.spatial = nn.Conv3d(wide, c, (1, kernel, kernel), padding=(0, kernel // 2, kernel // 2), bias=False)
         for layer in self.modules():
             if isinstance(layer, nn.Conv3d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -102,22 +107,31 @@ class DynamicEquilibrium(TemporalModule):
         wanted = _stages(stages)
         layers = list(factorised(host.net))
         if layers:
-            return [_place(path, layer, behind_act) for path, layer in layers if _stage(host, path) in wanted]
+            return [_place(host.net, layer, behind_act) for layer in layers if _stage(host, layer.path) in wanted]
         if match or not behind_act or "conv1" in stages:
             raise PoofError("dem: match, take and stages=conv1 need (2+1)D layers, and this backbone has none")
         return [Place(_narrow(host, block)) for block in host.blocks if block.stage in wanted and block.expands]
 
     @classmethod
     def prepare(
-        cls, host: Host, stages: str = "all", match: bool = False, control: bool = False, kernel: int = 0, **knobs: Any
+        cls,
+        host: Host,
+        stages: str = "all",
+        match: bool = False,
+        control: bool = False,
+        kernel: int = 0,
+        signal: str = "product",
+        **knobs: Any,
     ) -> None:
         """With `match`, narrow the layers that get a module."""
         del knobs
         if not match:
             return
-        for path, layer in list(factorised(host.net)):
-            if _stage(host, path) in _stages(stages):
-                set_midplanes(layer, midplanes_within(layer, 0 if control else 4, kernel))
+        pairs = (0 if control else 4) + (2 if signal == "bilinear" else 0)
+        for layer in list(factorised(host.net)):
+            if _stage(host, layer.path) in _stages(stages):
+                count = midplanes_within(host.net, layer, pairs, kernel, 2 if signal == "concat" else 1)
+                set_midplanes(host.net, layer, count)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C, H, W) to the same shape."""
@@ -128,7 +142,7 @@ class DynamicEquilibrium(TemporalModule):
             kind = torch.promote_types(y.dtype, torch.float32)
             signal = y.to(kind)
             if variation is not None:
-                signal = variation.to(kind) if self.signal == "variation" else variation.to(kind) * signal
+                signal = self.fuse(variation.to(kind), signal)
             signal = self.act(self.norm(signal))
         change = self.spatial(signal)
         if self.signal == "variation":
@@ -147,6 +161,17 @@ class DynamicEquilibrium(TemporalModule):
         ends = "constant" if self.padding == "zero" else "replicate"
         padded = pad(x, (0, 0, 0, 0, 1, 1), ends)
         return self.g(self.f(padded)) - self.f(padded, dilation=2)
+
+    def fuse(self, variation: Tensor, x: Tensor) -> Tensor:
+        """What D and x, both (N, C, T, H, W), make together."""
+        if self.signal == "variation":
+            return variation
+        if self.signal == "concat":
+            return torch.cat([variation, x], 1)
+        if self.signal == "bilinear":
+            first, second = self.mix
+            return first(variation) * second(x)
+        return variation * x
 
     def diagnostics(self) -> dict[str, float]:
         """`variation`: mean |D| over mean |x|; `saturated`: share of cells at ReLU-6's upper end; `change`: mean |c|
@@ -192,11 +217,11 @@ NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """The document's names of the stages; the stem is the first."""
 
 
-def _place(path: str, layer: nn.Sequential, behind_act: bool) -> Place:
-    spatial = layer[0]
+def _place(net: nn.Module, layer: Layer, behind_act: bool) -> Place:
+    spatial = net.get_submodule(layer.spatial)
     assert isinstance(spatial, nn.Conv3d)
     knobs = (("kernel", spatial.kernel_size[1]),)
-    return Place(f"{path}.3", "before", knobs) if behind_act else Place(f"{path}.0", "after", knobs)
+    return Place(layer.temporal, "before", knobs) if behind_act else Place(layer.spatial, "after", knobs)
 
 
 def _stages(text: str) -> set[int]:
@@ -207,4 +232,4 @@ def _stages(text: str) -> set[int]:
 
 
 def _stage(host: Host, path: str) -> int:
-    return next((block.stage for block in host.blocks if path.startswith(f"{block.path}.")), 0)
+    return next((block.stage for block in host.blocks if f"{path}.".startswith(f"{block.path}.")), 0)

@@ -42,7 +42,8 @@ class Lateral(nn.Module):
     """y_busy = BN(MBPM(x_quiet)) + x_busy, or y_quiet = BN(phi(x_busy)) + x_quiet, or both (Eq. 5.5).
 
     Batch norms begin with weight 0, so at first nothing passes. Features of different size are interpolated
-    bilinearly: behind the band-pass on the way to the busy pathway, in front of phi on the way back.
+    bilinearly (of different length along time, too): behind the band-pass on the way to the busy pathway, in front of
+    phi on the way back.
 
     Parameters
     ----------
@@ -108,6 +109,9 @@ def _phi(channels: int, kind: str) -> nn.Module:
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
     size = like.shape[-2:]
+    if x.shape[1] != like.shape[1]:
+        frames = (like.shape[1], *size)
+        return interpolate(x.transpose(1, 2), size=frames, mode="trilinear", align_corners=False).transpose(1, 2)
     if x.shape[-2:] == size:
         return x
     return per_frame(lambda frames: interpolate(frames, size=size, mode="bilinear", align_corners=False), x)

@@ -74,14 +74,23 @@ class MTConv(nn.Module):
     inputs, outputs
         Channels.
     stride
-        In space, of the local branch and of the prolonged branch's own convolution.
+        In space, or in time, height and width, of the local branch and of the prolonged branch's own convolution.
     options
         See `MTConvOptions`.
+    kernel
+        Side of the kernels, 3 or 1.
 
     Document: Stergiou, Efficient Modelling Across Time (Utrecht 2021), Section 5.3.1.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, options: MTConvOptions | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int | tuple[int, int, int] = 1,
+        options: MTConvOptions | None = None,
+        kernel: int = 3,
+    ) -> None:
         super().__init__()
         self.options = options = options or MTConvOptions()
         self.wide = options.local(outputs)
@@ -92,18 +101,18 @@ class MTConv(nn.Module):
             raise PoofError(f"delta={options.delta} leaves none of {inputs} channels to the prolonged branch")
         if options.separate and (self.seen != self.wide or seen_long != long):
             raise PoofError(f"separate=true: {inputs} channels in and {outputs} out cannot be paired")
-        self.local = _kernel(self.seen, self.wide, stride, self.wide if options.separate else 1)
+        self.local = _kernel(self.seen, self.wide, stride, self.wide if options.separate else 1, kernel)
         self.local_bn = nn.BatchNorm3d(self.wide)
         self.relu = nn.ReLU()
         self.lateral: nn.Conv3d | None = None
         if long:
             self.lateral = nn.Conv3d(self.wide, long, 1, bias=False)
             self.lateral_bn = nn.BatchNorm3d(long)
-            self.prolonged = _kernel(seen_long, long, stride, long if options.separate else 1)
+            self.prolonged = _kernel(seen_long, long, stride, long if options.separate else 1, kernel)
             self.prolonged_bn = nn.BatchNorm3d(long)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, T, H, W) to (N, outputs, T, H / stride, W / stride)."""
+        """(N, inputs, T, H, W) to (N, outputs, T, H, W), each divided by its stride."""
         near = self.relu(self.local_bn(self.local(x[:, : self.seen])))
         if self.lateral is None:
             return near
@@ -169,8 +178,9 @@ class AlignedNorm(nn.Sequential):
         return x * h[..., None, None].to(x.dtype)
 
 
-def _kernel(inputs: int, outputs: int, stride: int, groups: int) -> nn.Conv3d:
-    return nn.Conv3d(inputs, outputs, 3, (1, stride, stride), 1, groups=groups, bias=False)
+def _kernel(inputs: int, outputs: int, stride: int | tuple[int, int, int], groups: int, side: int) -> nn.Conv3d:
+    steps = (1, stride, stride) if isinstance(stride, int) else stride
+    return nn.Conv3d(inputs, outputs, side, steps, side // 2, groups=groups, bias=False)
 
 
 def _means(layer: nn.Conv3d) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,16 @@ from torch.nn.functional import leaky_relu
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, full_precision, single
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
 from poof.recog.modules.non_persistent import NonPersistent
 
 EPSILON = 1e-6
+ACTIVATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sigmoid": lambda x, slope: x.sigmoid(),
+    "leaky": leaky_relu,
+    "tanh": lambda x, slope: x.tanh(),
+    "relu": lambda x, slope: x.relu(),
+}
 
 
 class TemporalSqueeze(TemporalModule):
@@ -34,8 +40,8 @@ class TemporalSqueeze(TemporalModule):
     Knobs
     -----
     layers : input
-        Where it squeezes: input (the document's best), stem, or stage1 to stage4, several joined by '+', each with the
-        images it leaves behind ':'.
+        Where it squeezes: input (the document's best), stem, stage1 to stage4, or behind a layer of the host by its
+        path (conv2d_1a of inception_resnet_v2), several joined by '+', each with the images it leaves behind ':'.
     k : 10
         Frames of a segment.
     d : 3
@@ -44,6 +50,8 @@ class TemporalSqueeze(TemporalModule):
         Weight of the loss of each layer.
     slope : 0.2
         Of the LeakyReLU below 0, which the document does not print.
+    delta1, delta2 : sigmoid, leaky
+        The activations of Eq. 3.2: sigmoid, leaky, tanh or relu (Table 3.1).
     taken : 0
         Frames of a segment at a place; set from the layer in front of it.
     """
@@ -59,6 +67,8 @@ class TemporalSqueeze(TemporalModule):
         d: int = 3,
         beta: float = 10.0,
         slope: float = 0.2,
+        delta1: str = "sigmoid",
+        delta2: str = "leaky",
         taken: int = 0,
     ) -> None:
         super().__init__(shape)
@@ -70,9 +80,12 @@ class TemporalSqueeze(TemporalModule):
         if shape.frames % k:
             raise PoofError(f"{shape.frames} frames cannot be cut into segments of {k}")
         self.k, self.d, self.beta, self.slope = k, d, beta, slope
+        self.delta1 = choose("delta1", delta1, tuple(ACTIVATIONS))
+        self.delta2 = choose("delta2", delta2, tuple(ACTIVATIONS))
         self.first = nn.Linear(k, k, bias=False)
         self.second = nn.Linear(k, k * d, bias=False)
         self._loss: NonPersistent[Tensor] = NonPersistent()
+        self._steps: list[Tensor] = []
         self._seen: NonPersistent[tuple[Tensor, Tensor]] = NonPersistent()
 
     @classmethod
@@ -83,7 +96,8 @@ class TemporalSqueeze(TemporalModule):
         for layer in layers.split("+"):
             where, _, images = layer.partition(":")
             known = ["input", "stem", *(f"stage{n + 1}" for n in range(len(host.stages)))]
-            if where not in known or (images and not images.isdigit()):
+            own = bool(where) and any(where == path for path, _ in host.net.named_modules())
+            if not (own or where in known) or (images and not images.isdigit()):
                 raise PoofError(f"layers={layers}: write places as in stem:16+stage3:4; there are {', '.join(known)}")
             if "+" in layers and not images:
                 raise PoofError(f"layers={layers}: with several layers each names its images, as in stem:16+stage3:4")
@@ -91,7 +105,9 @@ class TemporalSqueeze(TemporalModule):
             if images:
                 before = int(images)
                 knobs += (("d", before),)
-            if where.startswith("stage"):
+            if own:
+                places.append(Place(where, "after", knobs))
+            elif where.startswith("stage"):
                 places.append(Place(host.stages[int(where[5:]) - 1], "after", knobs))
             else:
                 places.append(Place("" if where == "input" else host.blocks[0].path, "before", knobs))
@@ -105,8 +121,8 @@ class TemporalSqueeze(TemporalModule):
     def matrix(self, segments: Tensor) -> Tensor:
         """A (N, K, D) of segments (N, K, C, H, W)."""
         means = single(segments).mean((2, 3, 4))
-        values = self.second(self.first(means).sigmoid())
-        return leaky_relu(values, self.slope).unflatten(1, (self.k, self.d))
+        squeezed = ACTIVATIONS[self.delta1](self.first(means), self.slope)
+        return ACTIVATIONS[self.delta2](self.second(squeezed), self.slope).unflatten(1, (self.k, self.d))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S * K, C, H, W) to (N, S * D, C, H, W)."""
@@ -118,7 +134,10 @@ class TemporalSqueeze(TemporalModule):
             flat = segments.flatten(2)
             squeezed = pseudo_inverse(basis) @ flat
             if self.training or self.watching:
-                self._loss.value = self.beta * projection_loss(flat, basis @ squeezed)
+                loss = projection_loss(flat, basis @ squeezed)
+                self._loss.value = self.beta * loss
+                if self.training:
+                    self._steps.append(loss.detach())
             self._seen.value = (squeezed.detach(), basis.detach()) if self.watching else None
             images = squeezed.unflatten(2, x.shape[2:])
         return images.unflatten(0, (len(x), -1)).flatten(1, 2).to(x.dtype)
@@ -126,6 +145,11 @@ class TemporalSqueeze(TemporalModule):
     def losses(self) -> dict[str, Tensor]:
         """beta times the projection loss of the last pass in training."""
         return {"projection": self._loss.value} if self._loss.value is not None and self.training else {}
+
+    def training_reads(self) -> dict[str, float]:
+        """projection_loss: without its weight, mean over the batches since the last call."""
+        steps, self._steps = self._steps, []
+        return {"projection_loss": float(torch.stack(steps).mean())} if steps else {}
 
     def diagnostics(self) -> dict[str, float]:
         """Projection loss without its weight, and how well the basis is conditioned (1 is best)."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Published:
     """Figures of a document: accuracy in percent on a data set, GMACs and millions of parameters where printed.
 
-    `classes`, `frames` and `size` are those the GMACs and parameters belong to.
+    `classes`, `frames` and `size` are those the GMACs and parameters belong to, `knobs` those of the network in which
+    the row differs from it, as one writes them behind its name ('delta=0.5').
     """
 
     data: str
@@ -25,6 +26,7 @@ class Published:
     frames: int = 8
     classes: int = 174
     size: int = 224
+    knobs: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from poof.errors import PoofError
 from poof.recog.backbones.base import Block
 from poof.recog.counting import count_forward, parameters
-from poof.recog.model import HostedRecognizer, Insertion, Recognizer
+from poof.recog.model import HostedRecognizer, Insertion, Recognizer, widen
 from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose
 from poof.recog.modules.lateral import DESIGNS, Lateral, direction
 from poof.recog.modules.mbpm import MotionBandPass
@@ -24,6 +24,7 @@ from poof.recog.networks.asked import Asked, factory_of
 from poof.recog.networks.steps import Steps
 
 QUIET = ("complement", "frame")
+FUSIONS = ("average", "before", "max", "concat")
 
 
 def busy_quiet(
@@ -36,6 +37,8 @@ def busy_quiet(
     ratio: float = 0.625,
     phi: str = "none",
     scale: str = "peak",
+    fusion: str = "average",
+    quiet_frames: int = 0,
 ) -> Recognizer:
     """The network; `asked.frames` are segments of three raw frames, `asked.size` is that of the busy pathway.
 
@@ -48,8 +51,10 @@ def busy_quiet(
     lateral : bplc | lc1 | lc2 | lc3 | lc5 | released | none
         Designs of Table 5.7, see `poof.recog.modules.lateral.direction`; bplc is its LC-IV. What was released for X3D
         is lateral=released,phi=both,quiet=frame.
-    at : all | stages
-        A connection behind every pair of blocks, or behind the first pair of each stage (Table 5.5).
+    at : all | stages | res2+res3 ... | a number
+        A connection behind every pair of blocks, behind the first pair of each stage, or of the stages named (Table
+        5.5); or so many, the first pairs of all stages, then the second ones and so on (Table 5.6, which does not say
+        where its 4 and 8 are).
     quiet : complement | frame
         What the quiet pathway sees: the mean of the three frames less the busy one (Eq. 5.4), or the first of the
         three (released code, and probably what the document's figures belong to: its quiet pathway alone has the
@@ -60,6 +65,13 @@ def busy_quiet(
         See `poof.recog.modules.lateral.Lateral`.
     scale : peak | sum | raw
         Of the Laplacians, see `poof.recog.modules.mbpm.log_kernel`.
+    fusion : average | before | max | concat
+        Table 5.4: logits averaged; features averaged in front of the classifier; the larger logit; features one behind
+        the other in front of a classifier of twice the width. With one linear classifier for both the first two give
+        the same answers; in training they differ by their dropout. Averaging in front needs pathways that share it.
+    quiet_frames : 0
+        Frames of the quiet pathway, evenly chosen among the segments (last rows of Table 5.8: 6 and 4 of 8); 0: all.
+        Lateral connections then interpolate along time, too, and pathways are fused behind their means over frames.
 
     Raises
     ------
@@ -67,7 +79,7 @@ def busy_quiet(
         For combinations that make no sense, with the reason.
     """
     choose("lateral", lateral, DESIGNS)
-    choose("at", at, ("all", "stages"))
+    choose("fusion", fusion, FUSIONS)
     choose("quiet", quiet, QUIET)
     if quiet == "complement" and scale == "sum":
         raise PoofError("quiet=complement subtracts the busy frame, which scale=sum makes hundreds of times too large")
@@ -75,11 +87,29 @@ def busy_quiet(
         raise PoofError(
             f"ratio={ratio} of {asked.size} px: the quiet pathway needs 16 px, and not more than the busy one"
         )
-    pathways = {
-        key: _pathway(backbone, replace(asked, size=side))
-        for key, side in (("busy", asked.size), ("quiet", round(asked.size * ratio)))
-    }
-    return BusyQuietNet(pathways, asked.config, lateral, at, quiet, phi, scale)
+    if not 0 <= quiet_frames <= asked.frames:
+        raise PoofError(f"quiet_frames={quiet_frames}: of {asked.frames} segments 1 to all can be taken; 0 takes all")
+    small = replace(asked, size=round(asked.size * ratio), frames=quiet_frames or asked.frames)
+    pathways = {"busy": _pathway(backbone, asked), "quiet": _pathway(backbone, small)}
+    chosen = connected(at, pathways["busy"].blocks) if lateral != "none" else ()
+    return BusyQuietNet(pathways, asked.config, lateral, chosen, quiet, phi, scale, fusion)
+
+
+def connected(at: str | int, blocks: Sequence[Block]) -> tuple[int, ...]:
+    """Numbers of the blocks, from 0, behind which there is a connection; `at` is that of `busy_quiet`."""
+    if at == "all":
+        return tuple(range(len(blocks)))
+    if str(at).isdigit():
+        if int(at) > len(blocks):
+            raise PoofError(f"at={at}: the backbone has {len(blocks)} blocks")
+        rounds = sorted(range(len(blocks)), key=lambda number: (blocks[number].index, number))
+        return tuple(sorted(rounds[: int(at)]))
+    names = {f"res{block.stage + 1}": block.stage for block in blocks}
+    wanted = set(names) if at == "stages" else set(str(at).split("+"))
+    if not wanted <= set(names):
+        raise PoofError(f"at={at}: choose all, stages, a number, or some of {'+'.join(names)}")
+    stages = {names[name] for name in wanted}
+    return tuple(number for number, block in enumerate(blocks) if block.index == 0 and block.stage in stages)
 
 
 @dataclass(frozen=True)
@@ -123,13 +153,14 @@ class BusyQuietNet(Recognizer):
         pathways: Mapping[str, Pathway],
         config: dict[str, Any],
         lateral: str,
-        at: str,
+        at: Sequence[int],
         quiet: str,
         phi: str,
         scale: str,
+        fusion: str,
     ) -> None:
         super().__init__()
-        self.config, self.quiet_input = config, quiet
+        self.config, self.quiet_input, self.fusion = config, quiet, fusion
         self.segments, self.size = config["frames"], config["size"]
         self.left_out = []
         busy, other = pathways["busy"], pathways["quiet"]
@@ -138,17 +169,22 @@ class BusyQuietNet(Recognizer):
         self.busy, self.quiet = busy.net, other.net
         self._steps = (busy.steps, other.steps)
         self.shared = self.busy.dims == 2
-        if self.shared:
+        if fusion == "before" and not self.shared:
+            raise PoofError("fusion=before averages features for one classifier; pathways of X3D have one each")
+        if self.shared or fusion == "concat":
             _drop_classifier(self.quiet)
+        if fusion == "concat":
+            classifier = self.busy.backbone.get_submodule(self.busy.classifier)
+            assert isinstance(classifier, nn.Linear)
+            widen(self.busy.backbone, self.busy.classifier, classifier.in_features)
+            self.busy.backbone.get_submodule(self.busy.classifier).register_forward_pre_hook(self.busy.head.before)
         self.insertions = [_input_line(self.mbpm)]
         for key, pathway in pathways.items():
             self.insertions += [_moved(line, key) for line in pathway.net.insertions]
         self.laterals = nn.ModuleDict()
-        joined: set[int] = set()
         for number, (block, shape, small) in enumerate(zip(busy.blocks, busy.shapes, other.shapes, strict=True)):
-            if lateral == "none" or (at == "stages" and block.stage in joined):
+            if number not in at:
                 continue
-            joined.add(block.stage)
             way = direction(lateral, number + 1)  # i of Eq. 5.5 counts blocks, with and without a connection
             kernel = 0 if lateral == "lc5" else 3 if block.stage == 4 else 7
             one = Lateral(shape.channels, way, kernel, phi, scale)
@@ -162,7 +198,9 @@ class BusyQuietNet(Recognizer):
     def classifiers(self) -> tuple[str, ...]:
         """See `Recognizer.classifiers`."""
         own = tuple(f"busy.{path}" for path in self.busy.classifiers)
-        return own if self.shared else (*own, *(f"quiet.{path}" for path in self.quiet.classifiers))
+        if self.shared or self.fusion == "concat":
+            return own
+        return (*own, *(f"quiet.{path}" for path in self.quiet.classifiers))
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (N, 3T, 3, H, W), normalised, to logits (N, classes)."""
@@ -170,24 +208,44 @@ class BusyQuietNet(Recognizer):
         moving = self.mbpm(clips)
         still = self.still(clips, moving)
         self._pictured = still.detach()[0] if self.mbpm.watching else None
-        frames = moving.shape[1]
-        self.busy.frame_count.frames = self.quiet.frame_count.frames = frames
+        frames, fewer = moving.shape[1], still.shape[1]
+        self.busy.frame_count.frames, self.quiet.frame_count.frames = frames, fewer
         first, second = self._steps
         x, z = first.stem(moving), second.stem(still)
         for number, (block, other) in enumerate(zip(first.blocks, second.blocks, strict=True)):
             x, z = block(x), other(z)
             if str(number) in self.laterals:
-                joined = self.laterals[str(number)](first.unfold(x, frames), second.unfold(z, frames))
+                joined = self.laterals[str(number)](first.unfold(x, frames), second.unfold(z, fewer))
                 x, z = first.fold(joined[0]), second.fold(joined[1])
+        return self._fused(first.head(x), second.head(z), frames, fewer)
+
+    def _fused(self, x: Tensor, z: Tensor, frames: int, fewer: int) -> Tensor:
+        """Features of both pathways, (N * T, C) each or (N, C), to logits (N, classes)."""
+        consensus = self.shared
+
+        def over_frames(y: Tensor, count: int) -> Tensor:
+            return y.unflatten(0, (-1, count)).mean(1)
+
         classify = self.busy.backbone.get_submodule(self.busy.classifier)
-        other_head = classify if self.shared else self.quiet.backbone.get_submodule(self.quiet.classifier)
-        logits = (classify(first.head(x)) + other_head(second.head(z))) / 2
-        return logits.unflatten(0, (-1, frames)).mean(1) if self.shared else logits
+        if self.fusion in ("before", "concat"):
+            if consensus and frames != fewer:
+                x, z, consensus = over_frames(x, frames), over_frames(z, fewer), False
+            logits = classify((x + z) / 2 if self.fusion == "before" else torch.cat([x, z], 1))
+            return over_frames(logits, frames) if consensus else logits
+        other = classify if self.shared else self.quiet.backbone.get_submodule(self.quiet.classifier)
+        busy, quiet = classify(x), other(z)
+        if consensus and frames != fewer:
+            busy, quiet, consensus = over_frames(busy, frames), over_frames(quiet, fewer), False
+        logits = torch.maximum(busy, quiet) if self.fusion == "max" else (busy + quiet) / 2
+        return over_frames(logits, frames) if consensus else logits
 
     def still(self, clips: Tensor, moving: Tensor) -> Tensor:
-        """The quiet pathway's input (N, T, 3, h, w)."""
+        """The quiet pathway's input (N, T or `quiet_frames`, 3, h, w)."""
         triples = clips.unflatten(1, (-1, 3))
         still = triples.mean(2) - moving if self.quiet_input == "complement" else triples[:, :, 0]
+        if self.quiet.segments != self.segments:
+            count, whole = round(still.shape[1] * self.quiet.segments / self.segments), still.shape[1]
+            still = still[:, [int((number + 0.5) * whole / count) for number in range(count)]]
         size = tuple(round(side * self.quiet_size / self.size) for side in clips.shape[-2:])
         if size == still.shape[-2:]:
             return still

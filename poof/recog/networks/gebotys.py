@@ -16,6 +16,20 @@ def network(
 
 R18, MOBILE, I3D = "resnet18", "mobilenet_v2", "i3d_resnet18"
 ATTENTION, MOTION = ("m2a:motion=none",), ("m2a:attention=none",)
+GRID = {  # Tables 4.4 and 4.6: motion x attention, beside the rows of ResNet-18 that have figures
+    "m2a-tea": ("m2a:motion=tea,attention=none",),
+    "m2a-tdn": ("m2a:motion=tdn,attention=none",),
+    "m2a-tam": ("m2a:motion=none,attention=tam",),
+    "m2a-motion-tam": ("m2a:attention=tam",),
+    "m2a-patch4": ("m2a:attention=patch4",),
+    "m2a-patch8": ("m2a:attention=patch8",),
+    "m2a-tdn-attention": ("m2a:motion=tdn",),
+    "m2a-tdn-tam": ("m2a:motion=tdn,attention=tam",),
+    "m2a-tea-attention": ("m2a:motion=tea",),
+    "m2a-tea-tam": ("m2a:motion=tea,attention=tam",),
+    "m2a+tsm": ("m2a", "tsm"),
+    "tsm": ("tsm",),
+}
 GEBOTYS: dict[str, Network] = {
     "tsn-resnet18": network(R18, (), 14.57, 13.9, 38.9),
     "m2a-attention-resnet18": network(R18, ATTENTION, 14.79, 16.9, 42.0),
@@ -41,4 +55,9 @@ GEBOTYS: dict[str, Network] = {
     "m2a-tdn-tam-resnet18": network(R18, ("m2a:motion=tdn,attention=tam",), None, 25.3),
     "m2a-tea-attention-resnet18": network(R18, ("m2a:motion=tea",), None, 33.9),
     "m2a-tea-tam-resnet18": network(R18, ("m2a:motion=tea,attention=tam",), None, 33.3),
+    **{
+        f"{name}-{backbone}": Network(f"{DOCUMENT}: not measured there", backbone, modules)
+        for backbone in (MOBILE, I3D)
+        for name, modules in GRID.items()
+    },
 }

@@ -1,11 +1,15 @@
-"""MTNet with all its knobs; the backbones mtnet_s, mtnet_m and mtnet_l have the defaults and take modules."""
+"""MTConv networks with all their knobs; the backbones mtnet_s, mtnet_m and mtnet_l have the defaults, take modules."""
 
 from __future__ import annotations
 
-from poof.recog.backbones.mtnet import MEASURED, mtnet
+from poof.errors import PoofError
+from poof.recog.backbones.mtnet import MEASURED, SIZES, mtnet, multi_temporal_r3d_50
 from poof.recog.model import Recognizer
+from poof.recog.modules.base import choose
 from poof.recog.modules.mtconv import MTConvOptions
 from poof.recog.networks.asked import Asked
+
+R3D = "r3d_50"
 
 
 def multi_temporal(
@@ -20,19 +24,25 @@ def multi_temporal(
     selection: str = MEASURED.selection,
     cell: str = "gru",
     layers: int = 1,
+    whole: bool = False,
 ) -> Recognizer:
-    """An MTNet.
+    """An MTNet, or r3d-50 with MTConvs.
 
-    Parameters
-    ----------
-    asked
-        As of every network.
-    backbone
-        A key of `poof.recog.backbones.mtnet.SIZES`.
+    Knobs
+    -----
+    backbone : mtnet_m
+        A key of `poof.recog.backbones.mtnet.SIZES`, or r3d_50.
     delta, split, separate, shared, pool, selection
         See `MTConvOptions`; 'split=false,separate=false' are the document's equations to the letter.
     cell, layers
         Of the recurrence at the end of each block, see `sr`.
+    whole : false
+        MTConvs for the 1x1x1 convolutions of MTNet's blocks, too: the cost then falls with delta as in Table 5.6.
     """
+    choose("backbone", backbone, (*SIZES, R3D))
     options = MTConvOptions(delta, split, separate, shared, pool, selection)
-    return asked.hosted(lambda classes: mtnet(backbone, classes, options, cell, layers))
+    if backbone != R3D:
+        return asked.hosted(lambda classes: mtnet(backbone, classes, options, cell, layers, whole))
+    if whole or separate:
+        raise PoofError("backbone=r3d_50: separate and whole are forms of MTNets' blocks")
+    return asked.hosted(lambda classes: multi_temporal_r3d_50(classes, options, cell, layers))

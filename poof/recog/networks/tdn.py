@@ -15,7 +15,7 @@ from poof.errors import PoofError
 from poof.recog.model import HostedRecognizer, Recognizer
 from poof.recog.networks.asked import Asked, factory_of
 from poof.recog.networks.steps import Steps
-from poof.recog.weights import load_weights
+from poof.recog.weights import load_weights, over_planes
 
 FRAMES = 5
 
@@ -61,7 +61,7 @@ class TemporalDifferenceNet(Recognizer):
         self.main, self._steps = main, Steps(main.backbone, main.blocks)
         stem: Any = twin.get_submodule("conv1")
         # As released: the ImageNet kernels averaged over the colours, for each of the twelve planes of differences.
-        kernel = stem.weight.detach().mean(1, keepdim=True)
+        kernel = over_planes(stem.weight.detach(), 3 * (FRAMES - 1))
         self.difference_stem = nn.Sequential(
             nn.Conv2d(3 * (FRAMES - 1), kernel.shape[0], stem.kernel_size, stem.stride, stem.padding, bias=False),
             nn.BatchNorm2d(kernel.shape[0]),
@@ -69,7 +69,7 @@ class TemporalDifferenceNet(Recognizer):
         )
         first: Any = self.difference_stem[0]
         with torch.no_grad():
-            first.weight.copy_(kernel.expand_as(first.weight))
+            first.weight.copy_(kernel)
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.difference_stage = twin.get_submodule("layer1")
         self.blocks = ()

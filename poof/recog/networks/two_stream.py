@@ -16,15 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poof.errors import PoofError
-from poof.flow import FlowEstimator, create_flow
+from poof.flow import create_flow
 from poof.recog.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.modules.base import Picture
+from poof.recog.modules.flow_images import FlowImages
 from poof.recog.modules.non_persistent import NonPersistent
 from poof.recog.networks.asked import Asked, factory_of
-
-LIMIT = 20.0
-"""Displacement in pixels per frame, at 224 pixels, that flow images show; what is faster looks like this."""
 
 
 def tesnet(
@@ -38,8 +35,8 @@ def tesnet(
 ) -> Recognizer:
     """Two-stream TeSNet: temporal squeeze pooling on RGB and on optical flow; a segment has K raw frames.
 
-    The document has Inception-ResNet-v2 with 299 pixels; here any backbone serves. Its flow is TV-L1 as JPEG, ours is
-    computed by this package while the clip is read through the network: DIS by default, from each frame to the next,
+    The document has Inception-ResNet-v2 with 299 pixels (tesnet2-inception_resnet_v2). Its flow is TV-L1 as JPEG, ours
+    is computed by this package while the clip is read through the network: DIS by default, from each frame to the next,
     the last of a segment repeated.
 
     Knobs
@@ -50,9 +47,13 @@ def tesnet(
     flow : dis
         Estimator, see `poof.flow.available`.
     """
-    squeeze = ("tsp", {"k": k, "d": d, "layers": layers})
-    streams = {key: asked.hosted(backbone, [squeeze]) for key in ("rgb", "flow")}
+    streams = {key: asked.hosted(backbone, [squeeze(k, d, layers)]) for key in ("rgb", "flow")}
     return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, asked.size)}, asked.config, k)
+
+
+def squeeze(k: int, d: int, layers: str) -> tuple[str, dict[str, Any]]:
+    """TSP as a request; layers that name their images ('stem:16+stage3:4') have no use for d."""
+    return "tsp", {"k": k, "layers": layers, **({} if ":" in layers else {"d": d})}
 
 
 def flow_stream(
@@ -71,9 +72,8 @@ def flow_stream(
     backbone, k, d, layers, flow
         See `tesnet`; d=0 leaves the squeezing out: the stream then sees every flow image, k of them a segment.
     """
-    squeeze = [("tsp", {"k": k, "d": d, "layers": layers})] if d else []
-    inner = asked if squeeze else replace(asked, frames=asked.frames * k)
-    streams = {"flow": inner.hosted(backbone, squeeze)}
+    inner = asked if d else replace(asked, frames=asked.frames * k)
+    streams = {"flow": inner.hosted(backbone, [squeeze(k, d, layers)] if d else [])}
     return TwoStream(streams, {"flow": FlowImages(create_flow(flow), k, asked.size)}, asked.config, k)
 
 
@@ -162,50 +162,6 @@ class TwoStream(Recognizer):
                 **rows,
             }
         return rows
-
-
-class FlowImages:
-    """Clips to images of their optical flow: dx, dy and speed in place of red, green and blue, 0 where nothing moves.
-
-    Displacements of `LIMIT` pixels (at 224 pixels' width) and beyond become 2.5 and -2.5, about the range of
-    normalised pictures. Cost: the estimator's, on the CPU and outside the count of multiply-accumulates.
-
-    Parameters
-    ----------
-    estimator
-        Of `poof.flow`.
-    k
-        Frames of a segment, neighbours in time.
-    size
-        Width of the clips in pixels, by which the limit is scaled.
-    """
-
-    def __init__(self, estimator: FlowEstimator, k: int, size: int) -> None:
-        if k < 2:
-            raise PoofError(f"k={k}: there is no flow within segments of one frame")
-        self.estimator, self.k = estimator, k
-        self.limit = LIMIT * size / 224
-
-    def __deepcopy__(self, copied: dict[int, Any]) -> FlowImages:
-        return self  # estimators hold threads and caches, and nothing that is trained
-
-    def __call__(self, clips: Tensor) -> Tensor:
-        """Clips (N, S * K, 3, H, W) in any range to images of the same shape."""
-        if clips.is_meta:
-            return torch.empty_like(clips)
-        segments = clips.detach().float().unflatten(1, (-1, self.k))
-        low = segments.amin((1, 2, 3, 4, 5), keepdim=True)
-        spread = (segments.amax((1, 2, 3, 4, 5), keepdim=True) - low).clamp_min(1e-6)
-        pictures = ((segments - low) / spread * 255).round().byte().permute(0, 1, 2, 4, 5, 3).cpu().numpy()
-        flat = pictures.reshape(-1, self.k, *pictures.shape[3:])
-        flows = []
-        for segment in flat:
-            prepared = self.estimator.prepare(segment)
-            between = self.estimator.between(prepared[:-1], prepared[1:])
-            flows.append(np.concatenate([between, between[-1:]]))
-        flow = torch.from_numpy(np.stack(flows)).to(clips)
-        flow = torch.cat([flow, flow.norm(dim=2, keepdim=True)], 2) * (2.5 / self.limit)
-        return flow.clamp(-2.5, 2.5).view(clips.shape)
 
 
 def middle_frames(clips: Tensor) -> Tensor:

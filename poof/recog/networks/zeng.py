@@ -17,10 +17,11 @@ DATA = "miniKinetics"
 def network(backbone: str, modules: tuple[str, ...], *rows: tuple[str, float, float | None]) -> Network:
     """A backbone with modules and (data set, video top-1, top-5) rows."""
     published = tuple(Published(data, top1, top5, frames=16, classes=200, size=112) for data, top1, top5 in rows)
-    return Network(DOCUMENT, backbone, modules, published, own_size=112)
+    return Network(DOCUMENT, backbone, modules, published, own_frames=16, own_size=112)
 
 
 EXACT, CAFFE = "r2plus1d_18_exact", "r2plus1d_18_stem45"
+OTHER_HOSTS = "Zeng (2020), Section 3.2: named as a host, not measured"
 STAGES = {
     "conv1": (59.84, 84.34),
     "conv2": (61.85, 84.90),
@@ -53,4 +54,9 @@ ZENG: dict[str, Network] = {
         f"dem-{stage}-r2plus1d_18": network(EXACT, (f"dem:match=true,stages={stage}",), (DATA, *row))
         for stage, row in STAGES.items()
     },
+    **{
+        f"dem-{fusion}-r2plus1d_18": network(EXACT, (f"dem:match=true,signal={fusion}",))
+        for fusion in ("concat", "bilinear")
+    },
+    **{f"dem-{host}": Network(OTHER_HOSTS, host, ("dem",), own_frames=16) for host in ("s3d", "p3d_50")},
 }
