@@ -12,6 +12,8 @@ from torch.nn.functional import conv3d
 from poof import recog
 from poof.errors import PoofError
 from poof.recog.counting import count_forward, parameters
+from poof.recog.data.dataset import View
+from poof.recog.explain.explain import mark_cells, parse_cell
 from poof.recog.modules.affinity import (
     ROWS,
     cells,
@@ -20,7 +22,7 @@ from poof.recog.modules.affinity import (
     pairwise_attention,
     softmax_attention,
 )
-from poof.recog.modules.base import Shape, TemporalModule
+from poof.recog.modules.base import Shape, TemporalModule, per_frame
 from poof.recog.modules.cpa import PyramidAttention
 from poof.recog.modules.nonlocal_ import AFFINITIES as NL_AFFINITIES
 from poof.recog.modules.nonlocal_ import NonLocal
@@ -381,6 +383,40 @@ def test_maps_of_the_attention() -> None:
     reads = module.diagnostics()
     assert 0 <= reads["attention_entropy"] <= 1
     assert 0 < reads["attention_self"] <= 1
+
+
+def test_attention_of_chosen_cells() -> None:
+    """The map of a cell is its row of weights, times the number of cells; a pixel leads to the cell that it lies in."""
+    torch.manual_seed(0)
+    module, x = open_up(RegionNonLocal(SHAPE, kernel="1x1x1")), features(count=1)
+    module.watching = True
+    module(x)
+    places = [(0.5 / 3, 0.5 / 5, 0.5 / 4), (0.999, 0.61, 0.3)]
+    module.marked = places
+    first, second, every = module.pictures()
+    assert (first.mark, second.mark, every.mark) == ((0, 0, 0), (2, 3, 1), None)
+    with torch.no_grad():
+        flat = cells(module.gather(per_frame(module.embed, x)))[0]
+    weights = (flat @ flat.T).softmax(1) * len(flat)
+    assert torch.allclose(first.values.flatten(), weights[0], atol=1e-4)
+    assert torch.allclose(second.values.flatten(), weights[(2 * 5 + 3) * 4 + 1], atol=1e-4)
+
+
+def test_pixels_become_places_of_the_clip() -> None:
+    model = recog.build_model("resnet18_quarter", ["rnl", "tsm"], 4, 3, size=32)
+    view = View(4, 1, 32)
+    mark_cells(model, [(1, 0, 16)], view)
+    attending = [m for _, m in model.temporal_modules() if isinstance(m, RegionNonLocal)]
+    assert attending and all(m.marked == [(1.5 / 4, 0.5 / 32, 16.5 / 32)] for m in attending)
+    mark_cells(model, [], view)
+    assert all(m.marked == [] for m in attending)
+    with pytest.raises(PoofError, match="cell 4,0,0: there are 4 frames of 32 x 32 px"):
+        mark_cells(model, [(4, 0, 0)], view)
+    with pytest.raises(PoofError, match="cells are for rnl and nonlocal"):
+        mark_cells(recog.build_model("resnet18_quarter", ["tsm"], 4, 3, size=32), [(0, 0, 0)], view)
+    assert parse_cell("4,30,56") == (4, 30, 56)
+    with pytest.raises(PoofError, match="cell 4,30: give"):
+        parse_cell("4,30")
 
 
 @pytest.mark.parametrize("modules", [["se", "rnl"], ["cpa"], ["nonlocal"]])

@@ -44,6 +44,14 @@ def explain(
     theta: Annotated[float, typer.Option(help="pyramids: lowest score of a channel.", min=0, max=1)] = 0.6,
     depth: Annotated[int, typer.Option(help="pyramids: convolutions to go back.", min=0)] = 3,
     mode: Annotated[str, typer.Option(help="pyramids: layers (one set a level) or features (a tree).")] = "layers",
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="t,y,x of a point whose attention is drawn (rnl, nonlocal), repeatable: column of the picture from 0, "
+            "and pixel of what the network saw.",
+            show_default=False,
+        ),
+    ] = None,
     sampling: options.Sampling = None,
     rate: options.Rate = None,
     window: options.Window = None,
@@ -66,7 +74,7 @@ def explain(
     from poof.recog.evaluate import class_names
     from poof.recog.explain import ExplanationMethod
     from poof.recog.explain import explain as look
-    from poof.recog.explain.explain import mean_diagnostics
+    from poof.recog.explain.explain import mean_diagnostics, parse_cell
     from poof.recog.explain.methods import SUFFIXES
 
     stems: dict[str, Path] = {}
@@ -74,6 +82,7 @@ def explain(
         if stems.setdefault(source.stem, source) != source:
             raise PoofError(f"{stems[source.stem]} and {source} would be written under one name; explain one at a time")
     chosen = ExplanationMethod(method, stage, threshold, order, theta, depth, mode)  # type: ignore[arg-type]
+    cells = [parse_cell(text) for text in cell or ()]
     if json is not None:
         check_output(json, force)
     ends = [".png", "-modules.png"]
@@ -91,7 +100,7 @@ def explain(
     found, rows = [], []
     for source in videos:
         with made_folder(output, "-o"):
-            one = look(model, source, output, classes or (), chosen, view, video, common.track(quiet))
+            one = look(model, source, output, classes or (), chosen, view, video, common.track(quiet), cells)
         found.append(one)
         for heat in one.heats:
             row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}

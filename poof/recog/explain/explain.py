@@ -27,6 +27,7 @@ from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
 from poof.recog.judging import trained_view
 from poof.recog.model import Recognizer
+from poof.recog.modules.affinity import AllPairs
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def explain(
     view: View | None = None,
     video: bool = True,
     track: Track = silent,
+    cells: Sequence[tuple[int, int, int]] = (),
 ) -> Explanation:
     """Heat maps of one clip of a video, the centre crop, as `name-heat.png` and `name-heat.mp4` in `folder`.
 
@@ -76,6 +78,14 @@ def explain(
         How the clip is cut; as in training by default.
     video
         Whether the overlay video is wanted.
+    cells
+        (t, y, x) of the points whose attention is drawn (Figs. 4.8 to 4.10 of Huang 2022): the column of the sheet,
+        from 0, and the pixel in what the network saw. Without any it is that of the cell whose features change most.
+
+    Raises
+    ------
+    PoofError
+        For an unknown class, a cell outside of the clip, or cells where no module attends to cells.
     """
     method = method or ExplanationMethod()
     names = class_names(model)
@@ -85,6 +95,7 @@ def explain(
     record = Record(source, 0, line=str(source))
     count = FrameCounts().of(record)
     view = view or trained_view(model)
+    mark_cells(model, cells, view)
     numbers = fixed_frames(view.rule, count, view.segments, 1, view.per_segment, view.window)[0]
     frames = read_frames(record, numbers)
     height, width = frames.shape[1:3]
@@ -116,6 +127,29 @@ def explain(
             files.append(folder / (f"{stem}.mp4" if pyramid is None else f"{stem}-{level}.mp4"))
             overlay_video(source, files[-1], replace(heat, maps=heat.maps[order]), seen[order], part, track)
     return Explanation(heats, model.diagnostics(), files)
+
+
+def parse_cell(text: str) -> tuple[int, int, int]:
+    """'4,30,56' as (t, y, x)."""
+    try:
+        t, y, x = (int(part) for part in text.split(","))
+    except ValueError:
+        raise PoofError(f"cell {text}: give column, row and column of the pixel, as in 4,30,56") from None
+    return t, y, x
+
+
+def mark_cells(model: Recognizer, cells: Sequence[tuple[int, int, int]], view: View) -> None:
+    """Tell the modules in which cells attend to cells whose attention is asked for; none: as they choose."""
+    attending = [module for _, module in model.temporal_modules() if isinstance(module, AllPairs)]
+    if cells and not attending:
+        raise PoofError("no module of this network attends from cell to cell: cells are for rnl and nonlocal")
+    sizes = (view.segments, view.size, view.size)
+    for cell in cells:
+        if not all(0 <= part < size for part, size in zip(cell, sizes)):
+            written = ",".join(map(str, cell))
+            raise PoofError(f"cell {written}: there are {sizes[0]} frames of {sizes[1]} x {sizes[2]} px, from 0,0,0 on")
+    for module in attending:
+        module.marked = [((t + 0.5) / sizes[0], (y + 0.5) / sizes[1], (x + 0.5) / sizes[2]) for t, y, x in cells]
 
 
 def mean_diagnostics(rows: Sequence[dict[str, dict[str, float]]]) -> list[dict[str, Any]]:

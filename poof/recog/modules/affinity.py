@@ -108,15 +108,19 @@ class Looking:
         row = (cell[0] * height + cell[1]) * width + cell[2]
         return self.weigh(self.queries[:, row : row + 1])[0, 0].view(frames, height, width)
 
-    def pictures(self) -> list[Picture]:
-        """What the liveliest cell attends to, and what all cells do."""
-        cell = self.liveliest()
-        one = self.of_cell(cell) * self.queries.shape[1]
+    def cell_at(self, place: tuple[float, float, float]) -> tuple[int, int, int]:
+        """(t, y, x) of the cell at a place in parts of the clip's length, height and width, each in [0, 1)."""
+        frames, _, height, width = self.features.shape
+        return int(place[0] * frames), int(place[1] * height), int(place[2] * width)
+
+    def pictures(self, places: Sequence[tuple[float, float, float]] = ()) -> list[Picture]:
+        """What the cells at `places`, or the liveliest one, attend to, and what all cells do."""
+        rows = []
+        for cell in [self.cell_at(place) for place in places] or [self.liveliest()]:
+            one = self.of_cell(cell) * self.queries.shape[1]
+            rows.append(Picture("attention of the marked cell", one, "heat", cell, shares(one)))
         every = self.received()
-        return [
-            Picture("attention of the marked cell", one, "heat", cell, shares(one)),
-            Picture("attention of all cells", every, "heat", note=shares(every)),
-        ]
+        return [*rows, Picture("attention of all cells", every, "heat", note=shares(every))]
 
     def diagnostics(self) -> dict[str, float]:
         """Mean entropy of the rows (0: one cell, 1: all alike) and weight of a cell on itself, of 512 cells at most."""
@@ -137,6 +141,8 @@ class AllPairs(TemporalModule):
 
     expand: nn.Conv2d
     norm: nn.BatchNorm2d
+    marked: Sequence[tuple[float, float, float]] = ()
+    """Places of the cells whose attention is drawn, see `Looking.cell_at`; none for the liveliest cell."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
@@ -148,7 +154,7 @@ class AllPairs(TemporalModule):
 
     def pictures(self) -> list[Picture]:
         """Attention maps."""
-        return [] if self._looking is None else self._looking.pictures()
+        return [] if self._looking is None else self._looking.pictures(self.marked)
 
     def _close(self, y: Tensor) -> Tensor:
         return self.norm(self.expand(y))
