@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """What networks trained on the footage repair (`poof refine`), by the protocol and the scorer of ../shared/bench.
 
-    python benchmarks/refine.py                              five clips, three seeds of two networks
-    python benchmarks/refine.py --clips dog --seeds 1        one cell
+    python benchmarks/refine.py                              six clips, one seed of two networks
+    python benchmarks/refine.py --clips dog --seeds 3        one clip, three seeds
+    python benchmarks/refine.py --cost dog                   what each kind of network costs, measured in turns
     python benchmarks/refine.py --show                       the tables of what is there
     python benchmarks/refine.py --fit                        the constants of the confidence, and what they are worth
 
 Labels every 2R+1 frames, everything else hidden (benchmarks/propagation.py). Columns: the blend of `poof propagate
 --flow dis`; what the networks see by themselves; the fusion with networks that see nothing (the control: it must be
 worse than with them); and the labels of `poof refine`, which are the blend's where the person's own labels, each left
-out, say that the networks do not help (last column: by how much flow misses them, without and with the networks).
+out, say that the networks do not help (last column: by how much flow misses them, without and with the networks, the
+standard error of that change, and the change that is expected from it).
 Everything is kept in --out and taken over by the next run.
 """
 
@@ -19,6 +21,7 @@ import argparse
 import json
 import pickle
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,13 +42,13 @@ from poof.refine import combine
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, even
 from poof.refine.check import check
+from poof.refine.following_crops import input_size, largest_box
 from poof.refine.fusion import Fused, fuse
-from poof.refine.learning import CHECKING, NETWORKS, Learning
-from poof.refine.places import input_size, largest_box
+from poof.refine.learning import CHECKING, FIRST, NETWORKS, Learning
 from poof.video import open_video
 from poof.video.base import Video
 
-CLIPS = ("dog", "camel", "bear", "reaching", "cam01")
+CLIPS = ("dog", "camel", "bear", "reaching", "cam01", "cam02")
 GOALS = {
     "dog": (16.8, 46.8),
     "camel": (5.0, 76.2),
@@ -162,7 +165,7 @@ def run_seed(
         "fusion": bench.score(bench.placed(fused, "xy")),
         "always": bench.score(always),
         "refined": bench.score(refined),
-        "check": None if said is None else [said.flow, said.refined, said.points],
+        "check": None if said is None else asdict(said) | said.judged,
         "worse": worse(blend, now),
         "unsure": [float(np.sum([e[k] for k in unsure])) for e in (blend, now)] + [len(unsure)],
         "broken": [sum(now[k] > BAD for k in good), len(good)],
@@ -205,6 +208,43 @@ def run_clip(scorer: ModuleType, name: str, arguments: argparse.Namespace) -> No
         print(f"{name:9s} seed {seed}  {shown['mean']:6.2f} px  {100 * shown['delta_avg']:5.1f} %", flush=True)
 
 
+def cost(bench: Bench, nets: int, out: Path, turns: int = 2) -> str:
+    """Markdown of what refining a clip costs by kind of network; the kinds take turns, so that their ratios hold."""
+    given, frames = ([Pair(bench.video, bench.tracks)], [bench.tracks]), len(bench.tracks.frames)
+    some = bench.tracks.replace(instances=dict(list(bench.tracks.instances.items())[:6]))
+    step: dict[str, list[float]] = {"small": [], "fine": []}
+    look: dict[str, list[float]] = {"small": [], "fine": []}
+    size = {}
+    for turn in range(turns):
+        for name in step:
+            took = []
+            for count in (2, 6):
+                NETWORKS["timed"] = replace(NETWORKS[name], epochs=1, least=count, most=count)
+                learning = Learning(*given, out / f"cost-{name}-{turn}-{count}", network="timed", nets=1, seed=turn)
+                begin = time.process_time()
+                (path,) = learning.rest()
+                took.append(time.process_time() - begin)
+            step[name].append((took[1] - took[0]) / 4)
+            size[name] = learning.size
+            begin = time.process_time()
+            fuse(bench.video, some, Appearance([load_model(path)] * nets), bench.flow[0], learning.size)
+            look[name].append((time.process_time() - begin) / len(some.instances))
+    steps = {name: nets * Learning(*given, out, network=name, nets=nets).steps for name in step}
+    carried = bench.propagation_seconds
+    lines = ["| network | crops, px | steps | s a step | s a frame, fusing | min per 100 frames |", "|---" * 6 + "|"]
+    for name in step:
+        checking = 0.0 if name == CHECKING else FIRST * steps[CHECKING] * float(np.mean(step[CHECKING]))
+        training = checking + steps[name] * float(np.mean(step[name]))
+        total = carried + training + frames * float(np.mean(look[name]))
+        lines.append(
+            f"| {name} | {size[name][1]}x{size[name][0]} | {steps[name]} | {np.mean(step[name]):.2f}"
+            f" | {np.mean(look[name]):.2f} | {total / frames * 100 / 60:.1f} |"
+        )
+    return "\n".join(
+        [*lines, "", f"{bench.name}: {frames} frames; propagation {carried:.0f} s; the check's fusing is left out."]
+    )
+
+
 def tables(out: Path, network: str) -> str:
     """Markdown of what is in `out`."""
     lines = [
@@ -237,7 +277,11 @@ def tables(out: Path, network: str) -> str:
         spread = f"{np.mean(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})"
         p95 = mean("refined", "p95") / blend["p95"]
         said = [row["check"] for row in rows if row.get("check")]
-        told = "; ".join(f"{100 * a:.1f} -> {100 * b:.1f} %{'' if b < a else ': flow kept'}" for a, b, _ in said)
+        told = "; ".join(
+            f"{100 * s['flow']:.1f} -> {100 * s['refined']:.1f} % ({s['points']} points), {100 * s['change']:+.0f} %"
+            f" +- {100 * s['error']:.0f}: {100 * s['expected']:+.0f} %{'' if s['helps'] else ', flow kept'}"
+            for s in said
+        )
         lines.append(f"| {name} | {' | '.join(texts)} | {spread} | {delta:+.1f} | {p95:.2f} | {goal} | {told} |")
         ratios.append(np.mean(ratio))
         deltas.append(delta)
@@ -311,17 +355,21 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", default=",".join(CLIPS), help="comma-separated")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--nets", type=int, default=2)
     parser.add_argument("--network", default="small", choices=list(NETWORKS))
     parser.add_argument("--init", default="random", help="of mspn")
     parser.add_argument("--flow", default="dis")
     parser.add_argument("--out", type=Path, default=Path("runs/refine"), help="where networks and results are kept")
+    parser.add_argument("--cost", metavar="CLIP", help="only measure what the kinds of networks cost on this clip")
     parser.add_argument("--again", action="store_true", help="only combine and score what is there again")
     parser.add_argument("--show", action="store_true", help="print the tables only")
     parser.add_argument("--fit", action="store_true", help="fit the confidence on the results")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.cost:
+        print(cost(Bench(load_scorer(), arguments.cost, arguments.flow), arguments.nets, arguments.out))
+        return
     if not (arguments.show or arguments.fit):
         scorer = load_scorer()
         for name in arguments.clips.split(","):

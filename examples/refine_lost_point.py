@@ -55,7 +55,7 @@ labels = exact.replace(instances={k: p for k, p in exact.instances.items() if k[
 flow, settings = create_flows("dis"), poof.Settings(radius=RADIUS)
 carried = poof.propagate(video, labels, flow, settings, bar)
 with tempfile.TemporaryDirectory() as folder:
-    options = {"flow": flow, "settings": settings, "network": "quick", "track": bar}
+    options = {"flow": flow, "settings": settings, "track": bar}
     run_of = refine([Pair(video, labels)], folder, tracks=[carried], **options)
 refined = run_of.labels[0]
 

@@ -51,9 +51,7 @@ def refine(
     ] = None,
     network: Annotated[
         str,
-        typer.Option(
-            "--network", help="small (minutes on a CPU), quick (a quarter of that, less exact), or mspn (GPU)."
-        ),
+        typer.Option("--network", help="small, fine (larger crops, five times the training), or mspn (for a GPU)."),
     ] = "small",
     init: Annotated[str, typer.Option("--init", help="What an MSPN starts from; see poof train.")] = "random",
     nets: Annotated[int, typer.Option("--nets", help="Networks whose views are averaged.", min=1)] = 2,

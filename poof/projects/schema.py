@@ -39,7 +39,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "min_confidence": ("number", "leave carried points out below this (0 to 1)"),
     "min_presence": ("number", "leave a keypoint out where it is in the picture with less than this"),
     "on_damage": ("text", "of a damaged video: stop there, or continue behind it"),
-    "network": ("text", "of refine: small, or mspn (for a GPU)"),
+    "network": ("text", "of refine: small, fine or mspn (for a GPU)"),
     "init": ("text", "what an MSPN starts from"),
     "nets": ("whole", "networks of refine whose views are averaged"),
     "rounds": ("whole", "of refine: 1 or 2"),

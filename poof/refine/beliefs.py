@@ -37,7 +37,7 @@ FAR, FAR_SHARE = 0.2, 0.01
 """A point may be found again so far from where flow leads, with this probability a step."""
 ANYWHERE = 1e-4
 """Probability a step of being anywhere at all."""
-DOUBTFUL = 0.02 / 1.4
+WRONG_STEP = 0.02 / 1.4
 """Forward-backward error, in longer sides, at which a step counts as wrong."""
 FLOOR = 0.03
 """What a heat map says at least of every cell, as a share of its peak: it may be mistaken."""
@@ -150,8 +150,8 @@ def predicted(belief: Tensor, motion: Motion | None, grid: Grid) -> Tensor:
     size = torch.tensor([max(grid.width - 1, 1), max(grid.height - 1, 1)], device=belief.device)
     places = (motion.origin / size * 2 - 1)[None]
     moved = F.grid_sample(belief[None], places, padding_mode="zeros", align_corners=True)[0]
-    doubt = (motion.error / DOUBTFUL).clamp(0, 1)
-    led = (1 - doubt) * blurred(moved, BLUR * grid.side) + doubt * blurred(moved, WIDE * grid.side)
+    wrong = (motion.error / WRONG_STEP).clamp(0, 1)
+    led = (1 - wrong) * blurred(moved, BLUR * grid.side) + wrong * blurred(moved, WIDE * grid.side)
     count = grid.height * grid.width
     lost = normalised(_widely(moved, FAR * grid.side))
     return (1 - FAR_SHARE - ANYWHERE) * normalised(led) + FAR_SHARE * lost + ANYWHERE / count

@@ -1,12 +1,15 @@
 """Does a refinement help on this footage? The person's own labels say, each compared with what was made without it.
 
-Propagation keeps where the blend puts every label when that label is left out (`poof.propagation.held_out`). The
-networks of the first part of the training have not seen a fifth of the labels, nor what was carried from them. There
-flow and networks are fused from the label before to the one behind, and the label between says which is nearer: flow
-alone, or flow with the networks.
+Propagation keeps where the blend puts every label when that label is left out (`poof.propagation.held_out`). In the
+first part of their training each network leaves out labels of its own, and what was carried from them. There flow and
+networks are fused from the label before to the one behind, and the label between says which is nearer: flow alone, or
+flow with the networks.
 
 Flow is worse there than in the frames between, since it comes from the next label but one. So every label counts as
 often as points that flow is as sure of occur in the whole footage.
+
+A few labels tell little: what they say of the change is weighed against what refinement did on other footage (both as
+normal distributions), and the labels are kept as flow has them where the two together expect harm.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from poof.pose.model import PoseModel
 from poof.pose.precision import Precision
 from poof.pose.splitting import Pair
 from poof.progress import Track, silent
+from poof.propagation.held_out import WORTH
 from poof.propagation.subject import subject_sides
 from poof.refine.appearance import Appearance
 from poof.refine.combine import KEEP, TAKE, UNSURE, combined
 from poof.refine.fusion import fuse
+from poof.refine.learning import LeftOut
 
 STEPS = (0.0, 0.3, 0.5, UNSURE, TAKE, KEEP, 1.0)
 """Confidences of flow between which points are alike."""
@@ -34,9 +39,11 @@ FAR = 0.3
 """Longer errors, in longer sides, count as so much: one point that is quite lost shall not decide alone."""
 ENOUGH = 6
 """Points that a check needs."""
-HARM = 1.2
-"""From so many times flow's error on the networks count as doing harm. They are half trained, and few labels are few:
-on a dog (three labels) they come 9 % farther from the one left out, and in the end 10 % nearer to the hidden ones."""
+USUAL, SPREAD = -0.06, 0.05
+"""Change of the mean error, as a share of flow's, that refinement made on other footage: mean and standard deviation
+over the clips of `benchmarks/refine.py`."""
+CHANCE = 1.96
+"""Standard errors to either side of a change that the labels cannot tell from none."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +56,47 @@ class Check:
         Labelled points that were compared.
     flow, refined
         Mean error of flow alone and of flow with the networks, over points as frequent as in the footage.
+    error
+        Standard error of their ratio.
     """
 
     points: int
     flow: float
     refined: float
+    error: float
+
+    @property
+    def change(self) -> float:
+        """Change of the mean error at the left-out labels, as a share of flow's."""
+        return self.refined / self.flow - 1 if self.flow > 0 else 0.0
+
+    @property
+    def told(self) -> bool:
+        """Whether the labels tell the change from none."""
+        return abs(self.change) > CHANCE * self.error
+
+    @property
+    def expected(self) -> float:
+        """Change to expect in the frames between: that at the labels, drawn towards `USUAL` as far as they are few."""
+        trust = SPREAD**2 / (SPREAD**2 + self.error**2)
+        return trust * self.change + (1 - trust) * USUAL
 
     @property
     def helps(self) -> bool:
-        """Whether the networks bring points nearer to the labels, or no farther than their half training excuses."""
-        return self.refined < HARM * self.flow
+        """Whether the refinement is expected to bring points nearer to the truth."""
+        return self.expected < 0
+
+    @property
+    def judged(self) -> dict[str, float | bool]:
+        """What follows from the figures, in plain values."""
+        return {"change": self.change, "told": self.told, "expected": self.expected, "helps": self.helps}
 
     def __str__(self) -> str:
-        change = 100 * (self.refined / self.flow - 1) if self.flow > 0 else 0.0
-        word = "nearer to" if self.refined < self.flow else "farther from"
+        word = "nearer to" if self.change < 0 else "farther from"
+        chance = "" if self.told else f": within chance, {100 * CHANCE * self.error:.0f} %"
         return (
-            f"with the networks flow comes {abs(change):.0f} % {word} your own labels, each left out"
-            f" ({100 * self.flow:.1f} -> {100 * self.refined:.1f} % of the subject, {self.points} points)"
+            f"with the networks flow comes {100 * abs(self.change):.0f} % {word} your own labels, each left out"
+            f" ({100 * self.flow:.1f} -> {100 * self.refined:.1f} % of the subject, {self.points} points{chance})"
         )
 
 
@@ -73,7 +104,7 @@ def check(
     pairs: Sequence[Pair],
     tracks: Sequence[LabelSet],
     models: Sequence[PoseModel],
-    left_out: Sequence[frozenset[int]],
+    left_out: Sequence[LeftOut],
     flow: FlowEstimator,
     precision: Precision = "auto",
     track: Track = silent,
@@ -87,7 +118,7 @@ def check(
     models
         The networks after the first part of their training.
     left_out
-        Frames of each video that they have not seen.
+        For each model the frames of each video that it has not seen.
     flow
         Estimator of the motion.
     precision, track
@@ -99,32 +130,50 @@ def check(
         None where there are too few labels to be left out, or nobody knows what flow makes of them (tracks of a CSV).
     """
     sure, before, after = [], [], []
-    appearance = Appearance(models, precision)
-    for pair, carried, frames in zip(pairs, tracks, left_out):
-        arrived = _arrived(carried, frames)
-        if not arrived:
-            continue
-        fused = fuse(pair.video, _around(carried, arrived, frames), appearance, flow, models[0].input_size, track)
-        sides = {i: subject_sides(carried.human(), i) for i in carried.instance_ids}
-        for (frame, instance), points in arrived.items():
-            truth = carried.instances[frame, instance]
-            k = points.labelled & truth.is_human & truth.labelled
-            if (frame, instance) not in fused or not k.any():
+    for part in dict.fromkeys(left_out):  # networks that left out the same look together
+        alike = [model for model, its in zip(models, left_out) if its == part]
+        appearance = Appearance(alike, precision)
+        for pair, carried, frames in zip(pairs, tracks, part):
+            reached = _reached(carried, frames)
+            if not reached:
                 continue
-            both = combined(points, fused[frame, instance])
-            sure.append(points.confidence[k])
-            before.append(np.hypot(*(points.xy - truth.xy)[k].T) / sides[instance][frame])
-            after.append(np.hypot(*(both.xy - truth.xy)[k].T) / sides[instance][frame])
+            fused = fuse(pair.video, _around(carried, reached, frames), appearance, flow, alike[0].input_size, track)
+            sides = {i: subject_sides(carried.human(), i) for i in carried.instance_ids}
+            for (frame, instance), points in reached.items():
+                truth = carried.instances[frame, instance]
+                k = points.labelled & truth.is_human & truth.labelled
+                if (frame, instance) not in fused or not k.any():
+                    continue
+                both = combined(points, fused[frame, instance])
+                sure.append(points.confidence[k])
+                before.append(np.hypot(*(points.xy - truth.xy)[k].T) / sides[instance][frame])
+                after.append(np.hypot(*(both.xy - truth.xy)[k].T) / sides[instance][frame])
     if sum(map(len, sure)) < ENOUGH:
         return None
     weight = _as_frequent(np.concatenate(sure), tracks)
-    flow_error, refined = (
-        float(np.average(np.minimum(np.concatenate(e), FAR), weights=weight)) for e in (before, after)
-    )
-    return Check(len(weight), flow_error, refined)
+    return compared(np.minimum(np.concatenate(before), FAR), np.minimum(np.concatenate(after), FAR), weight)
 
 
-def _arrived(tracks: LabelSet, frames: frozenset[int]) -> dict[tuple[int, int], Points]:
+def compared(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> Check:
+    """Errors of the same points without and with the networks, paired.
+
+        r = sum w after / sum w before,   error^2 = sum w^2 (after - r before)^2 / (sum w before)^2 / `WORTH`
+
+    Parameters
+    ----------
+    before, after : (N,)
+        In longer sides of the subject.
+    weight : (N,)
+        How often each point counts.
+    """
+    flow, refined = (float(np.average(e, weights=weight)) for e in (before, after))
+    ratio = refined / flow if flow > 0 else 1.0
+    apart = weight * (after - ratio * before)
+    error = float(np.sqrt((apart**2).sum() / WORTH)) / max(float((weight * before).sum()), 1e-9)
+    return Check(len(weight), flow, refined, error)
+
+
+def _reached(tracks: LabelSet, frames: frozenset[int]) -> dict[tuple[int, int], Points]:
     """What flow makes of the labels in these frames without them."""
     held = tracks.info.get("propagation", {}).get("held_out") or {}
     found: dict[tuple[int, int], Points] = {}
@@ -139,7 +188,7 @@ def _arrived(tracks: LabelSet, frames: frozenset[int]) -> dict[tuple[int, int], 
     return found
 
 
-def _around(tracks: LabelSet, arrived: dict[tuple[int, int], Points], frames: frozenset[int]) -> LabelSet:
+def _around(tracks: LabelSet, reached: dict[tuple[int, int], Points], frames: frozenset[int]) -> LabelSet:
     """The tracks from the label before each of these frames to the one behind it, without their own labels.
 
     The other labelled frames stay: crops are as large as all of them ask for.
@@ -152,7 +201,7 @@ def _around(tracks: LabelSet, arrived: dict[tuple[int, int], Points], frames: fr
         behind = min((f for f in others if f > frame), default=frame)
         wanted |= set(range(before, behind + 1))
     instances = {key: p for key, p in tracks.instances.items() if key[0] in wanted and key[0] not in frames}
-    return tracks.replace(instances=dict(sorted((instances | arrived).items())))
+    return tracks.replace(instances=dict(sorted((instances | reached).items())))
 
 
 def _as_frequent(sure: np.ndarray, tracks: Sequence[LabelSet]) -> np.ndarray:

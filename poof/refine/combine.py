@@ -10,7 +10,10 @@ from poof.labels import LabelSet, Points, Source
 from poof.refine.fusion import Fused
 
 KEEP, TAKE = 0.97, 0.85
-"""Confidence of the flow from which on its place is kept, and below which the fusion's is taken; between, a mixture."""
+"""Confidence of flow from which on its place is kept, and below which the fusion counts in full; between, in part."""
+NEAR = 0.04
+"""Fusion and flow that lie so many longer sides apart count alike. Nearer, flow is the more exact of the two: a cell of
+the networks' maps is wide. Farther, one of them is lost, and flow mostly is."""
 AGREE = 0.03
 """Within so many longer sides of the fusion, what the networks see by themselves is averaged with it."""
 DISPUTE = 0.05
@@ -42,7 +45,7 @@ class Combined:
 
 
 def combined(points: Points, fused: Fused) -> Combined:
-    """The positions of flow and fusion mixed by how sure the flow is.
+    """The positions of flow and fusion mixed by how sure the flow is, and by how far the two are apart.
 
     Parameters
     ----------
@@ -55,12 +58,12 @@ def combined(points: Points, fused: Fused) -> Combined:
     weight = (1 / (1 + (near / AGREE) ** 2))[:, None]
     seen = (fused.xy + weight * fused.alone) / (1 + weight)
     sure = np.nan_to_num(points.confidence.astype(float))
-    share = np.clip((KEEP - sure) / (KEEP - TAKE), 0, 1)[:, None]
-    ours = points.labelled & (points.source == Source.PROPAGATED)
-    moved = ours & (share[:, 0] > 0)
     flow = points.xy.astype(float)
-    xy = np.where(moved[:, None], flow + share * (seen - flow), flow)
     apart = np.hypot(*(seen - flow).T) / fused.side
+    share = (np.clip((KEEP - sure) / (KEEP - TAKE), 0, 1) * apart**2 / (apart**2 + NEAR**2))[:, None]
+    ours = points.labelled & (points.source == Source.PROPAGATED)
+    moved = ours & (sure < KEEP)
+    xy = np.where(moved[:, None], flow + share * (seen - flow), flow)
     with np.errstate(invalid="ignore"):
         disputed = ours & (apart > DISPUTE)
     return Combined(xy, np.where(moved, confidence(points, fused), sure), moved, disputed)

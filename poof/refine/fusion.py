@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from poof.flow.base import FlowEstimator
-from poof.labels import LabelSet
+from poof.labels import LabelSet, mirror_pairs
 from poof.pose.crops import Crop
 from poof.progress import Track, silent
 from poof.propagation.prefetch import prefetch
 from poof.propagation.subject import subject_sides
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, Motion, even, likelihood, normalised, passed, points, predicted, read
+from poof.refine.following_crops import crops_of
+from poof.refine.mirror import told_apart
 from poof.refine.motion import motions
-from poof.refine.places import crops_of
 from poof.video.base import Video
 
 READ_AHEAD = 8
@@ -105,6 +106,7 @@ class InstanceFusion:
         self._grid = Grid.over(next(iter(self._crops.values())), self._side)  # crops differ in their places only
         self._appearance, self._flow = appearance, flow
         self._cuts = set(cuts)
+        self._pairs = mirror_pairs(tracks.skeleton.keypoints)
         self._device = appearance.device
         self._before: tuple[int, np.ndarray] | None = None  # the last frame and its image
         self._open = _Span()
@@ -131,8 +133,10 @@ class InstanceFusion:
             earlier, other = self._before
             pair = (other, image), (self._crops[earlier], crop)
             onward, back = motions(*pair, grid, self._side, self._flow, self._device)
+        mine = self._points[frame]
+        propagated = grid.of_frame(mine.xy, crop)
         maps = self._appearance.maps(image, crop, grid)
-        propagated = grid.of_frame(self._points[frame].xy, crop)
+        maps = told_apart(maps, self._pairs, propagated, mine.confidence, grid)
         span.frames.append(frame)
         span.likelihoods.append(likelihood(maps, grid, propagated))
         span.onward.append(onward)

@@ -27,8 +27,8 @@ from poof.pose.splitting import Pair
 from poof.pose.training import train_pose
 from poof.progress import Track, silent
 from poof.propagation.result_cache import key_of
-from poof.refine.lessons import lessons
-from poof.refine.places import input_size, largest_box
+from poof.refine.examples import training_examples
+from poof.refine.following_crops import input_size, largest_box
 
 LEFT_OUT = 0.2
 """Share of the labelled frames that the networks do not see at first."""
@@ -70,25 +70,34 @@ class Network:
 
 
 NETWORKS = {
-    "small": Network("unet", None, "footage", 224),
-    "quick": Network("unet", None, "footage", 160, epochs=6, least=110, most=800, rate=4e-3),
+    "small": Network("unet", None, "footage", 160, epochs=6, least=110, most=800, rate=4e-3),
+    "fine": Network("unet", None, "footage", 224),
     "mspn": Network(None, None, "default", 256),
 }
-CHECKING = "quick"
+CHECKING = "small"
 """The networks that check whether a refinement pays; their own kind goes on with what they have learned by then."""
 
 
-def left_out(tracks: Sequence[LabelSet]) -> list[frozenset[int]]:
-    """The labelled frames of each video that the networks do not see at first: a fifth, at least one, spread evenly.
+LeftOut = tuple[frozenset[int], ...]
+"""Frames of each video."""
 
-    Never the first or the last label of a video: chains come to the others from both sides, as they do to the frames
-    between labels. None where no video has three labels.
+
+def left_out(tracks: Sequence[LabelSet], nets: int) -> list[LeftOut]:
+    """For each network the labelled frames of each video that it does not see at first: a fifth, at least one.
+
+    They are spread evenly, and no two networks leave out the same ones while there are others. Never the first or the
+    last label of a video: chains come to the others from both sides, as they do to the frames between labels. None
+    where no video has three labels.
     """
     inner = [(number, frame) for number, labels in enumerate(tracks) for frame in labels.human().frames[1:-1]]
     total = sum(len(labels.human().frames) for labels in tracks)
-    count = min(max(1, round(total * LEFT_OUT)), len(inner))
+    count = min(max(1, round(total * LEFT_OUT)) * nets, len(inner))
     chosen = [inner[(2 * i + 1) * len(inner) // (2 * count)] for i in range(count)]
-    return [frozenset(frame for video, frame in chosen if video == number) for number in range(len(tracks))]
+    parts = [chosen[n % count :: nets] if count else [] for n in range(nets)]
+    return [
+        tuple(frozenset(frame for video, frame in part if video == number) for number in range(len(tracks)))
+        for part in parts
+    ]
 
 
 def without(labels: LabelSet, frames: frozenset[int]) -> LabelSet:
@@ -116,6 +125,15 @@ class Learning:
         Gets a folder for each network.
     network, init, nets, seed, device, precision, track
         See `poof.refine.refine`.
+
+    Attributes
+    ----------
+    size : (int, int)
+        (height, width) of the crops.
+    steps : int
+        That each network makes in all.
+    left_out
+        See `left_out`.
     """
 
     def __init__(
@@ -136,35 +154,35 @@ class Learning:
         self._kind, self._folder, self._init, self._nets, self._seed = NETWORKS[network], folder, init, nets, seed
         boxes = [largest_box(t.human(), i) for t in tracks for i in t.instance_ids]
         self.size = input_size(boxes, self._kind.long)
-        self._data = [Pair(pair.video, lessons(carried, self.size)) for pair, carried in zip(pairs, tracks)]
-        self.left_out = left_out(tracks)
+        self._data = [Pair(pair.video, training_examples(carried, self.size)) for pair, carried in zip(pairs, tracks)]
+        self.left_out = left_out(tracks, nets)
         self._common: dict[str, Any] = {"device": device, "precision": precision, "track": track}
         self._track = track
         self._bank: SharedCrops | None = None
         batch = self._kind.plan().batch
         count = sum(len(pair.labels.instances) for pair in self._data)
-        self._steps = self._kind.plan().steps(count, min(batch, count))
+        self.steps = self._kind.plan().steps(count, min(batch, count))
 
     @property
     def is_checked(self) -> bool:
         """Whether there are labels enough to leave some out."""
-        return any(self.left_out)
+        return any(any(part) for part in self.left_out)
 
     def first(self) -> list[Path]:
-        """Networks that have not seen the labels that are left out, nor what was carried from them."""
-        steps = math.ceil(FIRST * self._steps)
+        """Networks each of which has not seen the labels that it leaves out, nor what was carried from them."""
+        steps = math.ceil(FIRST * self.steps)
         return [self._net(n, f"net-{n + 1}-first", self._init, steps, True) for n in range(self._nets)]
 
     def rest(self, first: Sequence[Path] = ()) -> list[Path]:
         """Networks that go on from there with everything; without `first` they begin here."""
-        steps = self._steps - math.ceil(FIRST * self._steps) if first else self._steps
+        steps = self.steps - math.ceil(FIRST * self.steps) if first else self.steps
         begin = [str(path) for path in first] or [self._init] * self._nets
         return [self._net(n, f"net-{n + 1}", init, steps, False) for n, init in enumerate(begin)]
 
     def _net(self, n: int, name: str, init: str, steps: int, partly: bool) -> Path:
         data = self._data
         if partly:
-            data = [Pair(video, without(labels, frames)) for (video, labels), frames in zip(data, self.left_out)]
+            data = [Pair(video, without(labels, frames)) for (video, labels), frames in zip(data, self.left_out[n])]
             data = [pair for pair in data if pair.labels.instances]
         recipe = replace(self._kind.plan(), least_steps=steps, most_steps=steps)
         if init not in NAMED and not partly:

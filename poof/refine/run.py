@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from poof.refine.appearance import Appearance
 from poof.refine.check import Check, check
 from poof.refine.combine import LITTLE, apply, unsure_share
 from poof.refine.fusion import fuse
-from poof.refine.learning import CHECKING, Learning, check_networks
+from poof.refine.learning import CHECKING, Learning, check_networks, left_out
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Refinement:
             "models": [str(path) for path in self.models],
             "model": None if self.model is None else str(self.model),
             "skipped": self.skipped,
-            "check": None if self.check is None else asdict(self.check) | {"helps": self.check.helps},
+            "check": None if self.check is None else asdict(self.check) | self.check.judged,
             "checked": "" if self.check is None else str(self.check),
         }
 
@@ -126,13 +127,13 @@ def stages(
     carried, trained, fused
         Whether the tracks are there, networks are given, and `fusing`.
     """
-    crops, fusing, training = ["training crops"] * len(labels), ["fusing"] * len(labels), ["training"] * nets
+    crops, training = ["training crops"] * len(labels), ["training"] * nets
     told = [] if carried else ["propagating"] * len(labels)
     if not trained:  # in two parts where there are labels to check the first one by
-        checked = any(len(one.human().frames) > 2 for one in labels)
-        told += crops + (training + fusing if checked else [])
+        checked = sum(map(bool, chain(*dict.fromkeys(left_out(labels, nets)))))
+        told += crops + (training + ["fusing"] * checked if checked else [])
         told += (crops if checked and network != CHECKING else []) + training
-    told += fusing if fused else []
+    told += ["fusing"] * len(labels) if fused else []
     return told + ([*crops, "training"] if rounds == 2 else [])
 
 
@@ -174,7 +175,7 @@ def refine(
     settings
         Of the propagation.
     network
-        'small' (minutes on a CPU), 'quick' (a quarter of that, coarser) or 'mspn'.
+        'small' (a minute or a few on a CPU), 'fine' (larger crops, five times that) or 'mspn'.
     init
         What an MSPN starts from, see `initial_network`.
     nets

@@ -173,7 +173,7 @@ REFUSALS: dict[str, tuple[list[str], list[str]]] = {
     "too few outputs": ([V, V, "-l", L, "-l", L, "-o", "x.json"], ["1 --output for 2 videos"]),
     "two videos of one name": ([V, V, "-l", L, "-l", L], ["video.refined.json", "written twice", "-o"]),
     "one file for two": ([*RUN, "-o", "x.json", "--json", "x.json"], ["x.json", "written twice", "--json"]),
-    "unknown network": ([*RUN, "--network", "huge"], ["--network huge", "small, quick, mspn"]),
+    "unknown network": ([*RUN, "--network", "huge"], ["--network huge", "small, fine, mspn"]),
     "unknown precision": ([*RUN, "--precision", "half"], ["'half'", "auto, bfloat16, float32"]),
     "unknown device": ([*RUN, "--device", "tpu"], ["tpu"]),
     "unknown flow": ([*RUN, "--flow", "magic"], ["magic", "dis"]),

@@ -18,13 +18,13 @@ from poof.refine import beliefs
 from poof.refine.beliefs import (
     ANYWHERE,
     BLUR,
-    DOUBTFUL,
     FAR,
     FAR_SHARE,
     FLOOR,
     LEASH,
     POINT,
     WIDE,
+    WRONG_STEP,
     Grid,
     Motion,
     even,
@@ -134,17 +134,17 @@ def test_a_belief_moves_by_exactly_the_flow() -> None:
     assert 0.95 < mass[0] / read(belief * 0 + bell(GRID, 40, 18, math.sqrt(0.49 + 4 * 0.48**2)), GRID)[1][0] < 0.99
 
 
-@pytest.mark.parametrize("doubt", [0.0, 0.5, 1.0, 7.0])
-def test_variance_grows_as_the_blurs_say(monkeypatch: pytest.MonkeyPatch, doubt: float) -> None:
+@pytest.mark.parametrize("wrong", [0.0, 0.5, 1.0, 7.0])
+def test_variance_grows_as_the_blurs_say(monkeypatch: pytest.MonkeyPatch, wrong: float) -> None:
     # The two tails that reach everywhere would rule the variance.
     monkeypatch.setattr(beliefs, "FAR_SHARE", 0.0)
     monkeypatch.setattr(beliefs, "ANYWHERE", 0.0)
     grid = Grid(80, 96, 250.0)
     belief = points(grid, np.array([[40.0, 45.0]]))
-    step = shift(grid, 4, -3, doubt * DOUBTFUL)
-    share = min(doubt, 1)
+    step = shift(grid, 4, -3, wrong * WRONG_STEP)
+    share = min(wrong, 1)
     growth = ((1 - share) * BLUR**2 + share * WIDE**2) * 250**2
-    for steps in range(1, 3 if doubt else 5):
+    for steps in range(1, 3 if wrong else 5):
         belief = predicted(belief, step, grid)
         mean, variance = moments(belief, grid)
         np.testing.assert_allclose(mean, [40 + 4 * steps, 45 - 3 * steps], atol=1e-3)
@@ -160,7 +160,7 @@ def test_parts_of_cells_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(moments(belief, GRID)[0], [22.1, 25.8], atol=1e-3)
 
 
-def test_only_the_cells_whose_flow_is_doubtful_are_widened() -> None:
+def test_only_the_cells_whose_flow_is_wrong_are_widened() -> None:
     grid = Grid(96, 160, 250.0)
     motion = shift(grid, 0, 0)
     motion.error[:, 80:] = 1.0
@@ -190,7 +190,7 @@ def test_what_leaves_the_grid_is_anywhere_and_what_stays_follows() -> None:
 
 def test_keypoints_do_not_know_of_each_other() -> None:
     some = torch.cat([bell(GRID, 20, 20, 1.0), bell(GRID, 40, 30, 3.0)])
-    step = shift(GRID, 1, 2, 0.5 * DOUBTFUL)
+    step = shift(GRID, 1, 2, 0.5 * WRONG_STEP)
     together = predicted(some, step, GRID)
     alone = torch.cat([predicted(one[None], step, GRID) for one in some])
     torch.testing.assert_close(together, alone)
@@ -238,16 +238,16 @@ def test_the_leash_is_loose_but_holds(sides: float, found: bool) -> None:
 STEPS = 6  # from label to label
 
 
-def error_between_labels(wrong_by: float, doubt: float) -> np.ndarray:
+def error_between_labels(wrong_by: float, wrong: float) -> np.ndarray:
     """Errors in cells, along y, of 5 frames between labels: the third has a map that is wrong, the others a flat one.
 
-    The point moves by (3, 0); `doubt` is the error of the flow, which says so, in longer sides.
+    The point moves by (3, 0); `wrong` is the error of the flow, which says so, in longer sides.
     """
     truth = np.stack([10 + 3 * np.arange(STEPS + 1.0), np.full(STEPS + 1, 20.0)], axis=-1)
     maps = [torch.ones(1, GRID.height, GRID.width) for _ in range(1, STEPS)]
     maps[2] = bell(GRID, truth[3, 0], 20 + wrong_by, 1.0)
     seen = [likelihood(m, GRID, place[None]) for m, place in zip(maps, truth[1:])]
-    onward, back = (shift(GRID, dx, 0, doubt) for dx in (3, -3))
+    onward, back = (shift(GRID, dx, 0, wrong) for dx in (3, -3))
     start, end = points(GRID, truth[:1]), points(GRID, truth[-1:])
     found = places(smoothed(start, end, seen, [onward] * (STEPS - 1), [back] * (STEPS - 1), GRID), GRID)
     np.testing.assert_allclose(found[:, 0], truth[1:-1, 0], atol=0.2)
@@ -256,7 +256,7 @@ def error_between_labels(wrong_by: float, doubt: float) -> np.ndarray:
 
 @pytest.mark.parametrize("wrong_by", [4.0, 12.0, 24.0])
 def test_consistent_flow_overrules_one_wrong_map(wrong_by: float) -> None:
-    np.testing.assert_allclose(error_between_labels(wrong_by, doubt=0.0), 0, atol=0.15)
+    np.testing.assert_allclose(error_between_labels(wrong_by, wrong=0.0), 0, atol=0.15)
 
 
 def test_appearance_overrules_flow_that_contradicts_itself() -> None:
@@ -264,7 +264,7 @@ def test_appearance_overrules_flow_that_contradicts_itself() -> None:
     # exp(-4^2 / 7.7) = 0.13 of its peak is where the map is, which says 33 times as much there as elsewhere.
     # What both say together is nearer to the narrower one, the map of variance 1: at 3.2 cells, less what the cells
     # around it hold of the flow's own peak.
-    error = error_between_labels(4.0, doubt=1.0)
+    error = error_between_labels(4.0, wrong=1.0)
     assert 2.5 < error[2] < 4 * 3.8 / (3.8 + 1)
     # The others go along, the more the nearer they are to it, and come back to the labels.
     assert 0.3 < error[0] < error[1] < error[2] > error[3] > error[4] > 0.3

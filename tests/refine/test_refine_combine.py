@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from poof.labels import LabelSet, Points, Skeleton, Source
-from poof.refine.combine import CONSTANT, DISPUTE, KEEP, TAKE, WEIGHTS, apply, combined, unsure_share
+from poof.refine.combine import CONSTANT, DISPUTE, KEEP, NEAR, TAKE, WEIGHTS, apply, combined, unsure_share
 from poof.refine.fusion import Fused
 
 SIDE = 100.0
@@ -35,10 +35,18 @@ def fused(points: Points, by: tuple[float, float], alone: tuple[float, float] | 
 def test_what_flow_is_sure_of_stays() -> None:
     points = carried(KEEP, 1.0, (KEEP + TAKE) / 2, TAKE, 0.1)
     both = combined(points, fused(points, (3, 4)))
-    share = np.array([0, 0, 0.5, 1, 1])[:, None]
+    share = np.array([0, 0, 0.5, 1, 1])[:, None] * 0.05**2 / (0.05**2 + NEAR**2)
     np.testing.assert_allclose(both.xy, points.xy + share * [3, 4], atol=1e-5)
     assert both.moved.tolist() == [False, False, True, True, True]
     assert not both.disputed.any()  # 5 pixels of 100 are the most that is no dispute
+
+
+@pytest.mark.parametrize(("apart", "share"), [(1.0, 1 / 17), (4.0, 0.5), (10.0, 100 / 116), (50.0, 2500 / 2516)])
+def test_what_lies_near_is_flows_and_what_lies_far_is_the_fusions(apart: float, share: float) -> None:
+    """In hundredths of the side; `NEAR` is four of them."""
+    points = carried(0.1)
+    both = combined(points, fused(points, (apart, 0)))
+    assert both.xy[0, 0] == pytest.approx(10 + share * apart, abs=1e-5)
 
 
 def test_disputes_are_told_whoever_wins() -> None:
@@ -51,7 +59,8 @@ def test_disputes_are_told_whoever_wins() -> None:
 def test_the_networks_have_a_say_where_they_agree(apart: float, weight: float) -> None:
     points = carried(0.1)
     both = combined(points, fused(points, (2, 0), (2 + apart, 0)))
-    assert both.xy[0, 0] == pytest.approx(10 + 2 + weight / (1 + weight) * apart, abs=1e-5)
+    seen = 2 + weight / (1 + weight) * apart
+    assert both.xy[0, 0] == pytest.approx(10 + seen**3 / (seen**2 + (NEAR * SIDE) ** 2), abs=1e-5)
 
 
 def test_confidence_by_hand() -> None:
@@ -73,7 +82,7 @@ def test_human_and_missing_points_are_left_alone() -> None:
     points.xy[1] = np.nan
     labels = LabelSet(Skeleton(("a", "b", "c")), {(3, 0): points}, image_size=(200, 100))
     refined = apply(labels, {(3, 0): fused(points, (9, 0))}).instances[3, 0]
-    np.testing.assert_array_equal(refined.xy, [[10, 10], [np.nan, np.nan], [39, 30]])
+    np.testing.assert_allclose(refined.xy, [[10, 10], [np.nan, np.nan], [30 + 9 * 81 / (81 + 16), 30]], rtol=1e-6)
     assert [Source(s) for s in refined.source] == [Source.HUMAN, Source.PROPAGATED, Source.REFINED]
     assert refined.flow_xy is not None and refined.disputed is not None
     np.testing.assert_array_equal(refined.flow_xy, [[np.nan] * 2, [np.nan] * 2, [30, 30]])

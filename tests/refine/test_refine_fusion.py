@@ -21,9 +21,9 @@ from poof.refine import fusion
 from poof.refine.appearance import Appearance
 from poof.refine.beliefs import Grid, Motion, blurred, even, likelihood, normalised, points, predicted, read
 from poof.refine.combine import apply
+from poof.refine.following_crops import crops_of
 from poof.refine.fusion import Fused, InstanceFusion, fuse
 from poof.refine.motion import motions
-from poof.refine.places import crops_of
 from poof.video import ArrayVideo
 
 SIZE = (96, 96)

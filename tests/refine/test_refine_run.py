@@ -32,8 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of 64 px that learns for six steps: the machinery is what is tested here."""
     quick = replace(RECIPES["footage"], name="quick", epochs=1, least_steps=6, most_steps=6, batch=4)
     monkeypatch.setitem(RECIPES, "quick", quick)
-    for kind in ("small", "quick"):
-        monkeypatch.setitem(NETWORKS, kind, Network("unet", None, "quick", 64))
+    monkeypatch.setitem(NETWORKS, "small", Network("unet", None, "quick", 64))
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +49,8 @@ def tracks(pair: Pair) -> LabelSet:
     """What flow makes of it, with every second point made unsure so that there is something to refine."""
     carried = propagate(pair.video, pair.labels, DisFlow(), SETTINGS)
     for _, _, points in carried:
-        doubtful = (points.source == Source.PROPAGATED) & (np.arange(len(points)) % 2 == 0)
-        points.confidence[doubtful] = 0.4
+        unsure = (points.source == Source.PROPAGATED) & (np.arange(len(points)) % 2 == 0)
+        points.confidence[unsure] = 0.4
     return carried
 
 
@@ -237,7 +236,7 @@ def test_refined_points_do_not_leak_into_validation(result: tuple[Refinement, Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"network": "huge"}, "--network huge: valid are small, quick, mspn"),
+        ({"network": "huge"}, "--network huge: valid are small, fine, mspn"),
         ({"nets": 0}, "--nets 0: at least one"),
         ({"init": "imagenet"}, "--init imagenet: there are no such weights"),
         ({"models": ["missing.pt"]}, "missing.pt: there is no such checkpoint"),

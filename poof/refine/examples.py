@@ -6,7 +6,7 @@ import numpy as np
 
 from poof.labels import LabelSet, Points
 from poof.pose.crops import MARGIN, Crop
-from poof.refine.places import crops_of
+from poof.refine.following_crops import crops_of
 
 LEAST = 0.2
 """Propagated points below this confidence teach nothing."""
@@ -16,7 +16,7 @@ EDGE = 0.98
 """Nor do points outside this share of the crop."""
 
 
-def lessons(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
+def training_examples(tracks: LabelSet, size: tuple[int, int]) -> LabelSet:
     """The points worth learning from, with boxes that make training cut the crops of `crops_of`.
 
     Keypoints that a person says are absent teach too, and those that propagation is sure are.

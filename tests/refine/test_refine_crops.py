@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refine_fakes import COLOURS, propagated
 
 from poof.labels import LabelSet, Points, Skeleton
-from poof.refine.places import MARGIN, crops_of, input_size, largest_box
+from poof.refine.following_crops import MARGIN, crops_of, input_size, largest_box
 
 SHAPE = np.array([[0.0, 0.0], [40.0, 20.0], [20.0, 30.0]])  # spans 40 x 30, its middle is (20, 15)
 
@@ -124,7 +124,7 @@ def test_one_frame_gone_astray_does_not_move_the_crop() -> None:
         np.testing.assert_allclose(crop.centre, [20, 15])
 
 
-def test_a_doubtful_point_does_not_pull_the_crop() -> None:
+def test_an_unsure_point_does_not_pull_the_crop() -> None:
     made = labels({0: (0, 0), 4: (0, 0)})
     for frame in (1, 2, 3):
         points = propagated(SHAPE)
@@ -146,7 +146,7 @@ def test_when_few_points_are_sure_all_are_asked() -> None:
     np.testing.assert_allclose(crops_of(made, 0, (64, 64))[4].centre, [120, 20])
 
 
-def test_points_of_unknown_confidence_count_as_doubtful() -> None:
+def test_points_of_unknown_confidence_count_as_unsure() -> None:
     made = labels({0: (0, 0)})
     points = propagated(SHAPE)
     points.confidence[1] = np.nan

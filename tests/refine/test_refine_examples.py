@@ -12,8 +12,8 @@ from poof.labels import LabelSet, Points
 from poof.pose.crops import MARGIN, Crop
 from poof.pose.data import examples_of
 from poof.pose.splitting import Pair
-from poof.refine.lessons import EDGE, LEAST, lessons
-from poof.refine.places import crops_of
+from poof.refine.examples import EDGE, LEAST, training_examples
+from poof.refine.following_crops import crops_of
 from poof.video import ArrayVideo
 
 SIZE = (96, 128)
@@ -49,7 +49,7 @@ def test_boxes_make_the_crops_of_the_fusion(seed: int, size: tuple[int, int]) ->
         shape = SHAPE + rng.uniform(-8, 8, (3, 2)) + 3.7 * frame
         made.add(frame, 0, propagated(shape) if frame % 4 else Points.human(frame, shape))
     crops = crops_of(made, 0, size)
-    taught = lessons(made, size)
+    taught = training_examples(made, size)
     assert taught.instances
     for (frame, _), points in taught.instances.items():
         assert points.box is not None
@@ -58,17 +58,17 @@ def test_boxes_make_the_crops_of_the_fusion(seed: int, size: tuple[int, int]) ->
 
 def test_training_cuts_the_crops_of_the_fusion() -> None:
     made = tracks()
-    (examples,) = examples_of([Pair(blank(), lessons(made, SIZE))], COLOURS, SIZE)
+    (examples,) = examples_of([Pair(blank(), training_examples(made, SIZE))], COLOURS, SIZE)
     crops = crops_of(made, 0, SIZE)
     assert [example.frame for example in examples] == list(range(7))
     for example in examples:
         assert_same_crop(example.crop, crops[example.frame])
 
 
-def test_doubtful_points_teach_nothing() -> None:
+def test_unsure_points_teach_nothing() -> None:
     made = tracks()
     made.instances[3, 0].confidence[:] = [LEAST - 0.01, LEAST + 0.01, np.nan]
-    taught = lessons(made, SIZE).instances[3, 0]
+    taught = training_examples(made, SIZE).instances[3, 0]
     assert taught.labelled.tolist() == [False, True, False]
     assert taught.source.tolist() == [0, made.instances[3, 0].source[1], 0]
     assert np.isnan(taught.confidence[[0, 2]]).all()
@@ -80,7 +80,7 @@ def test_what_a_person_set_is_kept_as_it_is() -> None:
     made = tracks()
     made.instances[0, 0].confidence[:] = np.nan  # of a file that does not know it
     made.instances[0, 0].visible[1] = 1
-    taught = lessons(made, SIZE)
+    taught = training_examples(made, SIZE)
     for frame in (0, 6):
         for name in ("xy", "visible", "source", "anchor", "steps", "confidence"):
             before = getattr(made.instances[frame, 0], name)
@@ -91,7 +91,7 @@ def test_a_frame_that_teaches_nothing_is_left_out() -> None:
     made = tracks()
     made.instances[2, 0].confidence[:] = 0.1
     made.instances[4, 0] = Points.empty(3)
-    assert sorted(lessons(made, SIZE).instances) == [(0, 0), (1, 0), (3, 0), (5, 0), (6, 0)]
+    assert sorted(training_examples(made, SIZE).instances) == [(0, 0), (1, 0), (3, 0), (5, 0), (6, 0)]
 
 
 @pytest.mark.parametrize(("beyond", "kept"), [(-0.5, True), (0.5, False)])
@@ -104,14 +104,14 @@ def test_points_outside_of_the_crop_are_dropped(corner: tuple[int, int], beyond:
     reach = EDGE * np.array([SIZE[1], SIZE[0]]) / crop.scale / 2 + beyond
     points.xy[2] = np.array(crop.centre) + reach * corner
     assert_same_crop(crops_of(made, 0, SIZE)[3], crop)
-    assert lessons(made, SIZE).instances[3, 0].labelled.tolist() == [True, True, kept]
+    assert training_examples(made, SIZE).instances[3, 0].labelled.tolist() == [True, True, kept]
 
 
 def test_a_label_outside_of_the_crop_is_dropped_too() -> None:
     # Training would widen the crop until it is inside.
     made = tracks()
     made.instances[6, 0].xy[0] -= 60
-    assert lessons(made, SIZE).instances[6, 0].labelled.tolist() == [False, True, True]
+    assert training_examples(made, SIZE).instances[6, 0].labelled.tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("corner", [(-1, -1), (1, 0), (0, 1)])
@@ -122,7 +122,7 @@ def test_a_point_near_the_edge_widens_what_training_cuts_by_little(corner: tuple
     crop = crops_of(made, 0, SIZE)[3]
     half = np.array([SIZE[1], SIZE[0]]) / crop.scale / 2
     points.xy[2] = np.array(crop.centre) + 0.97 * half * corner
-    example = examples_of([Pair(blank(), lessons(made, SIZE))], COLOURS, SIZE)[0][3]
+    example = examples_of([Pair(blank(), training_examples(made, SIZE))], COLOURS, SIZE)[0][3]
     # The box, 1 / 1.25 of the crop, grows on one side to 0.97 of the crop: (1 + 1.25 * 0.97) / 2 times as long.
     assert crop.scale / example.crop.scale == pytest.approx((1 + MARGIN * 0.97) / 2, rel=1e-3)
     assert (np.abs(example.crop.to_crop(points.xy) - example.crop.middle) < example.crop.middle).all()
@@ -132,7 +132,7 @@ def test_every_subject_has_its_own_crops() -> None:
     made = tracks()
     for frame in range(2, 5):
         made.add(frame, 5, Points.human(frame, 2 * SHAPE))
-    taught = lessons(made, SIZE)
+    taught = training_examples(made, SIZE)
     assert sorted(taught.instances) == sorted(made.instances)
     for instance in (0, 5):
         for frame, crop in crops_of(made, instance, SIZE).items():
@@ -144,7 +144,7 @@ def test_every_subject_has_its_own_crops() -> None:
 def test_the_tracks_stay_as_they_are() -> None:
     made = tracks()
     before = {key: points.copy() for key, points in made.instances.items()}
-    taught = lessons(made, SIZE)
+    taught = training_examples(made, SIZE)
     taught.instances[0, 0].xy[:] = -1
     assert (taught.skeleton, taught.image_size, taught.info) == (made.skeleton, made.image_size, made.info)
     for key, points in made.instances.items():
