@@ -13,7 +13,6 @@ The clips, labels and weights are those of ../shared; the long clips of the memo
 - stages: where the time goes, each stage run alone; RAFT's arithmetic over the measured rate of a matrix product.
 - exactness: both flows of a sequence over two plain calls of torchvision's network, and their largest difference.
 - engines: RAFT through OpenVINO, if it is installed, over eager PyTorch, and how far the flows differ.
-- GPU: pairs a second, if there is one, beside the floor that arithmetic and memory allow.
 """
 
 from __future__ import annotations
@@ -383,60 +382,6 @@ class Bench:
         self.results["startup"] = [{"poof --help, s": seconds}]
         self.show("startup")
 
-    def gpu(self) -> None:
-        """Pairs a second on a GPU beside the floor."""
-        import torch
-
-        if not torch.cuda.is_available():
-            print("\n## gpu\n\nthere is no CUDA device")
-            return
-        for height, width in ((256, 192), (512, 384), (720, 1280)):
-            for precision in ("fp32", "bf16"):
-                estimator = create_flow("raft-small", WEIGHTS, "cuda", precision=precision)
-                batch = estimator.batch_size(height, width)
-                images = np.random.default_rng(0).integers(0, 255, (batch + 1, height, width, 3), np.uint8)
-                self.results.setdefault("gpu", []).append(self.on_gpu(estimator, images, precision))
-        self.show("gpu")
-
-    def on_gpu(self, estimator: FlowEstimator, images: np.ndarray, precision: str) -> dict[str, Any]:
-        """One size and precision: pairs a second and the share of what arithmetic and bandwidth allow."""
-        import torch
-        from torch.utils.flop_counter import FlopCounterMode
-
-        def work() -> None:
-            prepared = estimator.prepare(images)
-            estimator.both(prepared[:-1], prepared[1:])
-
-        with FlopCounterMode(display=False) as counter:
-            work()
-        seconds = min(clock(work) for _ in range(5))
-        kind = torch.bfloat16 if precision == "bf16" else torch.float32
-        a = torch.randn(8192, 8192, device="cuda", dtype=kind)
-        big = torch.empty(2**28, device="cuda")
-
-        def timed(run: Callable[[], Any]) -> float:
-            torch.cuda.synchronize()
-            begin = time.perf_counter()
-            run()
-            torch.cuda.synchronize()
-            return time.perf_counter() - begin
-
-        rate = 2 * 8192**3 / min(timed(lambda: a @ a) for _ in range(5))
-        band = 2 * big.nbytes / min(timed(lambda: big.clone()) for _ in range(5))
-        torch.cuda.reset_peak_memory_stats()
-        work()
-        moved = torch.cuda.max_memory_allocated()
-        pairs = len(images) - 1
-        floor = counter.get_total_flops() / rate + moved / band
-        return {
-            "size": f"{images.shape[2]}x{images.shape[1]}",
-            "precision": precision,
-            "batch": pairs,
-            "pairs/s": pairs / seconds,
-            "floor pairs/s": pairs / floor,
-            "share": floor / seconds,
-        }
-
     def show(self, part: str, last: bool = False) -> None:
         """Print a part as Markdown."""
         rows = self.results[part][-1:] if last else self.results[part]
@@ -539,7 +484,7 @@ def shown(value: Any) -> str:
     )
 
 
-PARTS = ("startup", "exactness", "overhead", "gain", "memory", "stages", "engines", "gpu")
+PARTS = ("startup", "exactness", "overhead", "gain", "memory", "stages", "engines")
 
 
 def high_water(process: int) -> float:

@@ -99,6 +99,10 @@ class RaftFlow(FlowEstimator):
         network = new_network(name)
         network.load_state_dict(self.weights.state)
         self.network = self._taken_apart(network.eval().requires_grad_(False)).to(self.device)
+        if self.device.type == "cuda" and precision != "fp32":
+            self.network.to(
+                memory_format=torch.channels_last
+            )  # as tensor cores take it; else each layer turns it round
         self._update = torch.compile(self.network.update) if compile else self.network.update
 
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:
@@ -215,8 +219,10 @@ class RaftFlow(FlowEstimator):
 
     def _upload(self, images: np.ndarray) -> Tensor:
         """Images (B, H, W, 3) uint8 as (B, 3, H', W') uint8 on the device, padded with their edges."""
-        pixels = np.array(images, order="C")  # a copy: the caller may reuse the array, or may not let us write
-        tensor = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
+        # A copy: the caller may reuse the array, or may not let us write. From pinned memory a GPU fetches it by itself.
+        pixels = torch.empty(images.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        pixels.numpy()[...] = images
+        tensor = pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
         for axis in (2, 3):
             before, after = _borders(tensor.shape[axis])
             if before or after:

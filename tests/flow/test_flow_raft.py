@@ -146,14 +146,18 @@ def test_the_way_back_is_the_transposed_volume(small: RaftFlow, rows: int, colum
     assert torch.equal(volume, small.network.volume(second, first))
 
 
-def test_batches_as_a_gpu_works_on_them(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both directions and several pairs in one call of the network: the order of work on CUDA, here on the CPU."""
-    flow = RaftFlow("raft-small", small_weights, "cpu")
+@pytest.mark.parametrize("kind", ["raft-small", "raft-large"])
+def test_batches_as_a_gpu_works_on_them(
+    kind: str, random_weights: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both directions and several pairs in one call, channels last: order and layout of work on CUDA, on the CPU."""
+    flow = RaftFlow(kind, random_weights(kind), "cpu", iterations=3)
     wide = texture(130, 160)
     images = np.stack([wide[:, 2 * k : 140 + 2 * k] for k in range(6)])
     expected = flow.both(flow.prepare(images[:5]), flow.prepare(images[1:]))
     monkeypatch.setattr(flow, "_in_turn", False)
     monkeypatch.setattr(flow, "batch_size", lambda height, width: 3)
+    flow.network.to(memory_format=torch.channels_last)
     frames = flow.prepare(images)
     for got, want in zip(flow.both(frames[:5], frames[1:]), expected):
         np.testing.assert_allclose(got, want, atol=1e-3)
