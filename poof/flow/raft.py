@@ -102,7 +102,7 @@ class RaftFlow(FlowEstimator):
         if self.device.type == "cuda" and precision != "fp32":
             self.network.to(
                 memory_format=torch.channels_last
-            )  # as tensor cores take it; else each layer turns it round
+            )  # as tensor cores take it; else layers turn it
         self._update = torch.compile(self.network.update) if compile else self.network.update
 
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:
@@ -219,7 +219,7 @@ class RaftFlow(FlowEstimator):
 
     def _upload(self, images: np.ndarray) -> Tensor:
         """Images (B, H, W, 3) uint8 as (B, 3, H', W') uint8 on the device, padded with their edges."""
-        # A copy: the caller may reuse the array, or may not let us write. From pinned memory a GPU fetches it by itself.
+        # A copy: the caller may reuse the array or forbid writing. A GPU fetches it from pinned memory by itself.
         pixels = torch.empty(images.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         pixels.numpy()[...] = images
         tensor = pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
