@@ -100,9 +100,7 @@ class RaftFlow(FlowEstimator):
         network.load_state_dict(self.weights.state)
         self.network = self._taken_apart(network.eval().requires_grad_(False)).to(self.device)
         if self.device.type == "cuda" and precision != "fp32":
-            self.network.to(
-                memory_format=torch.channels_last
-            )  # as tensor cores take it; else layers turn it
+            self.network.to(memory_format=torch.channels_last)  # as tensor cores take it
         self._update = torch.compile(self.network.update) if compile else self.network.update
 
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:
