@@ -185,5 +185,5 @@ def test_names_that_cannot_be_files(tmp_path: Path) -> None:
     ):
         with pytest.raises(PoofError, match=reason):
             check_output(path, force=True)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
     write_bytes(tmp_path / ("x" * 200), b"")

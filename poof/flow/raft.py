@@ -99,8 +99,8 @@ class RaftFlow(FlowEstimator):
         network = new_network(name)
         network.load_state_dict(self.weights.state)
         self.network = self._taken_apart(network.eval().requires_grad_(False)).to(self.device)
-        if self.device.type == "cuda" and precision != "fp32":
-            self.network.to(memory_format=torch.channels_last)  # as tensor cores take it
+        if self.device.type == "cuda" and precision != "fp32":  # as tensor cores take it
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._update = torch.compile(self.network.update) if compile else self.network.update
 
     def prepare(self, images: np.ndarray) -> list[RaftFrame]:

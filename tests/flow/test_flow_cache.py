@@ -189,7 +189,7 @@ def test_a_kill_in_the_middle_leaves_only_whole_entries(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while len(entries(tmp_path)) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -60,7 +60,7 @@ def test_what_came_before_has_no_influence(preset: str) -> None:
 
 
 def test_pairs_of_a_batch_are_worked_on_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    meeting = threading.Barrier(3, timeout=20)  # passes only if three pairs are under way together
+    meeting = threading.Barrier(3, timeout=300)  # passes only if three pairs are under way together
     monkeypatch.setattr(DisFlow, "_pair", lambda self, a, b, start: meeting.wait() * 0 + np.zeros((*a.shape, 2)))
     dis = DisFlow(workers=3)
     images = dis.prepare(np.stack([texture(20, 20)] * 3))

@@ -61,7 +61,7 @@ class Page:
             base |= {"Origin": f"http://127.0.0.1:{self.port}", "Content-Type": "application/json"}
         sent = {name: value for name, value in (base | (headers or {})).items() if value}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         connection.putrequest(method, path, skip_host=True)
         for name, value in sent.items():
             connection.putheader(name, value)
@@ -324,7 +324,7 @@ def test_the_second_of_two_people_sees_the_firsts_edit(served, opened) -> None: 
 
 def events(page: Page, client: str, count: int, then: Callable[[], Any] = lambda: None) -> list[tuple[str, Any]]:
     """The first events of a line; `then` is called once it stands."""
-    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=300)
     connection.request("GET", f"/api/events?client={client}", headers={"Authorization": f"Bearer {page.token}"})
     stream = connection.getresponse()
     found: list[tuple[str, Any]] = []

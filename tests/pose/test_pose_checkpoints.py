@@ -102,15 +102,23 @@ def test_a_changed_weight_is_noticed(tmp_path: Path, content: dict[str, Any]) ->
         load_model(path)
 
 
-@pytest.mark.parametrize("wrapper", [None, "model_state_dict", "state_dict"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-def test_the_names_of_wrappers(tmp_path: Path, wrapper: str | None, prefix: str) -> None:
-    torch.manual_seed(1)
+@pytest.fixture(scope="module")
+def mspn_state() -> dict[str, torch.Tensor]:
     network, _ = initial_network(COCO_KEYPOINTS, "random", stages=1, body="resnet18")
-    state = {f"{prefix}{name}": value for name, value in network.state_dict().items()}
+    return network.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "prefix"),
+    [(None, ""), (None, "module."), ("state_dict", "_orig_mod."), ("model_state_dict", "module._orig_mod.")],
+)
+def test_the_names_of_wrappers(
+    tmp_path: Path, mspn_state: dict[str, torch.Tensor], wrapper: str | None, prefix: str
+) -> None:
+    state = {f"{prefix}{name}": value for name, value in mspn_state.items()}
     torch.save({wrapper: state, "epoch": 9} if wrapper else state, tmp_path / "mspn.pt")
     loaded = load_model(tmp_path / "mspn.pt").network.state_dict()
-    assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
+    assert all(torch.equal(value, loaded[name]) for name, value in mspn_state.items())
 
 
 def state_of(content: dict[str, Any], **change: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def write(path: Path, pair: Pair) -> None:
 
 
 TRAIN = ["train", "--data", "a.json", "--video", "a.mp4", "--val", "b.json", "--val-video", "b.mp4", "-o", "run",
-         "--body", "resnet18", "--stages", "1", "--input-size", "64x64", "--batch", "2", "--epochs", "1",
+         "--body", "unet", "--input-size", "64x64", "--batch", "2", "--epochs", "1",
          "--device", "cpu"]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_train_then_predict(app: typer.Typer) -> None:
     report = json.loads(Path("run.json").read_text())
     assert report["steps"] == 3
     assert report["best_step"] == report["history"][0]["step"] == 3
-    shown = run(app, *TRAIN, "--force")
+    shown = run(app, *TRAIN, "--force", "--body", "resnet18", "--stages", "1")
     assert "all 4 keypoints started from chance" in shown
     assert "6 training crops, 3 to judge by: validated on videos of their own" in shown
     assert "3 steps of 2" in shown

@@ -135,7 +135,7 @@ def test_ctrl_c_stops_every_process_and_the_next_run_goes_on(clips: Path, tmp_pa
         children = [int(pid) for pid in listed.stdout.split()]
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60)[1]
+    told = process.communicate(timeout=600)[1]
     assert process.returncode == 130 and "poof: stopped" in told, told
     for pid in children:
         with pytest.raises(ProcessLookupError):
