@@ -36,6 +36,12 @@ class Difference:
     mcnemar: McNemar
     per_class: pd.DataFrame
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Classes on which the first network is better, as good, worse."""
+        signs = np.sign(self.per_class["difference"].to_numpy())
+        return int((signs > 0).sum()), int((signs == 0).sum()), int((signs < 0).sum())
+
 
 def compare(first: Path | pd.DataFrame, second: Path | pd.DataFrame) -> Difference:
     """Compare two files of `Evaluation.write_answers`, or such tables themselves.
@@ -66,15 +72,26 @@ def compare(first: Path | pd.DataFrame, second: Path | pd.DataFrame) -> Differen
 
 
 def plot_difference(difference: Difference, names: tuple[str, str], path: Path, classes: int = 30) -> None:
-    """Bars of the per-class difference, the `classes` largest in size, as a picture."""
+    """A histogram of the per-class difference, and bars of its `classes` ends, half above and half below, as a picture.
+
+    Documents: Fig. 4.5 of Gebotys (2022), Figs. 4.1 and 4.2 of Zeng (2020), Fig. 7 of Cao et al. (2021).
+    """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     table = difference.per_class
+    every = 100 * table["difference"].to_numpy()
     if len(table) > classes:
-        largest = np.sort(np.argsort(-table["difference"].abs().to_numpy(), kind="stable")[:classes])
-        table = table.iloc[largest]
-    figure = Figure(figsize=(8, 1.2 + 0.28 * len(table)), layout="constrained")
-    axes = figure.subplots()
+        table = pd.concat([table.head(classes - classes // 2), table.tail(classes // 2)])
+    figure = Figure(figsize=(12, max(1.2 + 0.28 * len(table), 3.2)), layout="constrained")
+    axes, left = figure.subplots(1, 2, width_ratios=(2, 1))
+    reach = max(np.ceil(np.abs(every).max() / 5) * 5, 5)
+    left.hist(every, np.arange(-reach - 2.5, reach + 5, 5), color="tab:blue", edgecolor="white")
+    left.axvline(0, color="black", linewidth=0.8)
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set(xlabel="difference, percentage points", ylabel="classes")
+    better, _, worse = difference.counts
+    left.set_title(f"better on {better} of {len(every)} classes, worse on {worse}", fontsize=10)
     values = 100 * table["difference"].to_numpy()[::-1]
     axes.barh(range(len(table)), values, color=["tab:green" if v >= 0 else "tab:red" for v in values])
     axes.set_yticks(range(len(table)), table["class"].to_list()[::-1])

@@ -267,6 +267,7 @@ def test_comparison_and_its_picture(tmp_path: Path) -> None:
     assert found.mcnemar.p == pytest.approx(0.625)  # exact: 2 * (1 + 4) / 16
     assert found.per_class["class"].tolist() == ["run", "sit", "jump"]
     assert found.per_class["difference"].tolist() == [1.0, 1.0, -0.5]
+    assert found.counts == (2, 0, 1)
     comparing.plot_difference(found, ("one", "two"), tmp_path / "d.png", classes=2)
     assert cv2.imread(str(tmp_path / "d.png")) is not None
     (tmp_path / "x.csv").write_text("path,label\na,run\n")
