@@ -485,6 +485,17 @@ def test_rendered_task_is_a_list_like_any_other(tmp_path: Path) -> None:
         render_task(tmp_path, train=4, test=8)
 
 
+def test_a_folder_of_lists_is_read_by_its_parts(tmp_path: Path) -> None:
+    render_task(tmp_path, train=16, test=8, frames=4, size=16)
+    for part, count in (("train", 16), ("test", 8)):
+        assert read_list(tmp_path, part=part).records == read_list(tmp_path / f"{part}.txt").records
+        assert len(read_list(tmp_path, part=part).records) == count
+    # Class folders that have a list beside them stay class folders.
+    (tmp_path / "train" / "left").mkdir()
+    (tmp_path / "train" / "left" / "a.mp4").touch()
+    assert [record.path.name for record in read_list(tmp_path, part="train").records] == ["a.mp4"]
+
+
 def test_both_clips_of_a_pair_are_in_the_set_and_the_same_frames_are_chosen(tmp_path: Path) -> None:
     # Otherwise the frames themselves would tell a clip from its partner, and a network without order might score.
     _, test = render_task(tmp_path / "task", train=8, test=16, size=16)

@@ -78,6 +78,8 @@ def read_list(
         raise PoofError(f"part={part}: choose train or test")
     if format != "auto" and format not in FORMATS:
         raise PoofError(f"unknown list format '{format}'; there are {names_near(format, FORMATS)}")
+    if format == "auto":
+        path = _list_in(path, part)
     options = Options(None if root is None else Path(root), None if labels is None else tuple(labels), part, split)
     if options.labels is None and path.is_file() and (path.parent / "labels.txt").is_file():
         options = replace(options, labels=tuple(read_labels(path.parent / "labels.txt")))
@@ -85,6 +87,19 @@ def read_list(
         check_class_names(options.labels, "--labels" if labels is not None else str(path.parent / "labels.txt"))
     found = FORMATS[detect(path, options) if format == "auto" else format](path, options)
     return replace(found, bad=tuple(options.bad)).checked(max_broken)
+
+
+def _list_in(path: Path, part: str) -> Path:
+    """The list of a part, `train.txt` say, of a folder that has lists and no class folders; else the path itself."""
+    for name in (part, {"test": "val"}.get(part, part)):
+        found = path / f"{name}.txt"
+        if found.is_file() and not any(p.is_dir() for p in _entries(path / name)):
+            return found
+    return path
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def detect(path: Path, options: Options | None = None) -> str:
