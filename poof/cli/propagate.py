@@ -88,7 +88,7 @@ def propagate(
             "--min-presence",
             help="Leave out a keypoint that some label calls absent where it is in the picture with less than this.",
         ),
-    ] = 0.03,
+    ] = 0.01,
     jobs: many.Jobs = None,
     on: many.On = None,
     dry_run: many.DryRun = False,

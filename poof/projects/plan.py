@@ -19,7 +19,7 @@ BEST = ("refine", "propagate", "predict")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "propagate": {
         "radius": 10, "method": "blend", "backward": "", "overlap": "nearest", "crop": True, "max_size": None,
-        "min_confidence": 0.0, "min_presence": 0.03, "flow": "auto", "weights": None, "iterations": None,
+        "min_confidence": 0.0, "min_presence": 0.01, "flow": "auto", "weights": None, "iterations": None,
         "tracker": None, "tracks_from": None, "category": None,
         "missing": "absent", "prefer": None, "on_damage": "stop",
     },

@@ -59,7 +59,7 @@ class Settings:
     area: int = AREA
     max_size: int | None = None
     min_confidence: float = 0.0
-    min_presence: float = 0.03
+    min_presence: float = 0.01
 
     def __post_init__(self) -> None:
         if not self.backward:
