@@ -16,7 +16,7 @@ them and footnotes of the document imply, 6.2 and 11.5 M and 3.4, 6.2 and 12.0. 
 
 The cost of the last one hardly depends on delta: its 1x1x1 convolutions, which are most of it, stay whole. In Table 5.6
 it falls from 10.8 to 2.1 GMACs. With MTConvs in place of these, too (`whole`: Fig. 5.2 has "a sequence of MTConvs" in a
-block), it falls as steeply, from 6.2 to 1.2.
+block), it falls nearly as steeply, from 6.2 to 1.7.
 
 In r3d-50 (Table 5.2: 35.7 M, 23.1 GMACs) MTConvs with dense kernels stand for the 3x3x3 convolutions: 36.99 M with
 shares of the input channels, 44.42 M to the letter.
