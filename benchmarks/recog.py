@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import SHARED, head, line
+from harness import SHARED
+from recog_table import print_table
 
 from poof import recog
 from poof.recog.data import read_list
@@ -143,9 +144,9 @@ def main() -> None:
         known = json.loads(file.read_text()) if args.costs and file.is_file() else {}
         learned = known if args.costs else learn(ROWS[name], args.out / f"run-{name}", args)
         file.write_text(json.dumps({**learned, "row": name, **costs(ROWS[name], args)}, indent=1))
-        print_table(args.out)
+        print_table(args.out, ROWS, PAIRS)
     if args.show:
-        print_table(args.out)
+        print_table(args.out, ROWS, PAIRS)
 
 
 def learn(row: Row, run: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -278,30 +279,6 @@ def costs(row: Row, args: argparse.Namespace) -> dict[str, Any]:
         "gmac_ratio": counts[0].macs / counts[1].macs,
         "other_ratio": counts[0].other / counts[1].other,
     }
-
-
-def print_table(folder: Path) -> None:
-    """Markdown, one row a module, in the order of `ROWS`."""
-    columns = {
-        "row": ("module", "{}"),
-        "motion_top1": ("motion task, top-1", "{:.1%}"),
-        "order": ("order", "{:.1%}"),
-        "ceiling": ("order, possible", "{:.1%}"),
-        **{pair: (pair, "{:.0%}") for pair in PAIRS},
-        "ucf_top1": ("ucf101-mini, top-1", "{:.1%}"),
-        "mparams": ("params, M", "{:.3f}"),
-        "gmacs": ("GMACs", "{:.3f}"),
-        "clips_per_second": ("clips/s", "{:.1f}"),
-        "time_ratio": ("time / bare", "{:.2f}"),
-        "gmac_ratio": ("GMACs / bare", "{:.2f}"),
-        "other_ratio": ("other / bare", "{:.2f}"),
-    }
-    print("\n" + head(*(title for title, _ in columns.values())))
-    for name in ROWS:
-        if (folder / f"{name}.json").is_file():
-            row = json.loads((folder / f"{name}.json").read_text())
-            cells = [form.format(row[key]) if key in row else "" for key, (_, form) in columns.items()]
-            print(line(*cells), flush=True)
 
 
 if __name__ == "__main__":
