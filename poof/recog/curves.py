@@ -25,8 +25,11 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
             axes.plot(table["epoch"], table[name], marker="o", markersize=3, label=name)
         axes.set(xlabel="epoch", ylabel="loss of modules", ylim=(0, None))
         axes.legend(loc="lower left", fontsize=7)
-    left.plot(table["epoch"], table["loss"], marker="o", markersize=3, color="tab:red")
-    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    left.plot(table["epoch"], table["loss"], marker="o", markersize=3, label="training clips")
+    if "val_loss" in table:
+        left.plot(table["epoch"], table["val_loss"], marker="o", markersize=3, label="validation videos")
+    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    left.legend(loc="upper right")
     right.plot(table["epoch"], 100 * table["accuracy"], marker="o", markersize=3, label="training clips")
     if "val_top1" in table:
         right.plot(table["epoch"], 100 * table["val_top1"], marker="o", markersize=3, label="validation videos")

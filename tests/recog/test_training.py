@@ -127,6 +127,21 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(task: tuple[ClipList,
     assert cv2.imread(str(tmp_path / "parts" / "curves.png")) is not None
 
 
+def test_curves_draw_both_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    from poof.recog.curves import write_curves
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k)))
+    rows = [{"epoch": 1, "loss": 2.0, "accuracy": 0.5}, {"epoch": 2, "loss": 1.0, "accuracy": 0.75}]
+    write_curves([row | {"val_loss": 3 * row["loss"], "val_top1": 0.25} for row in rows], tmp_path)
+    losses, accuracies = ([list(line.get_ydata()) for line in axes.lines] for axes in drawn[0].axes)
+    assert losses == [[2.0, 1.0], [6.0, 3.0]]
+    assert accuracies == [[50.0, 75.0], [25.0, 25.0]]
+
+
 def test_accumulation_equals_one_large_batch(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
     # Without batch norm's batch statistics the gradient of the mean is the mean of the gradients.
     def run(name: str, batch: int, accumulate: int) -> list[Tensor]:
