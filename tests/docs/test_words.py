@@ -19,9 +19,6 @@ APART = ("CHANGELOG.md", "label-api.md")
 """The past as it was, and the names of JSON fields."""
 EXEMPT = {
     ("poof/planning/select.py", "doubt"),  # an old name, deprecated
-    ("poof/refine/beliefs.py", "DOUBTFUL"),
-    ("poof/refine/beliefs.py", "doubt"),
-    ("poof/refine/lessons.py", "lessons"),
     ("poof/labels/plain_pickle.py", "memo"),  # what pickle's own documents call it
 }
 """File and name that may stay."""
