@@ -80,8 +80,9 @@ class Skeleton:
     def __post_init__(self) -> None:
         if not self.keypoints:
             raise PoofError("a skeleton needs at least one keypoint")
-        if len(set(self.keypoints)) != len(self.keypoints):
-            twice = sorted({k for k in self.keypoints if self.keypoints.count(k) > 1})
+        names = [keypoint.strip() for keypoint in self.keypoints]  # tables are read without spaces around names
+        if len(set(names)) != len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
             raise PoofError(f"keypoint names must differ; given twice: {', '.join(twice)}")
         for a, b in (*self.edges, *self.symmetry):
             if not (0 <= a < len(self.keypoints) and 0 <= b < len(self.keypoints)):

@@ -187,6 +187,17 @@ def test_a_project_is_read_in_its_own_order(tmp_path: Path) -> None:
         assert (labels.info["scorer"], labels.info["video"]) == ("Ann", "two")
 
 
+def test_spaces_around_bodyparts_are_no_part_of_their_names(tmp_path: Path) -> None:
+    """The tables are read without them; 'tail ' and 'tail' were two keypoints, and what was written was refused."""
+    project(tmp_path)
+    config = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(config.replace("- tail\n", "- 'tail '\n").replace("- ear\n", "- ' ear'\n"))
+    labels = load_labels(tmp_path, video="two")
+    assert labels.skeleton.keypoints == ("tail", "nose", "ear") and labels.skeleton.edges == ((1, 2),)
+    save_labels(labels, tmp_path / "out.csv")
+    assert load_labels(tmp_path / "out.csv").skeleton.keypoints == ("tail", "nose", "ear")
+
+
 def test_which_video_of_a_project(tmp_path: Path) -> None:
     project(tmp_path)
     with pytest.raises(PoofError, match=r"2 videos are labelled \(one, two\); choose one \(--video\)"):

@@ -100,6 +100,11 @@ def whole(**fields: Any) -> Callable[[dict[str, Any]], None]:
     return lambda d: d.update(fields)
 
 
+def without_its_image(document: dict[str, Any]) -> None:
+    """Neither the image nor what is said of it has an id."""
+    del document["images"][0]["id"], document["annotations"][0]["image_id"]
+
+
 NAN = float("nan")
 BAD_COCO: list[tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = [
     (whole(images=None), ("not a COCO file", "no list 'images'")),
@@ -109,6 +114,8 @@ BAD_COCO: list[tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = [
     (whole(categories=[{"id": 1, "name": "cat", "keypoints": 17}]), ("category 'cat'", "not a list of names")),
     (whole(categories=[{"id": 1, "name": "cat", "keypoints": ["a", "a"]}]), ("given twice: a",)),
     (whole(annotations=[]), ("holds no annotation with keypoints of 'cat'",)),
+    (whole(categories=[{"id": 1, "name": "cat", "keypoints": ["a ", "a"]}]), ("given twice: a",)),
+    (without_its_image, ("annotation 5", "names no image", "image_id")),
     (annotation(0, keypoints=[0] * 6), ()),
     (annotation(0, keypoints=[1, 2, 2, 3]), ("annotation 5", "4 numbers for 2 keypoints, not 6")),
     (annotation(0, keypoints=[1, 2, 2] * 3), ("annotation 5", "9 numbers")),

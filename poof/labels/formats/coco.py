@@ -202,10 +202,11 @@ def _annotations(
         if not ours and _attribute(annotation, "keyframe") is False:
             interpolated += 1
             continue
-        if annotation.get("image_id") not in images:
-            raise PoofError(
-                f"{where}: names image {annotation.get('image_id')}, which the file does not have; remove it"
-            )
+        image = annotation.get("image_id")
+        if image is None:
+            raise PoofError(f"{where}: names no image; give it an image_id, or remove it")
+        if image not in images:
+            raise PoofError(f"{where}: names image {image}, which the file does not have; remove it")
         values = annotation["keypoints"]
         if not isinstance(values, list) or len(values) != 3 * keypoints:
             got = len(values) if isinstance(values, list) else type(values).__name__

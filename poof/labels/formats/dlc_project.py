@@ -129,7 +129,7 @@ def read_project(path: Path) -> Project:
         tuple(dict.fromkeys((*shared, *unique))),
         unique,
         _names(document, "individuals") if several else (),
-        tuple((str(a), str(b)) for a, b in limbs),
+        tuple((str(a).strip(), str(b).strip()) for a, b in limbs),
         tuple(Path(base_name(str(video))).stem for video in videos) if isinstance(videos, dict) else (),
         iteration if isinstance(iteration, int) and not isinstance(iteration, bool) and 0 <= iteration < 10**6 else 0,
     )
@@ -138,7 +138,7 @@ def read_project(path: Path) -> Project:
 def _names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """A list of names; DeepLabCut writes 'MULTI!' where a project of several animals has none."""
     value = document.get(key)
-    return tuple(str(name) for name in value if isinstance(name, _NAME)) if isinstance(value, list) else ()
+    return tuple(str(name).strip() for name in value if isinstance(name, _NAME)) if isinstance(value, list) else ()
 
 
 def load(path: Path, choice: Choice) -> LabelSet:
