@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from harness import MEAN_OF, anchor_labels, head, line, load_scorer, penn_track, radius_of
+from clips_and_tables import MEAN_OF, anchor_labels, head, line, load_scorer, penn_track, radius_of
 
 from poof.evaluation.calibration import auroc
 from poof.labels.model import LabelSet, Points, Visible

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from calibrate_points import TRANSFER, VARIANTS, Store, points
-from harness import MEAN_OF, head, line
+from clips_and_tables import MEAN_OF, head, line
 from scipy.optimize import minimize
 
 from poof.drawing.plots import reliability_diagram, save_figure

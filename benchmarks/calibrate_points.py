@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from harness import anchor_labels, estimator_of, load_scorer, penn_track, radius_of
+from clips_and_tables import anchor_labels, estimator_of, load_scorer, penn_track, radius_of
 
 from poof.labels.model import LabelSet, Points, Visible
 from poof.propagation import Settings

@@ -6,7 +6,7 @@ import heapq
 import random
 from typing import Any
 
-from harness import head, line
+from clips_and_tables import head, line
 
 
 def simulate(measured: dict[str, Any], videos: int = 10_000, seed: int = 0) -> dict[str, Any]:

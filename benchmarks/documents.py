@@ -29,8 +29,8 @@ import numpy as np
 import recog as narrow
 import recog_imagenet
 import torch
+from clips_and_tables import head, line
 from documents_tables import Row, Spec, Table, chosen, file_name
-from harness import head, line
 from scipy.stats import t as student
 
 from poof import recog

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import load_scorer
+from clips_and_tables import load_scorer
 
 from poof.flow.base import FlowEstimator
 from poof.flow.registry import create_flows

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from harness import MEAN_OF, anchor_labels, estimator_of, head, line, load_scorer, radius_of
+from clips_and_tables import MEAN_OF, anchor_labels, estimator_of, head, line, load_scorer, radius_of
 
 from poof.flow.base import FlowEstimator
 from poof.flow.cache import CachedFlow

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import SHARED
+from clips_and_tables import SHARED
 from recog_table import print_table
 
 from poof import recog

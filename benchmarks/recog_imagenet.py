@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import SHARED, head, line
+from clips_and_tables import SHARED, head, line
 
 from poof import recog
 from poof.recog.checkpoint import load_model

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness import head, line
+from clips_and_tables import head, line
 
 
 def print_table(folder: Path, rows: Iterable[str], pairs: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import WEIGHTS, anchor_labels, load_scorer, radius_of
+from clips_and_tables import WEIGHTS, anchor_labels, load_scorer, radius_of
 from refine_report import BAD, GOOD, UNSURE, fit, tables, worse
 from torch import Tensor
 

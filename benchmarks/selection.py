@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from harness import head, line, load_scorer
+from clips_and_tables import head, line, load_scorer
 from selection_ways import FIRST, NEXT, Bench, uniform
 
 COUNTS = {

@@ -31,7 +31,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from harness import WEIGHTS, anchor_labels, load_scorer
+from clips_and_tables import WEIGHTS, anchor_labels, load_scorer
 from speed_bare import Nothing, Recorder, Straightforward, clock, cpu, cut_all, high_water, replay, shown
 
 from poof.flow.base import FlowEstimator

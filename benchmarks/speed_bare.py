@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import WEIGHTS
+from clips_and_tables import WEIGHTS
 
 from poof.flow.base import FlowEstimator
 from poof.flow.dis import DisFlow

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from harness import anchor_labels, estimator_of, head, line, load_scorer
+from clips_and_tables import anchor_labels, estimator_of, head, line, load_scorer
 from stress_clips import GROUPS, Case, cases
 
 from poof.labels.model import LabelSet

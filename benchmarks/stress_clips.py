@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from harness import penn_track
+from clips_and_tables import penn_track
 
 from poof.synthetic import PENN_ACTION, SyntheticVideo, build_scene, from_tracks, penn_joints, truth
 from poof.video import open_video

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from harness import head, line
+from clips_and_tables import head, line
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from study_design import Size

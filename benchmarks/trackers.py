@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from harness import head, line
+from clips_and_tables import head, line
 from trackers_cases import Case, cases, figures
 
 from poof.propagation.trackers import evidence as model

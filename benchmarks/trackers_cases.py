@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from calibrate_points import given, scenes
-from harness import anchor_labels, load_scorer, radius_of
+from clips_and_tables import anchor_labels, load_scorer, radius_of
 
 from poof.flow.registry import create_flows
 from poof.labels import LabelSet

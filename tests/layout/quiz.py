@@ -21,7 +21,7 @@ QUIZ: tuple[tuple[str, str, str], ...] = (
         "poof/cli/inputs.py",
     ),
     (
-        "one = look(model, source, output, classes or (), chosen, view, video, common.track(quiet))",
+        "one = look(model, source, output, classes or (), chosen, view, video, common.track(quiet), cells)",
         "the command that explains where an action recognition network looked goes over the videos",
         "poof/cli/recog/explain.py",
     ),
