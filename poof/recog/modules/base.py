@@ -188,6 +188,16 @@ class TemporalModule(nn.Module):
         return {}
 
 
+class InputModule(TemporalModule):
+    """Base of the modules that stand on the input and make one picture, or a few, of several raw frames."""
+
+    @classmethod
+    def places(cls, host: Host) -> Sequence[Place]:
+        """The input."""
+        del host
+        return [Place("")]
+
+
 def temporal_blocks(host: Host) -> list[Block]:
     """The residual blocks in which shift-like modules sit, by the rule of TSM's code that M2A shares.
 
@@ -227,6 +237,13 @@ def single(x: Tensor) -> Tensor:
 def per_frame(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """A 2D layer on each frame of (N, T, C, H, W)."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def in_segments(x: Tensor, k: int) -> Tensor:
+    """Frames (N, S * K, C, H, W) as segments (N * S, K, C, H, W); a `PoofError` where some are left over."""
+    if x.shape[1] % k:
+        raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {k}")
+    return x.unflatten(1, (-1, k)).flatten(0, 1)
 
 
 def choose(knob: str, value: str, options: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from poof.errors import PoofError
-from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
+from poof.recog.modules.base import InputModule, Picture, Shape, choose, full_precision, single
 
 SCALES = ("peak", "sum", "raw")
 
 
-class MotionBandPass(TemporalModule):
+class MotionBandPass(InputModule):
     """Three neighbouring frames of each segment become one 'busy' frame: what does not move cancels out.
 
     Gamma(t) = sum over i of h(i) * (LoG * I(i)), h = -1/3, 2/3, -1/3 (Eqs. 5.1 to 5.3), on each colour alone; both
@@ -64,12 +62,6 @@ class MotionBandPass(TemporalModule):
         self.filter = BandPass(shape.channels, kernel, sigma, scale, balanced)
         self.filter.requires_grad_(not frozen)
         self._seen: Tensor | None = None
-
-    @classmethod
-    def places(cls, host: Host) -> Sequence[Place]:
-        """The input."""
-        del host
-        return [Place("")]
 
     @classmethod
     def raw_frames(cls, **knobs: Any) -> int:

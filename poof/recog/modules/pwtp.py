@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,15 +10,14 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from poof.errors import PoofError, PoofWarning
-from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
+from poof.recog.modules.base import InputModule, Picture, Shape, choose, full_precision, in_segments, single
 from poof.recog.modules.non_persistent import NonPersistent
 
 TINY = 1e-12
 JOINTS = ("mgda", "scheduler", "fixed", "separate")
 
 
-class DynamicAppearance(TemporalModule):
+class DynamicAppearance(InputModule):
     """Mean over time of x - A (A'A)^-1 A'x, with a matrix A (T x D) of its own for every cell (Eqs. 3.7 to 3.12).
 
     A comes from a convolution of each frame, the products of all pairs of frames in each of its cells, and an MLP on
@@ -108,12 +106,6 @@ class DynamicAppearance(TemporalModule):
         self._reads: list[dict[str, float]] = []
 
     @classmethod
-    def places(cls, host: Host) -> Sequence[Place]:
-        """The input."""
-        del host
-        return [Place("")]
-
-    @classmethod
     def raw_frames(cls, **knobs: Any) -> int:
         """T."""
         return int(knobs.get("t", 8))
@@ -128,10 +120,8 @@ class DynamicAppearance(TemporalModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S * T, C, H, W) to (N, S, C, H, W)."""
-        if x.shape[1] % self.t:
-            raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {self.t}")
         with full_precision(x):
-            segments = single(x).unflatten(1, (-1, self.t)).flatten(0, 1)
+            segments = in_segments(single(x), self.t)
             matrix = self.matrix(segments)
             residual = segments - project(matrix, segments)
             appearance = residual.mean(1)

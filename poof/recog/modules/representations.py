@@ -6,7 +6,6 @@ takes one behind the other, as TSN has it: its ImageNet kernels are averaged ove
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +15,12 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.flow import create_flow
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
+from poof.recog.modules.base import InputModule, Picture, Shape, choose, full_precision, in_segments, single
 from poof.recog.modules.flow_images import FlowImages
 from poof.recog.weights import over_planes
 
 
-class Representation(TemporalModule):
+class Representation(InputModule):
     """K frames of a segment to one stack of planes, on the input."""
 
     min_frames = 1
@@ -35,12 +34,6 @@ class Representation(TemporalModule):
         self._seen: Tensor | None = None
 
     @classmethod
-    def places(cls, host: Host) -> Sequence[Place]:
-        """The input."""
-        del host
-        return [Place("")]
-
-    @classmethod
     def raw_frames(cls, **knobs: Any) -> int:
         """K."""
         return int(knobs.get("k", 6))
@@ -51,10 +44,8 @@ class Representation(TemporalModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S * K, 3, H, W) to (N, S, planes, H, W)."""
-        if x.shape[1] % self.k:
-            raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {self.k}")
         with full_precision(x):
-            y = self.planes(single(x).unflatten(1, (-1, self.k)).flatten(0, 1)).to(x.dtype)
+            y = self.planes(in_segments(single(x), self.k)).to(x.dtype)
         y = y.unflatten(0, (-1, x.shape[1] // self.k))
         self._seen = y[0, :, :3].detach() if self.watching else None
         return y

@@ -12,7 +12,7 @@ from torch.nn.functional import leaky_relu
 
 from poof.errors import PoofError
 from poof.recog.backbones.base import Host
-from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, single
+from poof.recog.modules.base import Picture, Place, Shape, TemporalModule, choose, full_precision, in_segments, single
 from poof.recog.modules.non_persistent import NonPersistent
 
 EPSILON = 1e-6
@@ -126,10 +126,8 @@ class TemporalSqueeze(TemporalModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S * K, C, H, W) to (N, S * D, C, H, W)."""
-        if x.shape[1] % self.k:
-            raise PoofError(f"{x.shape[1]} frames cannot be cut into segments of {self.k}")
         with full_precision(x):
-            segments = single(x).unflatten(1, (-1, self.k)).flatten(0, 1)
+            segments = in_segments(single(x), self.k)
             basis = self.matrix(segments)
             flat = segments.flatten(2)
             squeezed = pseudo_inverse(basis) @ flat
