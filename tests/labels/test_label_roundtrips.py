@@ -166,10 +166,15 @@ def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
             or not any(keep.any() for keep in shown)
         )
         if not any(keep.any() for keep in shown):
-            try:  # an absence may be all that there is
-                assert not any(points.labelled.any() for _, _, points in again(labels, name))
-            except PoofError as error:
-                assert "no labelled point" in str(error)
+            absent = {(f, i, k) for f, i, points in labels for k in np.flatnonzero(points.absent).tolist()}
+            machine = any((p.source[p.labelled] > Source.HUMAN).any() for _, _, p in labels)
+            if absent and machine and name == "labels.h5":  # our own tracks keep them beside the cells
+                found = again(labels, name)
+                assert {(f, i, k) for f, i, p in found for k in np.flatnonzero(p.absent).tolist()} == absent
+                assert not any(points.labelled.any() for _, _, points in found)
+            else:
+                with pytest.raises(PoofError, match="no labelled point"):
+                    again(labels, name)
             return
         back = again(labels, name)
         assert back.skeleton.keypoints == labels.skeleton.keypoints
