@@ -23,20 +23,25 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
     for axes in more:
         for name in own:
             axes.plot(table["epoch"], table[name], marker="o", markersize=3, label=name)
-        axes.set(xlabel="epoch", ylabel="loss of modules", ylim=(0, None))
+        axes.set(ylabel="loss of modules")
         axes.legend(loc="lower left", fontsize=7)
     left.plot(table["epoch"], table["loss"], marker="o", markersize=3, label="training clips")
     if "val_loss" in table:
         left.plot(table["epoch"], table["val_loss"], marker="o", markersize=3, label="validation videos")
-    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    left.set(ylabel="loss")
     left.legend(loc="upper right")
     right.plot(table["epoch"], 100 * table["accuracy"], marker="o", markersize=3, label="training clips")
     if "val_top1" in table:
         right.plot(table["epoch"], 100 * table["val_top1"], marker="o", markersize=3, label="validation videos")
-    right.set(xlabel="epoch", ylabel="accuracy, %", ylim=(0, 102))
+    right.set(ylabel="accuracy, %", ylim=(0, 102))
     right.legend(loc="lower right")
     for axes in (left, right, *more):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if axes is not right:
+            axes.update_datalim([(table["epoch"].min(), 0)])  # counted from 0, the margin keeps the first loss in sight
+            axes.autoscale_view()
+            axes.set_ylim(bottom=0)
+        axes.set(xlabel="epoch", xlim=(table["epoch"].min() - 0.5, table["epoch"].max() + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     with atomic(folder / "curves.png") as temporary:
         figure.savefig(temporary, dpi=110)
