@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, names_near
 from poof.recog.backbones import BACKBONES
 from poof.recog.insertion import check_knobs, network_knobs, parse_knobs, parse_request, unknown
 from poof.recog.networks import NETWORKS
@@ -206,6 +206,6 @@ def chosen(names: Sequence[str]) -> list[Table]:
     for name in names:
         some = [table for key, table in every.items() if name in (key, key.split()[0])]
         if not some:
-            raise PoofError(f"no table '{name}'; there are {', '.join(every)}")
+            raise PoofError(f"no table '{name}'; there are {names_near(name, every)}")
         wanted += some
     return wanted
