@@ -12,6 +12,7 @@ import pandas as pd
 
 from poof.errors import PoofError, names_near
 from poof.labels.changes import Changes
+from poof.labels.symmetry import mirror_pairs
 
 Array = np.ndarray
 
@@ -90,6 +91,11 @@ class Skeleton:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def mirror_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (left, right) that swap in a mirrored image: `symmetry`, or where it is empty, by the names."""
+        return self.symmetry or mirror_pairs(self.keypoints)
 
     def index(self, keypoint: str) -> int:
         """The position of a keypoint by name; a `PoofError` tells the nearest names, all where they are few."""

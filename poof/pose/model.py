@@ -18,7 +18,7 @@ from torch import Tensor
 
 from poof import checkpoints
 from poof.errors import PoofError
-from poof.labels import Skeleton, mirror_pairs
+from poof.labels import Skeleton
 from poof.pose.crops import MARGIN, normalise
 from poof.pose.decoding import decode
 from poof.pose.mspn import MULTIPLE
@@ -88,7 +88,7 @@ class PoseModel:
     @property
     def mirror(self) -> list[int] | None:
         """For each keypoint the one that takes its place in a mirrored image; None where left and right are unknown."""
-        pairs = self.skeleton.symmetry or mirror_pairs(self.skeleton.keypoints)
+        pairs = self.skeleton.mirror_pairs
         return mirror_order(len(self.skeleton), pairs) if pairs else None
 
     @torch.no_grad()

@@ -241,18 +241,11 @@ def _text(folder: Path, videos: Sequence[str], labels: Sequence[str], skeletons:
     head = "[skeleton]" if len(skeletons) == 1 else "[[skeleton]]"
     for skeleton in skeletons:
         names = skeleton.keypoints
-        pairs = skeleton.symmetry or _mirrored(names)
         lines += ["", head, f"name = {_quoted(skeleton.name)}", f"keypoints = {_list(names)}"]
         lines.append(f"edges = {_pairs(names, skeleton.edges)}")
-        lines.append(f"mirror = {_pairs(names, pairs)}  # change places in a mirror")
+        lines.append(f"mirror = {_pairs(names, skeleton.mirror_pairs)}  # change places in a mirror")
         lines.append("# colours = { " + f'{_quoted(names[0])} = "#ff8800"' + " }  # for poof render --colour keypoint")
     return "\n".join(lines) + "\n"
-
-
-def _mirrored(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    from poof.labels.symmetry import mirror_pairs
-
-    return mirror_pairs(names)
 
 
 def _quoted(text: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from poof.flow.base import FlowEstimator
-from poof.labels import LabelSet, mirror_pairs
+from poof.labels import LabelSet
 from poof.pose.crops import Crop
 from poof.progress import Track, silent
 from poof.propagation.prefetch import prefetch
@@ -106,7 +106,7 @@ class InstanceFusion:
         self._grid = Grid.over(next(iter(self._crops.values())), self._side)  # crops differ in their places only
         self._appearance, self._flow = appearance, flow
         self._cuts = set(cuts)
-        self._pairs = mirror_pairs(tracks.skeleton.keypoints)
+        self._pairs = tracks.skeleton.mirror_pairs
         self._device = appearance.device
         self._before: tuple[int, np.ndarray] | None = None  # the last frame and its image
         self._open = _Span()

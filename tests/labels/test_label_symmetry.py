@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poof.labels import mirror_pairs
+from poof.labels import Skeleton, mirror_pairs
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,10 @@ def test_each_keypoint_is_in_one_pair_at_most(names: list[str]) -> None:
     flat = [i for pair in mirror_pairs(names) for i in pair]
     assert len(flat) == len(set(flat))
     assert all(0 <= i < len(names) for i in flat)
+
+
+def test_a_skeleton_has_the_pairs_that_it_was_given_else_those_of_its_names() -> None:
+    names = ("left eye", "nose", "right eye", "horn", "other horn")
+    assert Skeleton(names).mirror_pairs == ((0, 2),)
+    assert Skeleton(names, symmetry=((3, 4),)).mirror_pairs == ((3, 4),)
+    assert Skeleton(("nose", "tail")).mirror_pairs == ()
