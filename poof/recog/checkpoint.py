@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ def save_model(path: Path, model: Recognizer, **extra: Any) -> None:
     state = model.state_dict()
     check_finite(state, f"{path}: not written")
     content = {"poof_recog": VERSION, "config": model.config, "labels": model.labels, "state": state}
-    content |= {"input": model.trained_on, "chosen_on": model.chosen_on} | extra
+    content |= {"input": model.trained_on, "chosen_on": model.chosen_on, "start": model.start_kernels} | extra
     content["checksum"] = checksum(content)
     with atomic(path) as temporary:
         try:
@@ -78,11 +78,17 @@ def _check_content(content: dict[str, Any], path: Path) -> None:
             raise PoofError(f"{path}: has {len(labels)} class names for {config['num_classes']} classes; it is damaged")
         check_class_names(labels, str(path))
     _check_input(content, path)
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
+    start = content.get("start") or {}  # runs of before have none
+    if not _weights_by_name(start):
+        raise PoofError(f"{path}: does not say what its training began with; it is damaged")
+    if not _weights_by_name(state):
         raise PoofError(f"{path}: holds no weights; it is damaged")
+    check_finite(start, f"{path}: at the start of its training")
     check_finite(state, str(path))
+
+
+def _weights_by_name(value: Any) -> TypeGuard[dict[str, Tensor]]:
+    return isinstance(value, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
 
 
 def _check_input(content: dict[str, Any], path: Path) -> None:
@@ -133,6 +139,7 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
     model.load_state_dict(state, strict=True)
     model.labels = content["labels"]
     model.trained_on, model.chosen_on = content.get("input"), content.get("chosen_on")
+    model.start_kernels = content.get("start")
     recipe = (content.get("training") or {}).get("recipe")
     if model.trained_on is None and recipe:  # a checkpoint of the first version
         model.trained_on = {"rule": recipe["rule"], "window": recipe["window"]}

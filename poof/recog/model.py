@@ -58,6 +58,8 @@ class Recognizer(nn.Module):
         What training fixed of the input, once known; see `poof.recog.judging`.
     chosen_on : tensor or None
         Marks of the clips by which the best epoch was chosen; see `poof.recog.judging`.
+    start_kernels : dict or None
+        What `poof.recog.input_kernels` found before the first step of the training, once known.
     """
 
     config: dict[str, Any]
@@ -73,6 +75,7 @@ class Recognizer(nn.Module):
     labels: list[str] | None = None
     trained_on: dict[str, Any] | None = None
     chosen_on: Tensor | None = None
+    start_kernels: dict[str, Tensor] | None = None
 
     @property
     def classifiers(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from poof.recog.data.lists.base import ClipList, shown
 from poof.recog.data.transform import normalise
 from poof.recog.evaluate import Evaluation, evaluate, judging_loader, merged
 from poof.recog.freeze import only, training_mode
+from poof.recog.input_kernels import input_kernels
 from poof.recog.joint import Backward, Differentiate, joint_backward
 from poof.recog.judging import keep_view, marks
 from poof.recog.model import Recognizer
@@ -154,6 +155,7 @@ def train(
         state = resume(folder / "last.pt", model, optimizer, scaler, recipe, settings)
     else:
         torch.manual_seed(settings.seed)
+        model.start_kernels = {path: kernel.cpu().clone() for path, kernel in input_kernels(model).items()}
 
     def save() -> None:
         if not group.main:
@@ -553,6 +555,7 @@ def _restored(
     if training["seed"] != settings.seed:
         raise PoofError(f"{path}: was trained with seed {training['seed']}, not {settings.seed}; resume with the same")
     model.load_state_dict(content["state"])
+    model.start_kernels = content.get("start")
     load_optimizer(optimizer, training["optimizer"])
     scaler.load_state_dict(training["scaler"])
     torch.set_rng_state(training["rng"]["cpu"])

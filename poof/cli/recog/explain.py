@@ -1,9 +1,9 @@
-"""`poof recog explain`: where a network looked."""
+"""`poof recog explain`: where a network looked, and with which kernels."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +28,16 @@ READ_OUTS = {
 
 def explain(
     run: options.Run,
-    videos: Annotated[list[Path], typer.Argument(help="Videos or folders of images.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.", show_default=False)],
+    videos: Annotated[
+        list[Path] | None, typer.Argument(help="Videos or folders of images.", show_default=False)
+    ] = None,
+    kernels: Annotated[
+        bool,
+        typer.Option(
+            "--kernels", help="Also the first kernels before and after training, as kernels.png; no video needed."
+        ),
+    ] = False,
     classes: Annotated[
         list[str] | None, typer.Option("--class", "-c", help="Class to ask about, repeatable (default: its answer).")
     ] = None,
@@ -75,8 +83,13 @@ def explain(
     from poof.recog.explain import ExplanationMethod
     from poof.recog.explain import explain as look
     from poof.recog.explain.explain import mean_diagnostics, parse_cell
+    from poof.recog.explain.kernels import draw_kernels, kernel_changes
+    from poof.recog.explain.kernels import table as kernel_table
     from poof.recog.explain.methods import SUFFIXES
 
+    videos = videos or []
+    if not (videos or kernels):
+        raise PoofError("say which videos to explain, or --kernels for the network's first kernels alone")
     stems: dict[str, Path] = {}
     for source in videos:
         if stems.setdefault(source.stem, source) != source:
@@ -94,6 +107,8 @@ def explain(
         if output.is_dir():
             for end in ends:
                 check_output(output / f"{source.stem}-{SUFFIXES[method]}{end}", force)
+    if kernels and output.is_dir():
+        check_output(output / "kernels.png", force)
     model = options.load(run, device)
     view = options.view_of(model, quiet, rule=sampling and sampling.value, rate=rate, window=window, frames=frames)
     names = class_names(model)
@@ -106,8 +121,15 @@ def explain(
             row = {"video": source.name, "class": names[heat.label], "probability": heat.probability}
             rows.append(row | {"map": f"{heat.method} {heat.layer.removeprefix('backbone.')}"})
     diagnostics = mean_diagnostics([one.diagnostics for one in found])
+    changes = kernel_changes(model) if kernels else []
+    if kernels:
+        with made_folder(output, "-o"):
+            draw_kernels(changes, output / "kernels.png", f"{run}: {model.config['name']}")
     if json is not None:
-        common.write_json(json, {"answers": rows, "diagnostics": diagnostics})
+        content: dict[str, Any] = {"answers": rows, "diagnostics": diagnostics}
+        if kernels:
+            content["kernels"] = [{"path": one.path, "source": one.source, "change": one.change} for one in changes]
+        common.write_json(json, content)
     if quiet:
         return
     options.show(rows, formats={"probability": "{:.3f}"})
@@ -119,5 +141,8 @@ def explain(
     for name, meaning in READ_OUTS.items():
         if any(name in row for row in diagnostics):
             say(f"{name}: {meaning}")
+    if kernels:
+        options.show(kernel_table(changes), "first kernels")
+        say(f"wrote {output / 'kernels.png'}")
     for one in found:
         say("wrote " + ", ".join(map(str, one.files)))
