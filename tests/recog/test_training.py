@@ -142,6 +142,25 @@ def test_curves_draw_both_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert accuracies == [[50.0, 75.0], [25.0, 25.0]]
 
 
+def test_curves_draw_the_loss_over_that_of_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    from poof.recog.curves import write_curves
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k)))
+    losses, energies = [2.0, 1.0, 0.5], [0.1, 0.2, 0.3]
+    rows = [
+        {"epoch": n + 1, "loss": a, "accuracy": 0.5, "pwtp.enopr": b} for n, (a, b) in enumerate(zip(losses, energies))
+    ]
+    write_curves(rows, tmp_path)
+    own, both = drawn[0].axes[2:4]
+    assert list(own.lines[0].get_ydata()) == energies
+    assert both.collections[0].get_offsets().tolist() == [list(pair) for pair in zip(energies, losses)]
+    assert both.get_legend().get_texts()[0].get_text() == "pwtp.enopr, rank correlation -1.00"
+
+
 def test_accumulation_equals_one_large_batch(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
     # Without batch norm's batch statistics the gradient of the mean is the mean of the gradients.
     def run(name: str, batch: int, accumulate: int) -> list[Tensor]:
