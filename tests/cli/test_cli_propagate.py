@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typed import poof, poof_on_a_full_disk, refused
+from typed import poof, poof_on_a_full_disk, poof_started, refused
 
 from poof.labels import load_labels, save_labels
 from poof.labels.model import LabelSet
@@ -37,7 +37,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_main_job(clip: Path, tmp_path: Path) -> None:
-    result = poof(
+    result = poof_started(
         "propagate",
         clip / "video.mp4",
         "--labels",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -13,8 +16,28 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return os.environ | {"POOF_CACHE": str(folder / "cache"), "COLUMNS": "160", "OMP_NUM_THREADS": "1"} | more
 
 
+@functools.cache
+def _prepared() -> subprocess.Popen[str]:
+    command = [sys.executable, str(Path(__file__).with_name("prepared.py"))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def poof(*arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own; `more` are environment variables."""
+    """Run the command in a process of its own, forked from one that is `prepared`; `more` are environment variables."""
+    words = [str(argument) for argument in arguments]
+    process = _prepared()
+    assert process.stdin and process.stdout
+    with tempfile.TemporaryDirectory() as told:
+        out, err = Path(told, "out"), Path(told, "err")
+        job = [words, str(cwd), environment(cwd, **more), str(out), str(err)]
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+
+
+def poof_started(*arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Start Python anew for the command, as a shell does."""
     return run([sys.executable, "-m", "poof"], *arguments, cwd=cwd, **more)
 
 
