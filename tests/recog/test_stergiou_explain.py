@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 from torch.nn.functional import conv3d
 from typer.testing import CliRunner
@@ -19,6 +20,7 @@ from poof.errors import PoofError
 from poof.recog.backbones.res2net import Split
 from poof.recog.checkpoint import save_model
 from poof.recog.explain import ExplanationMethod, class_feature_pyramid, explain, saliency_tube
+from poof.recog.explain.graph import APART, SHOWN, draw, places
 from poof.recog.explain.pyramids import back_step, normalise, pooled_kernel
 from poof.recog.explain.tubes import evidence, interpolate, tube
 from poof.video import VideoWriter, open_video
@@ -194,6 +196,10 @@ def test_scores_run_from_zero_to_one() -> None:
     assert normalise(torch.tensor([1.0, 3, 2])).tolist() == [0, 1, 0.5]
     assert normalise(torch.tensor([2.0, 2])).tolist() == [1, 1]
     assert normalise(torch.zeros(3)).tolist() == [0, 0, 0]
+    reached = torch.tensor([True, True, False])
+    assert normalise(torch.tensor([-4.0, -2, 0]), reached).tolist() == [0, 1, -1]  # the zero is another group's
+    assert normalise(torch.tensor([1.0, 4, 0]), reached).tolist() == [0.25, 1, -1]
+    assert normalise(torch.tensor([-4.0, 0, 0]), reached[[0, 2, 2]]).tolist() == [1, -1, -1]
 
 
 def test_level_0_ranks_contributions_to_the_logit() -> None:
@@ -255,6 +261,9 @@ def test_pyramids_of_every_family(name: str) -> None:
     found = class_feature_pyramid(model, clip(48), theta=0.6, depth=3)
     assert len(found.layers) == 4 if name != "x3d_m" else len(found.layers) >= 4
     assert all(found.channels(level) for level in range(4))
+    if name == "mobilenet_v2":  # back through a depthwise layer a channel leads to itself alone
+        assert found.layers[3] == "input of features.17.conv.1.0"
+        assert set(found.channels(3)) <= set(found.channels(2))
     assert not any("downsample" in layer or "branch1" in layer or ".se." in layer for layer in found.layers)
 
 
@@ -341,6 +350,33 @@ def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
     picture = cv2.imread(str(done.files[1]))
     assert picture is not None
     assert picture.std() > 5
+
+
+def test_a_graph_has_few_nodes_that_hang_together(tmp_path: Path) -> None:
+    model = network("resnet18", ("tsm",))
+    found = class_feature_pyramid(model, clip(), 1, theta=0.6, depth=2)
+    at = places(found)
+    for level in range(3):
+        shown = [number for number in at if found.nodes[number].level == level]
+        scores = sorted((node.score for node in found.nodes if node.level == level), reverse=True)
+        assert len(shown) == SHOWN < len(scores)
+        if level == 0:
+            assert [found.nodes[number].score for number in shown] == scores[:SHOWN]
+        assert {at[number][0] for number in shown} == {APART * (level + 1)}
+        assert level == 0 or all(set(at) & {parent for parent, _ in found.nodes[n].parents} for n in shown)
+    frames = [np.full((64, 64, 3), 40 * t, np.uint8) for t in range(4)]
+    drawn: list[Figure] = []
+    with pytest.MonkeyPatch.context() as patch:
+        save = Figure.savefig
+        patch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k)))
+        draw(found, [f"kind {n}" for n in range(8)], tmp_path / "g.png", "walk", frames, [3, 5, 7, 9])
+    axes = drawn[0].axes[0]
+    assert len(axes.images) == 3 * SHOWN
+    said = [text.get_text() for text in axes.texts]
+    best = max((node for node in found.nodes if node.level == 0), key=lambda node: node.score)
+    strongest = 3 + 2 * int(found.features[0][best.channel].max((1, 2)).argmax())
+    assert f"{best.channel}: score 1.00, frame {strongest}" in said
+    assert sum(text.startswith("level") for text in said) == 3
 
 
 def test_command_line(video: Path, tmp_path: Path) -> None:

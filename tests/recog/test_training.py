@@ -23,7 +23,8 @@ from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
 from poof.recog.evaluate import Evaluation, evaluate, top
 from poof.recog.explain import explain, grad_cam
-from poof.recog.explain.pictures import overlay
+from poof.recog.explain.gradcam import Heat
+from poof.recog.explain.pictures import LABELS, LINE, MARGIN, overlay, sheet
 from poof.recog.parameter_groups import parameter_groups
 from poof.recog.predict import predict
 from poof.recog.recipes import RECIPES, Recipe, recipe
@@ -370,6 +371,29 @@ def test_explanation_writes_a_sheet_a_video_and_the_entropy(video: Path, tmp_pat
     assert len(done.diagnostics) == 10
     with pytest.raises(PoofError, match="unknown class 'kind 9'; the network knows kind 0"):
         explain(model, video, tmp_path / "out", classes=["kind 9"])
+
+
+def test_the_sheet_has_the_videos_own_frames_in_their_size() -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(8)]
+    maps = np.zeros((8, 2, 2), np.float32)
+    maps[5] = 1
+    heat = Heat(maps, 0, 0.5, "backbone.layer2")
+    picture = sheet(frames, range(8), [heat], ["run"], "a.mp4", (60, 20, 200, 200))
+    band = 2 * (240 + MARGIN) + LINE  # two bands of four frames, each above its heat
+    assert picture.shape == (LINE + 2 * band, LABELS + 4 * (320 + MARGIN), 3)
+    left, top = LABELS + 320 + MARGIN, LINE + band  # frame 5
+    shown = picture[top : top + 240, left : left + 320]
+    box = np.zeros((240, 320), bool)
+    box[20:220, 60:260] = True
+    box[21:219, 61:259] = False
+    assert (shown[~box] == frames[5][~box]).all() and (shown[box] == 255).all()
+    hot = picture[top + 246 : top + 486, left : left + 320]
+    assert (hot[:20] == frames[5][:20]).all() and (hot[:, 260:] == frames[5][:, 260:]).all()
+    red = overlay(frames[5][20:220, 60:260], maps[5])
+    assert (hot[21:219, 61:259] == red[1:-1, 1:-1]).all()
+    small = sheet([cv2.resize(frames[0], (1920, 1080))] * 2, [0, 1], [heat], ["run"], "a.mp4", (420, 0, 1080, 1080))
+    assert small.shape[:2] == (LINE + 2 * (360 + MARGIN) + LINE, LABELS + 2 * (640 + MARGIN))
 
 
 def test_cold_places_stay_as_they_are() -> None:

@@ -111,7 +111,9 @@ def explain(
     stem = f"{source.stem}-{SUFFIXES[method.name]}"
     files = [folder / f"{stem}.png"]
     seen = numbers[:: model.per_segment]
-    save_picture(sheet(list(clip[:: model.per_segment]), seen.tolist(), heats, names, source.name), files[0])
+    part = _seen_part(width, height, view.size, view.short)
+    whole = list(frames[:: model.per_segment])
+    save_picture(sheet(whole, seen.tolist(), heats, names, source.name, part), files[0])
     pictures = model.pictures()
     if pictures:
         files.append(folder / f"{stem}-modules.png")
@@ -119,10 +121,10 @@ def explain(
     first, pyramid = looks[0]
     if pyramid is not None:
         files += [folder / f"{stem}-graph.png", folder / f"{stem}-graph.json"]
-        write_graph(pyramid, names, files[-2], files[-1], source.name)
+        saw = list(clip[:: model.per_segment])
+        write_graph(pyramid, names, files[-2], files[-1], source.name, saw, seen.tolist())
     if video and source.suffix != ".npy":
         order = np.argsort(seen, kind="stable")
-        part = _seen_part(width, height, view.size, view.short)
         for level, heat in enumerate(first):
             files.append(folder / (f"{stem}.mp4" if pyramid is None else f"{stem}-{level}.mp4"))
             overlay_video(source, files[-1], replace(heat, maps=heat.maps[order]), seen[order], part, track)

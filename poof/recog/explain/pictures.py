@@ -1,9 +1,10 @@
-"""Heat maps as pictures: a sheet with a column a frame, and an overlay video."""
+"""Heat maps over a video's own frames: as a sheet and as a video."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,7 +15,11 @@ from poof.recog.explain.gradcam import Heat
 from poof.video import VideoWriter, open_video
 
 Array = np.ndarray
-MARGIN, LINE = 6, 22
+Part: TypeAlias = tuple[int, int, int, int]
+"""x, y, width, height in pixels of a frame."""
+MARGIN, LINE, LABELS = 6, 22, 190
+SMALLEST, WIDEST, LONGEST = 112, 640, 1400
+"""Of a sheet, in pixels: height below which frames are enlarged, width above which they shrink, length of a row."""
 
 
 def overlay(image: Array, heat: Array, strength: float = 0.5) -> Array:
@@ -26,51 +31,72 @@ def overlay(image: Array, heat: Array, strength: float = 0.5) -> Array:
     return (image * (1 - alpha) + colours * alpha).round().astype(np.uint8)
 
 
+def overlay_part(image: Array, heat: Array, part: Part, strength: float = 0.5) -> Array:
+    """A whole frame with a map over the part of it that the network saw, which a thin white frame marks."""
+    x, y, width, height = part
+    shown = image.copy()
+    inside = shown[y : y + height, x : x + width]
+    shown[y : y + height, x : x + width] = overlay(inside, heat, strength)
+    cv2.rectangle(shown, (x, y), (x + width - 1, y + height - 1), (255, 255, 255), 1)
+    return shown
+
+
 def sheet(
-    frames: Sequence[Array], numbers: Sequence[int], heats: Sequence[Heat], names: Sequence[str], title: str
+    frames: Sequence[Array], numbers: Sequence[int], heats: Sequence[Heat], names: Sequence[str], title: str, part: Part
 ) -> Array:
-    """A row of the frames, and below it one row a heat map with class, probability and layer beside it.
+    """The video's own frames, and below each one row a heat map with class, probability and layer beside it.
+
+    Frames keep their size, but for very small ones (enlarged) and those wider than `WIDEST`; where they do not fit
+    side by side they go on below.
 
     Parameters
     ----------
     frames
-        T images (H, W, 3), those the network saw.
+        T images (H, W, 3), whole.
     numbers
         Their numbers in the video, written below.
     heats
-        Maps over them.
+        Maps over `part` of them.
     names
         Class names.
     title
         What stands above.
+    part
+        What the network saw.
     """
     height, width = frames[0].shape[:2]
-    scale = max(1, round(112 / height))
-    height, width = height * scale, width * scale
-    frames = [cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in frames]
-    label_width = 190
+    scale = min(max(1, round(SMALLEST / height)), WIDEST / width)
+    size = (round(width * scale), round(height * scale))
+    x, y = round(part[0] * scale), round(part[1] * scale)
+    part = (x, y, min(round(part[2] * scale), size[0] - x), min(round(part[3] * scale), size[1] - y))
+    frames = [cv2.resize(f, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR) for f in frames]
+    width, height = size
+    bands = -(-len(frames) * (width + MARGIN) // LONGEST)
+    across = -(-len(frames) // bands)
     rows = 1 + len(heats)
-    picture = np.full(
-        (LINE + rows * (height + MARGIN) + LINE, label_width + len(frames) * (width + MARGIN), 3), 255, np.uint8
-    )
+    deep = rows * (height + MARGIN) + LINE
+    picture = np.full((LINE + bands * deep, LABELS + across * (width + MARGIN), 3), 255, np.uint8)
     write(picture, title, 4, LINE - 7)
+    said = ["the video's frames", *(["box: what the network saw"] if part[2:] != size else [])]
+    said += [f"(at {scale:.2g} of their size)"] if scale != 1 else []
     for row in range(rows):
-        top = LINE + row * (height + MARGIN)
-        if row == 0:
-            lines = ["what the network saw"]
-        else:
+        lines = said
+        if row:
             heat = heats[row - 1]
             layer = heat.layer.removeprefix("backbone.")
             lines = [names[heat.label], f"probability {heat.probability:.2f}", heat.method, layer]
-        for number, text in enumerate(lines):
-            write(picture, shorten(text, label_width - 8), 4, top + 18 + 18 * number)
-        for t, frame in enumerate(frames):
-            left = label_width + t * (width + MARGIN)
-            shown = frame if row == 0 else overlay(frame, heats[row - 1].maps[t])
-            picture[top : top + height, left : left + width] = shown
-    bottom = LINE + rows * (height + MARGIN) + 14
-    for t, number in enumerate(numbers):
-        write(picture, f"frame {number}", label_width + t * (width + MARGIN), bottom)
+        for band in range(bands):
+            top = LINE + band * deep + row * (height + MARGIN)
+            for number, text in enumerate(lines):
+                write(picture, shorten(text, LABELS - 8), 4, top + 18 + 18 * number)
+    for t, frame in enumerate(frames):
+        top, left = LINE + t // across * deep, LABELS + t % across * (width + MARGIN)
+        nothing = np.zeros((1, 1), np.float32)
+        for row in range(rows):
+            down = top + row * (height + MARGIN)
+            shown = overlay_part(frame, heats[row - 1].maps[t] if row else nothing, part)
+            picture[down : down + height, left : left + width] = shown
+        write(picture, f"frame {numbers[t]}", left, top + rows * (height + MARGIN) + 12)
     return picture
 
 
@@ -80,9 +106,7 @@ def save_picture(picture: Array, path: Path) -> None:
         temporary.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
-def overlay_video(
-    source: Path, target: Path, heat: Heat, frames: Array, crop: tuple[int, int, int, int], track: Track = silent
-) -> None:
+def overlay_video(source: Path, target: Path, heat: Heat, frames: Array, part: Part, track: Track = silent) -> None:
     """The whole video with the heat of the frames the network saw, interpolated in time between them.
 
     Parameters
@@ -91,17 +115,13 @@ def overlay_video(
         A video or a folder of images.
     frames
         (T,) numbers of the frames that the maps belong to, ascending.
-    crop
-        x, y, width, height in source pixels of what the network saw; the heat covers just that, and a frame marks it.
+    part
+        What the network saw; the heat covers just that.
     """
     video = open_video(source)
-    x, y, width, height = crop
     with VideoWriter(target, video.fps, video.size) as writer:
         for number, image in track(video.frames(), "writing overlay"):
-            shown = image.copy()
-            part = shown[y : y + height, x : x + width]
-            shown[y : y + height, x : x + width] = overlay(part, _between(heat.maps, frames, number))
-            cv2.rectangle(shown, (x, y), (x + width - 1, y + height - 1), (255, 255, 255), 1)
+            shown = overlay_part(image, _between(heat.maps, frames, number), part)
             writer.write(shown)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +72,8 @@ class Pyramid:
         By level; in mode 'features' a channel may occur several times, once a branch of the tree.
     heats
         Maps of the chosen channels of each level, in the clip's own size.
+    features
+        All channels of each level, (C, T', h, w) float32.
     """
 
     label: int
@@ -79,6 +82,7 @@ class Pyramid:
     widths: list[int]
     nodes: list[Node]
     heats: list[Heat]
+    features: list[np.ndarray]
 
     def channels(self, level: int) -> list[int]:
         """The chosen channels of a level, ascending, each once."""
@@ -203,12 +207,13 @@ def class_feature_pyramid(
         widths.append(len(pooled))
         maps.append(step.activation)
     heats = []
-    for level, (layer, features) in enumerate(zip(layers, maps)):
+    for level, (layer, held) in enumerate(zip(layers, maps)):
         chosen = sorted({node.channel for node in nodes if node.level == level})
-        heat = for_eyes(tube(features[chosen], torch.ones(len(chosen)), size))
+        heat = for_eyes(tube(held[chosen], torch.ones(len(chosen)), size))
         method = f"level {level}: {len(chosen)} of {widths[level]} channels"
         heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
-    return Pyramid(found.label, found.probability, layers, widths, nodes, heats)
+    features = [level.float().numpy() for level in maps]
+    return Pyramid(found.label, found.probability, layers, widths, nodes, heats, features)
 
 
 def back_step(channels: Sequence[int], pooled: Tensor, kernel: Tensor) -> Tensor:
@@ -230,15 +235,18 @@ def back_step(channels: Sequence[int], pooled: Tensor, kernel: Tensor) -> Tensor
     return pooled * kernel[list(channels)]
 
 
-def normalise(scores: Tensor) -> Tensor:
+def normalise(scores: Tensor, reached: Tensor | None = None) -> Tensor:
     """From 0 for the lowest to 1 for the highest along the last axis; equal ones are all 1, or all 0 where they are 0.
 
-    (Pooled first: a map scaled by itself, as eq. 7.2 prints it, has the maximum 1 in every channel.)
+    (Pooled first: a map scaled by itself, as eq. 7.2 prints it, has the maximum 1 in every channel.) Channels that are
+    not `reached` get -1: the zeros outside of a group would be the highest wherever the group's own are negative.
     """
-    low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
-    flat = high == low
+    within = scores if reached is None else torch.where(reached, scores, -torch.inf)
+    low, high = scores.amin(-1, keepdim=True), within.amax(-1, keepdim=True)
+    flat = high <= low
     scaled = (scores - low) / torch.where(flat, 1.0, high - low)
-    return torch.where(flat, (scores != 0).to(scores.dtype), scaled)
+    found = torch.where(flat, (scores != 0).to(scores.dtype), scaled)
+    return found if reached is None else torch.where(reached, found, -1.0)
 
 
 def pooled_kernel(layer: nn.Conv2d | nn.Conv3d) -> Tensor:
@@ -260,11 +268,12 @@ def _links(
     """(node above, channel here, score of that link) for what is chosen here."""
     if not above:
         return []
-    products = back_step([channel for _, channel in above], pooled, kernel)
-    own = normalise(products)
+    channels = [channel for _, channel in above]
+    products, reached = back_step(channels, pooled, kernel), kernel[channels] != 0
+    own = normalise(products, reached)
     if mode == "features":
         return [(above[j][0], int(i), float(own[j, i])) for j, i in torch.nonzero(own >= theta).tolist()]
-    together = normalise(products.mean(0))
+    together = normalise(products.mean(0), reached.any(0))
     chosen = torch.nonzero(together >= theta).flatten().tolist()
     links = []
     for i in chosen:
