@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poof.errors import PoofError
@@ -10,6 +14,16 @@ if TYPE_CHECKING:
     import torch
 
 VALID = "auto, cpu, cuda, cuda:N or mps"
+
+
+def gpu_driver() -> bool:
+    """Whether a driver is installed that torch could find a CUDA (or ROCm) device through; asks no torch."""
+    if Path("/dev/kfd").exists():
+        return True
+    with suppress(OSError):
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        return True
+    return False
 
 
 def resolve_device(name: str = "auto") -> torch.device:

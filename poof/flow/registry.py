@@ -201,11 +201,11 @@ def _with_own(named: Named, options: Options) -> Options:
 
 
 def _device(name: str) -> str:
-    """The device's name with 'auto' resolved; torch is imported only where it must be asked."""
-    if name == "cpu":
-        return name
-    from poof.flow.device import resolve_device
+    """The device's name with 'auto' resolved; torch, which takes seconds, is imported only where it must be asked."""
+    from poof.flow.device import gpu_driver, resolve_device
 
+    if name == "cpu" or (name == "auto" and not gpu_driver()):
+        return "cpu"
     return str(resolve_device(name))
 
 

@@ -12,7 +12,7 @@ import torch
 
 from poof.errors import PoofError
 from poof.flow import available, create_flow
-from poof.flow.device import resolve_device
+from poof.flow.device import gpu_driver, resolve_device
 
 
 class Recorder:
@@ -26,6 +26,7 @@ class Recorder:
 def cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with one GPU and an empty torch cache; gives the folder of cached weights."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("poof.flow.device.gpu_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("poof.flow.raft.RaftFlow", Recorder)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -146,3 +147,32 @@ def test_dis_does_not_wait_for_torch() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_the_default_on_a_cpu_needs_no_torch_from_labels_to_labels(tmp_path: Path) -> None:
+    """Importing torch takes longer than carrying labels through a short clip; without a GPU's driver nobody asks it."""
+    code = (
+        "import sys, poof; from poof.flow import device; from poof.synthetic import SyntheticVideo, sample, truth\n"
+        "device.gpu_driver = lambda: False\n"
+        "scene = sample('constant', velocity=(1.0, 0.5), frames=6); labels = truth(scene)\n"
+        "first = labels.replace(instances={k: v for k, v in labels.instances.items() if k[0] == 0})\n"
+        "carried = poof.propagate(SyntheticVideo(scene), first, radius=5)\n"
+        "print(len(carried.frames), 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "6 False"
+
+
+def test_a_driver_is_found_by_its_library_or_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    monkeypatch.setattr("poof.flow.device.ctypes.CDLL", loaded.append)
+    assert gpu_driver() and loaded == ["libcuda.so.1"]
+
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr("poof.flow.device.ctypes.CDLL", missing)
+    monkeypatch.setattr("poof.flow.device.Path.exists", lambda path: False)
+    assert not gpu_driver()
+    monkeypatch.setattr("poof.flow.device.Path.exists", lambda path: str(path) == "/dev/kfd")
+    assert gpu_driver()
