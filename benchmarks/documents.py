@@ -35,15 +35,15 @@ from scipy.stats import t as student
 
 from poof import recog
 from poof.errors import PoofError
-from poof.recog.backbones import BACKBONES
 from poof.recog.data import read_list
 from poof.recog.data.dataset import View
 from poof.recog.data.motion_task import render_task
-from poof.recog.evaluate import evaluate
-from poof.recog.judging import trained_view
-from poof.recog.rates import judge_rates
-from poof.recog.recipes import recipe
-from poof.recog.train import Settings, train
+from poof.recog.evaluation.evaluate import evaluate
+from poof.recog.evaluation.judging import trained_view
+from poof.recog.evaluation.rates import judge_rates
+from poof.recog.training.train import Settings, train
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.recipes import recipe
 
 RATES = (1, 2, 4)
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from poof.errors import PoofError, names_near
-from poof.recog.backbones import BACKBONES
 from poof.recog.insertion import check_knobs, network_knobs, parse_knobs, parse_request, unknown
-from poof.recog.networks import NETWORKS
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.networks import NETWORKS
 
 FILE = Path(__file__).with_name("documents.txt")
 TASKS = ("motion", "ucf", "rates")

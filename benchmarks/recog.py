@@ -28,15 +28,15 @@ from clips_and_tables import SHARED
 from recog_table import print_table
 
 from poof import recog
+from poof.recog.core.model import Recognizer
 from poof.recog.data import read_list
 from poof.recog.data.dataset import View
 from poof.recog.data.extract import extract
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.motion_task import order_accuracy, render_task
-from poof.recog.evaluate import Evaluation, evaluate
-from poof.recog.model import Recognizer
-from poof.recog.recipes import recipe
-from poof.recog.train import Settings, train
+from poof.recog.evaluation.evaluate import Evaluation, evaluate
+from poof.recog.training.train import Settings, train
+from poof.recog.zoo.recipes import recipe
 
 UCF = SHARED / "data" / "ucf101-mini"
 PAIRS = ("right/left", "open/close", "faster/slower", "before/after")
@@ -59,7 +59,7 @@ class Row:
         Row of the same backbone without modules: its start and its speed are what this row is compared with. A network
         that cannot take a backbone's weights has `start=False` and gets the epochs of the start on top.
     ceiling
-        Highest order accuracy that the module's own symmetry allows (tests/recog/test_order.py).
+        Highest order accuracy that the module's own symmetry allows (tests/recog/zoo/test_order.py).
     frames
         Segments of a clip.
     """

@@ -27,10 +27,10 @@ from poof.recog.data import ClipList, read_list
 from poof.recog.data.extract import extract
 from poof.recog.data.lists.split import split_off
 from poof.recog.data.motion_task import render_task
-from poof.recog.evaluate import Evaluation, evaluate
-from poof.recog.judging import trained_view
-from poof.recog.recipes import recipe
-from poof.recog.train import Settings, train
+from poof.recog.evaluation.evaluate import Evaluation, evaluate
+from poof.recog.evaluation.judging import trained_view
+from poof.recog.training.train import Settings, train
+from poof.recog.zoo.recipes import recipe
 
 ROWS: dict[str, list[str]] = {
     "none": [],

@@ -19,8 +19,8 @@ from poof.recog.data.transform import normalise, to_tensor
 from poof.recog.explain import ExplanationMethod
 from poof.recog.explain.graph import draw
 from poof.recog.explain.pictures import sheet
-from poof.recog.recipes import recipe
-from poof.recog.train import train
+from poof.recog.training.train import train
+from poof.recog.zoo.recipes import recipe
 
 FRAMES, SIZE, LABEL = 8, 64, 0
 target = Path(sys.argv[1] if len(sys.argv) > 1 else "recog-explanations.jpg")

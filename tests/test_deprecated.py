@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from poof import api, pose
+from poof import api, pose, recog
 from poof.deprecated import old_arguments, old_attribute, old_names
 from poof.planning.select import Selection
 from poof.propagation import propagate
@@ -46,6 +47,27 @@ def test_a_renamed_argument_and_attribute() -> None:
         double(4, old=4, new=5)
     with pytest.warns(DeprecationWarning, match="Thing.old .*: write Thing.new"):
         assert Thing().old == 3
+
+
+def test_a_module_that_moved_is_the_same_under_its_old_path() -> None:
+    with pytest.warns(DeprecationWarning) as said:
+        old = importlib.import_module("poof.recog.modules.tsm")
+    texts = [str(one.message).partition(" is deprecated")[0] for one in said]
+    assert texts == ["poof.recog.modules", "poof.recog.modules.tsm"], "each package on the way, too"
+    assert str(said[1].message).endswith("write poof.recog.zoo.modules.tsm")
+    assert said[1].filename == importlib.__file__, "it points at the import"
+    assert old is importlib.import_module("poof.recog.zoo.modules.tsm")
+    with pytest.warns(DeprecationWarning, match=r"poof.recog.modules.base .*: write poof.recog.core.module"):
+        assert importlib.import_module("poof.recog.modules.base").TemporalModule in old.TemporalShift.__mro__
+    with pytest.raises(ModuleNotFoundError, match=r"zoo.modules.never"), pytest.warns(DeprecationWarning):
+        importlib.import_module("poof.recog.modules.never")
+
+
+@pytest.mark.parametrize("name", recog.MOVED.moves)
+def test_every_path_that_moved_leads_somewhere(name: str) -> None:
+    sys.modules.pop(name, None)
+    with pytest.warns(DeprecationWarning, match=name):
+        assert importlib.import_module(name).__name__.startswith("poof.recog.")
 
 
 @pytest.mark.parametrize("function", [propagate, api.propagate, refine])

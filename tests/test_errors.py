@@ -13,12 +13,12 @@ from poof.labels.io import FORMATS, save_labels
 from poof.labels.model import LabelSet, Skeleton
 from poof.pose.mspn import BODIES
 from poof.pose.recipes import RECIPES, recipe_named
-from poof.recog.backbones import BACKBONES
 from poof.recog.build import build_model
-from poof.recog.modules import MODULES
-from poof.recog.networks import NETWORKS
-from poof.recog.recipes import RECIPES as RECOG_RECIPES
-from poof.recog.recipes import recipe as recog_recipe
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.modules import MODULES
+from poof.recog.zoo.networks import NETWORKS
+from poof.recog.zoo.recipes import RECIPES as RECOG_RECIPES
+from poof.recog.zoo.recipes import recipe as recog_recipe
 from poof.synthetic import SAMPLES, sample
 
 MANY = tuple(f"point{n}" for n in range(40))

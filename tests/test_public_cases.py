@@ -24,9 +24,9 @@ from poof.labels import load_labels
 from poof.recog.data.dataset import ClipDataset, View
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists import ClipList, read_list
-from poof.recog.evaluate import evaluate
-from poof.recog.recipes import Recipe
-from poof.recog.train import train
+from poof.recog.evaluation.evaluate import evaluate
+from poof.recog.training.train import train
+from poof.recog.zoo.recipes import Recipe
 from poof.video import VideoWriter
 
 VIEW = View(4, 1, 16, flip="none")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from poof.recog.joint import scheduled_weight
+from poof.recog.zoo.modules.joint import scheduled_weight
 
 TARGET = Path(__file__).resolve().parents[1] / "loss-weight.png"
 STEPS = 10_000

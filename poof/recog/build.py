@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from poof.errors import PoofError
-from poof.recog.backbones import BACKBONES
+from poof.recog.asked import Asked
+from poof.recog.core.model import Recognizer
 from poof.recog.insertion import (
     Request,
     check_knobs,
@@ -17,11 +18,10 @@ from poof.recog.insertion import (
     parse_request,
     unknown,
 )
-from poof.recog.model import Recognizer
-from poof.recog.modules import MODULES
-from poof.recog.networks import NETWORKS
-from poof.recog.networks.asked import Asked
-from poof.recog.published import Release, fill, find
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.modules import MODULES
+from poof.recog.zoo.networks import NETWORKS
+from poof.recog.zoo.published import Release, fill, find
 
 
 def available() -> dict[str, list[str]]:
@@ -61,7 +61,7 @@ def build_model(
         In front of the classifier.
     weights
         'imagenet' or 'kinetics' (torchvision's, fetched into its cache), or the path of a state dict: with the
-        backbone's own keys, or the authors' file of a network of `poof.recog.published`, modules included. A
+        backbone's own keys, or the authors' file of a network of `poof.recog.zoo.published`, modules included. A
         classifier of another number of classes is left out.
 
     Raises

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from poof.progress import Track, silent
-from poof.recog.backbones import BACKBONES
-from poof.recog.build import build_model
+from poof.recog.cost.profile import CONVENTION
+from poof.recog.cost.table import REFERENCE, costs_of_all
 from poof.recog.data.lists import FORMATS
-from poof.recog.modules import MODULES
-from poof.recog.networks import NETWORKS
-from poof.recog.profile import CONVENTION, profile
-from poof.recog.recipes import RECIPES
-
-REFERENCE = "resnet18"
-COSTS = Path(__file__).with_name("costs.json")
-"""Counted once, for they take a minute; `count_all` counts anew, and a test compares."""
-Cost = dict[str, Any]
-
-
-def count_all(
-    frames: int = 8, size: int = 224, classes: int = 174, own: bool = True, track: Track = silent
-) -> dict[str, Cost]:
-    """Parameters and MACs by name: backbones and 'resnet18 + module' at these settings, networks at their own.
-
-    Parameters
-    ----------
-    own
-        Whether networks have the frames, size and classes of their first published figure instead.
-    """
-    wanted: list[tuple[str, tuple[str, ...], int, int, int]] = []
-    wanted += [(name, (), frames, size, classes) for name in BACKBONES]
-    for name, network in NETWORKS.items():
-        known = network.published[0].classes if own and network.published else classes
-        wanted.append((name, (), network.frames if own else frames, network.size if own else size, known))
-    wanted += [(REFERENCE, (name,), frames, size, classes) for name in MODULES]
-    found: dict[str, Cost] = {}
-    for name, modules, t, side, n in track(wanted, "counting", len(wanted)):
-        with torch.device("meta"):
-            cost = profile(build_model(name, modules, t, n, size=side))
-        setting = f"{t} x {side} px, {n} classes"
-        found[" + ".join((name, *modules))] = {
-            "parameters": cost.parameters,
-            "macs": cost.count.macs,
-            "setting": setting,
-        }
-    return found
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.modules import MODULES
+from poof.recog.zoo.networks import NETWORKS
+from poof.recog.zoo.recipes import RECIPES
 
 
 def catalogue(
@@ -64,12 +26,7 @@ def catalogue(
     Costs of modules are what they add to ResNet-18 at their own places. Without settings, networks are counted at
     those of their published figures, from a file; with any of them, all anew.
     """
-    found: dict[str, Cost] = {}
-    if costs and frames is size is classes is None and COSTS.is_file():
-        found = json.loads(COSTS.read_text())
-    elif costs:
-        own = frames is size is classes is None
-        found = count_all(frames or 8, size or 224, classes or 174, own, track)
+    found = costs_of_all(frames, size, classes, track) if costs else {}
 
     def cost(name: str) -> dict[str, Any]:
         if not costs:

@@ -12,10 +12,10 @@ from poof.checkpoints import tensors_of
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.recog.build import build_model
+from poof.recog.core.model import Recognizer
+from poof.recog.core.tensor_files import check_finite, checksum, load_tensors
 from poof.recog.data.lists.base import check_class_names
 from poof.recog.data.sampling import RULES
-from poof.recog.model import Recognizer
-from poof.recog.tensor_files import check_finite, checksum, load_tensors
 
 VERSION = 2
 """2 has a checksum; 1 is read, too."""

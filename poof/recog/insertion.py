@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from poof.errors import FEW, PoofError, names_near
-from poof.recog.backbones.base import Factory, Host
-from poof.recog.counting import Counting, parameters
+from poof.recog.core.backbone import Factory, Host
+from poof.recog.core.model import FrameCount, Insertion, Plan, PlannedModule, Recognizer, apply
+from poof.recog.core.module import Place, Shape, TemporalModule
+from poof.recog.cost.counting import Counting, parameters
 from poof.recog.data.lists.base import shown
-from poof.recog.model import FrameCount, Insertion, Plan, PlannedModule, Recognizer, apply
-from poof.recog.modules import MODULES
-from poof.recog.modules.base import Place, Shape, TemporalModule
+from poof.recog.zoo.modules import MODULES
 
 Request: TypeAlias = str | tuple[str, Mapping[str, Any]]
 """A module by name, with knobs: 'm2a', 'm2a:shift=zero,attention=tam' or ('m2a', {'shift': 'zero'})."""

@@ -56,7 +56,7 @@ def test_every_specification_is_known_or_says_why_not() -> None:
 
 def test_whole_rows_are_what_the_registry_prints_for_them() -> None:
     """A table's figure and that of the published network with its modules are the same."""
-    from poof.recog.networks import NETWORKS
+    from poof.recog.zoo.networks import NETWORKS
 
     printed = {(n.backbone, n.modules): [p.top1 for p in n.published] for n in NETWORKS.values()}
     checked = 0

@@ -91,10 +91,10 @@ def test_every_command_parses(command: str) -> None:
             assert {word for word in words[2:] if word not in options} <= set(tables())
         return
     from poof.cli import command as whole
-    from poof.recog.backbones import BACKBONES
     from poof.recog.insertion import parse_request
-    from poof.recog.networks import NETWORKS
-    from poof.recog.recipes import RECIPES
+    from poof.recog.zoo.backbones import BACKBONES
+    from poof.recog.zoo.networks import NETWORKS
+    from poof.recog.zoo.recipes import RECIPES
 
     inner: Any = whole()
     rest = words[1:]

@@ -27,8 +27,8 @@ import torch
 
 from poof.flow.registry import create_flow
 from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
-from poof.recog.modules import MODULES
-from poof.recog.modules.base import Shape
+from poof.recog.zoo.modules import MODULES
+from poof.recog.core.module import Shape
 
 picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (220, 220, 3), np.uint8), (0, 0), 2)
 picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)

@@ -78,32 +78,32 @@ QUIZ: tuple[tuple[str, str, str], ...] = (
     (
         'right = both["correct_first"].to_numpy(bool), both["correct_second"].to_numpy(bool)',
         "two action recognition networks are compared by the clips that only one gets right",
-        "poof/recog/compare.py",
+        "poof/recog/evaluation/compare.py",
     ),
     (
         "along_time = self._along(patches.reshape(n * rows * columns, t, c * p * p))",
         "self-attention of space-time patches along time, in a temporal module",
-        "poof/recog/modules/attention.py",
+        "poof/recog/zoo/modules/attention.py",
     ),
     (
         "low, high = weights.amin(-1, keepdim=True), weights.amax(-1, keepdim=True)",
         "class regularisation: the weights of the guessed class are stretched to a range",
-        "poof/recog/modules/class_regularisation.py",
+        "poof/recog/zoo/modules/class_regularisation.py",
     ),
     (
         'return soft_pool(cells) if kind == "soft" else stochastic_pool(cells, training)',
         "a temporal module pools windows of cells by softmax weights",
-        "poof/recog/modules/softpool.py",
+        "poof/recog/zoo/modules/softpool.py",
     ),
     (
         '*(("Kinetics-400", rows[0]) for key, rows in KINETICS.items() if key == name),',
         "whole networks of Stergiou's thesis with the accuracies that it published",
-        "poof/recog/networks/stergiou.py",
+        "poof/recog/zoo/networks/stergiou.py",
     ),
     (
         'here = (p.frames, p.size, p.classes) == (model.segments, model.size, model.config["num_classes"])',
         "the profile of an action recognition network: parameters and GMACs beside the published ones",
-        "poof/recog/profile.py",
+        "poof/recog/cost/profile.py",
     ),
     (
         "views = np.stack([self._view(around, wide, turn) for turn in self._turns])",

@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
         if p.is_file() and "__pycache__" not in p.parts
     }
     assert names == ours
-    assert {"poof/py.typed", "poof/recog/costs.json", "poof/labelling/page/static/index.html"} <= names
+    assert {"poof/py.typed", "poof/recog/cost/costs.json", "poof/labelling/page/static/index.html"} <= names
 
 
 def test_the_wheel_has_a_free_name_and_the_command_is_poof(built: Path) -> None:

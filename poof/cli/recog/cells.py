@@ -12,9 +12,9 @@ from poof.cli import common
 from poof.cli.recog import options
 
 if TYPE_CHECKING:
+    from poof.recog.core.model import Recognizer
     from poof.recog.data import ClipList
-    from poof.recog.evaluate import Evaluation
-    from poof.recog.model import Recognizer
+    from poof.recog.evaluation.evaluate import Evaluation
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cell:
     @staticmethod
     def targets(runs: Sequence[Path], rates: str | None, output: Path | None) -> list[Path]:
         """Where the answers go, in the order of the cells; of --fuse only those of all together."""
-        from poof.recog.rates import parse_rates
+        from poof.recog.evaluation.rates import parse_rates
 
         if output is None:
             return []
@@ -47,8 +47,8 @@ class Cell:
 
 def judge_run(run: Path, names: ClipList, changes: dict[str, Any], how: dict[str, Any]) -> Cell:
     """A run, or a file of answers, judged as it was trained but for the changes."""
-    from poof.recog.evaluate import evaluate
-    from poof.recog.fusion import answers_of
+    from poof.recog.evaluation.evaluate import evaluate
+    from poof.recog.evaluation.fusion import answers_of
 
     if run.suffix == ".csv":
         return Cell(run.stem, answers_of(run))
@@ -75,8 +75,8 @@ def judge_rates_of(
 ) -> list[Cell]:
     """Every run at every rate."""
     from poof.recog.data.frames import FrameCounts
-    from poof.recog.judging import judging_view
-    from poof.recog.rates import judge_rates, parse_rates, training_rate
+    from poof.recog.evaluation.judging import judging_view
+    from poof.recog.evaluation.rates import judge_rates, parse_rates, training_rate
 
     wanted, counts, cells = parse_rates(rates), FrameCounts(), []
     for run in runs:
@@ -93,7 +93,7 @@ def judge_rates_of(
 def fused_cells(cells: list[Cell], weights: str | None) -> list[Cell]:
     """The cells and, last, all of them together."""
     from poof.errors import PoofError
-    from poof.recog.fusion import fuse
+    from poof.recog.evaluation.fusion import fuse
 
     try:
         numbers = None if weights is None else [float(part) for part in weights.split(",")]
@@ -104,7 +104,7 @@ def fused_cells(cells: list[Cell], weights: str | None) -> list[Cell]:
 
 def _load(run: Path, names: ClipList, how: dict[str, Any]) -> Recognizer:
     from poof.errors import PoofWarning
-    from poof.recog.judging import chosen_on
+    from poof.recog.evaluation.judging import chosen_on
 
     model = options.load(run, how["device"])
     known = chosen_on(model, names)

@@ -35,8 +35,8 @@ def check(
     from poof.errors import PoofWarning
     from poof.files import check_output
     from poof.recog.data.extract import check as run
-    from poof.recog.data.sheet import draw_clips
-    from poof.recog.recipes import recipe as make_recipe
+    from poof.recog.training.sheet import draw_clips
+    from poof.recog.zoo.recipes import recipe as make_recipe
 
     for path in (json, show):
         if path is not None:

@@ -12,8 +12,8 @@ from poof.cli.recog import options
 from poof.cli.terminal import say
 
 if TYPE_CHECKING:
-    from poof.recog.compare import Difference
-    from poof.recog.evaluate import Evaluation
+    from poof.recog.evaluation.compare import Difference
+    from poof.recog.evaluation.evaluate import Evaluation
 
 
 def evaluate(
@@ -85,8 +85,8 @@ def evaluate(
     from poof.cli.recog.rates import show_grid
     from poof.errors import PoofError
     from poof.files import check_output
-    from poof.recog.compare import compare
-    from poof.recog.splits import mean_over_splits, parse_splits
+    from poof.recog.evaluation.compare import compare
+    from poof.recog.evaluation.splits import mean_over_splits, parse_splits
 
     if plot is not None and against is None:
         raise PoofError("--plot draws a difference: say --against which answers")
@@ -144,7 +144,7 @@ def evaluate(
         cell.result.write_answers(target)
     differences = [compare(cell.result.answers(), against) for cell in cells] if against else []
     if plot is not None and against is not None:
-        from poof.recog.compare import plot_difference
+        from poof.recog.evaluation.compare import plot_difference
 
         if len(differences) > 1 and rates is not None:
             raise PoofError("--plot draws one difference: leave out --rates")

@@ -79,7 +79,7 @@ def explain(
     del debug
     from poof.errors import PoofError
     from poof.files import check_output, made_folder
-    from poof.recog.evaluate import class_names
+    from poof.recog.evaluation.evaluate import class_names
     from poof.recog.explain import ExplanationMethod
     from poof.recog.explain import explain as look
     from poof.recog.explain.explain import mean_diagnostics, parse_cell

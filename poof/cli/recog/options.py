@@ -14,9 +14,9 @@ from poof.cli.terminal import console, say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from poof.recog.core.model import Recognizer
     from poof.recog.data import ClipList
     from poof.recog.data.dataset import View
-    from poof.recog.model import Recognizer
 
 
 class Rule(StrEnum):
@@ -116,7 +116,7 @@ def load(run: Path, device: str) -> Recognizer:
 
 def view_of(model: Recognizer, quiet: bool, **changes: Any) -> View:
     """How a network is judged: as trained, but for the options that were given; says which those are."""
-    from poof.recog.judging import described, judging_view
+    from poof.recog.evaluation.judging import described, judging_view
 
     view, differences = judging_view(model, **changes)
     if not quiet:

@@ -35,7 +35,7 @@ def predict(
     """The best classes of each video."""
     del debug
     from poof.files import check_output, write_text
-    from poof.recog.predict import predict as look
+    from poof.recog.evaluation.predict import predict as look
 
     for path in (output, json):
         if path is not None:

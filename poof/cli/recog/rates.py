@@ -12,7 +12,7 @@ from poof.cli.terminal import say
 
 def show_grid(cells: Sequence[Cell], quiet: bool) -> dict[str, Any]:
     """Print the grid of training and testing rates; gives it for JSON."""
-    from poof.recog.rates import as_table, mean_change, row_of_grid
+    from poof.recog.evaluation.rates import as_table, mean_change, row_of_grid
 
     grid, changes = [], []
     for name in dict.fromkeys(cell.name for cell in cells):

@@ -95,11 +95,11 @@ def train(
     from poof.parallel import current
     from poof.recog.data.lists.split import split_off
     from poof.recog.device import pick_device
-    from poof.recog.networks import NETWORKS
-    from poof.recog.recipes import recipe as make_recipe
-    from poof.recog.train import Settings
-    from poof.recog.train import train as run
-    from poof.recog.transfer import start_from
+    from poof.recog.training.train import Settings
+    from poof.recog.training.train import train as run
+    from poof.recog.training.transfer import start_from
+    from poof.recog.zoo.networks import NETWORKS
+    from poof.recog.zoo.recipes import recipe as make_recipe
 
     if json is not None:
         check_output(json, force)

@@ -14,20 +14,19 @@ from poof.deprecated import old_arguments
 from poof.errors import PoofError, names_near
 from poof.files import make_folder
 from poof.progress import Track, silent
+from poof.recog.core.model import Recognizer
 from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
 from poof.recog.data.sampling import fixed_frames
 from poof.recog.data.transform import fixed_crops, normalise, to_tensor
-from poof.recog.evaluate import class_names
+from poof.recog.evaluation.evaluate import class_names
+from poof.recog.evaluation.judging import trained_view
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.graph import write_graph
 from poof.recog.explain.methods import SUFFIXES, ExplanationMethod
 from poof.recog.explain.modules import module_sheet
 from poof.recog.explain.pictures import overlay_video, save_picture, sheet
-from poof.recog.judging import trained_view
-from poof.recog.model import Recognizer
-from poof.recog.modules.affinity import AllPairs
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def parse_cell(text: str) -> tuple[int, int, int]:
 
 def mark_cells(model: Recognizer, cells: Sequence[tuple[int, int, int]], view: View) -> None:
     """Tell the modules in which cells attend to cells whose attention is asked for; none: as they choose."""
-    attending = [module for _, module in model.temporal_modules() if isinstance(module, AllPairs)]
+    attending = [module for _, module in model.temporal_modules() if module.marked is not None]
     if cells and not attending:
         raise PoofError("no module of this network attends from cell to cell: cells are for rnl and nonlocal")
     sizes = (view.segments, view.size, view.size)

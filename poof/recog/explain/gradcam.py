@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
-from poof.recog.model import Recognizer
+from poof.recog.core.model import Recognizer
 
 
 @dataclass(frozen=True)

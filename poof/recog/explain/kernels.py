@@ -13,8 +13,8 @@ from torch import Tensor
 from poof.errors import PoofError
 from poof.files import atomic
 from poof.recog.build import build_model
-from poof.recog.input_kernels import input_kernels
-from poof.recog.model import Recognizer
+from poof.recog.core.input_kernels import input_kernels
+from poof.recog.core.model import Recognizer
 
 COLOURS = ("tab:red", "tab:green", "tab:blue")
 FOUND, BUILT = "as this training found it", "built anew from its knobs"
@@ -51,7 +51,7 @@ class KernelChange:
 
 
 def kernel_changes(model: Recognizer) -> list[KernelChange]:
-    """The kernels of `poof.recog.input_kernels` beside those that the training of this network began with.
+    """The kernels of `poof.recog.core.input_kernels` beside those that the training of this network began with.
 
     Runs of before poof kept them know their Laplacians alone, which are built anew from the knobs; random or published
     convolutions are lost then.

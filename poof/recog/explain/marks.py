@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from poof.recog.modules.base import Marks
+from poof.recog.core.module import Marks
 
 Array = np.ndarray
 COLOURS = ((255, 60, 60), (60, 220, 60), (70, 150, 255), (255, 210, 40))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from poof.errors import PoofError, names_near
+from poof.recog.core.model import Recognizer
 from poof.recog.explain.gradcam import Heat, grad_cam
 from poof.recog.explain.pyramids import THETA, Mode, Pyramid, class_feature_pyramid
 from poof.recog.explain.tubes import Order, saliency_tube
-from poof.recog.model import Recognizer
 
 SUFFIXES = {"gradcam": "heat", "tubes": "tube", "pyramids": "pyramid"}
 """What each method's files are called."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from poof.recog.core.module import Marks, Picture
 from poof.recog.explain.marks import draw_marks
 from poof.recog.explain.pictures import LINE, MARGIN, Array, overlay, shorten, write
-from poof.recog.modules.base import Marks, Picture
 
 LABEL_WIDTH = 230
 WHITE, RED = (255, 255, 255), (230, 30, 30)

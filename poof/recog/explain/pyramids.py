@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from poof.errors import PoofError
+from poof.recog.core.model import Recognizer
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.tubes import channels_first, evidence, for_eyes, tube
-from poof.recog.model import Recognizer
 
 Mode = Literal["layers", "features"]
 PROJECTIONS = ("downsample", "branch1", "conv_w1")

@@ -14,9 +14,8 @@ from scipy.interpolate import make_interp_spline
 from torch import Tensor, nn
 
 from poof.errors import PoofError
+from poof.recog.core.model import Recognizer
 from poof.recog.explain.gradcam import Heat
-from poof.recog.model import Recognizer
-from poof.recog.modules.class_regularisation import ClassRegularisation
 
 Array = np.ndarray
 Order = Literal["document", "classical"]
@@ -195,7 +194,7 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
         model.train(training)
     maps = channels_first(features, path)
     weights, source = channels_first(gradient, path).sum((1, 2, 3)), "gradients"
-    site = _regularised(model, path)
+    learned = _class_weights(model, path)
     for name, tail in tails:
         # Norm and activation behind the last stage (MFNet): what is pooled for the classifier is evidence, not before.
         if tail.dim() not in (4, 5) or tail is features:
@@ -205,8 +204,8 @@ def evidence(model: Recognizer, clip: Tensor, label: int | None = None, stage: i
     behind = [layer for layer, inputs in pooled if _is_pooled(maps, features, inputs)]
     if behind:
         weights, source = behind[0].weight.detach()[chosen, : len(maps)], "classifier"
-    elif site is not None:
-        weights, source = site.class_weights().detach()[chosen], "class regularisation"
+    elif learned is not None:
+        weights, source = learned[chosen], "class regularisation"
     probability = float(logits.detach().softmax(-1)[chosen])
     return Evidence(maps.cpu(), weights.cpu(), chosen, probability, path, source)
 
@@ -230,11 +229,12 @@ def _is_pooled(maps: Tensor, features: Tensor, pooled: Tensor) -> bool:
     return means.shape == inputs.shape and bool(torch.allclose(means, inputs, rtol=1e-3, atol=1e-5))
 
 
-def _regularised(model: Recognizer, path: str) -> ClassRegularisation | None:
+def _class_weights(model: Recognizer, path: str) -> Tensor | None:
+    """(classes, C) of a module behind that layer that tells how much each channel speaks for each class."""
     inserted = getattr(model, "inserted", None)
     for line, point in zip(model.insertions, inserted.values() if inserted else ()):
-        if isinstance(point.module, ClassRegularisation) and f"backbone.{line.place.path}" == path:
-            return point.module
+        if f"backbone.{line.place.path}" == path and (weights := point.module.class_weights()) is not None:
+            return weights.detach()
     return None
 
 

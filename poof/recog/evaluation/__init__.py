@@ -1,0 +1,1 @@
+"""How good a network is: evaluation, prediction, comparison and fusion of networks, sub-sampling rates, splits."""

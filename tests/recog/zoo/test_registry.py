@@ -1,0 +1,161 @@
+"""Over the whole registry: every module in every kind of host, every backbone (networks: test_profile)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from poof import recog
+from poof.recog.core.model import Recognizer
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.modules import MODULES
+from poof.recog.zoo.modules.m2a import ATTENTIONS, MOTIONS
+
+VARIANTS = [
+    *MODULES,
+    *(f"m2a:motion={m},attention={a}" for m in MOTIONS for a in ATTENTIONS if {m, a} != {"none"}),
+    "m2a:shift=zero,placement=after",
+    "m2a:norm=false,attention=none",
+    "tsm:placement=block,fill=wrap",
+    "tdn:shift=true",
+    "tsp:delta1=leaky,delta2=tanh",
+]
+FIXED_CLIPS = ("select", "tsp", "pwtp")
+"""Exported for the number of clips they are shown."""
+NOT_EXPORTED = ("flow",)
+"""Made outside of torch, while clips pass."""
+SLOW_TO_EXPORT = ("kpsem", "srtg", "m2a:attention=patch4")
+"""Long programs; `sr` shows recurrence, `m2a` the rest of M2A."""
+
+
+def small(
+    name: str, modules: list[str], frames: int = 4, size: int = 64, seed: int = 0
+) -> tuple[Recognizer, torch.Tensor]:
+    torch.manual_seed(seed)
+    model = recog.build_model(name, modules, frames=frames, num_classes=3, size=size, dropout=0)
+    return model, torch.randn(2, frames * model.per_segment, 3, size, size)
+
+
+def forward_and_backward(model: Recognizer, clips: torch.Tensor) -> None:
+    logits = model(clips)
+    assert logits.shape == (2, 3)
+    assert logits.isfinite().all()
+    nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert not without
+    assert model.insertions or not any(True for _ in model.temporal_modules())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_module_trains(variant: str) -> None:
+    zero = never_learn(variant, 0)
+    for seed in (1, 2):  # of a squeezed layer's few channels every ReLU may be closed by chance
+        zero = zero & never_learn(variant, seed) if zero else zero
+    assert not zero, "a parameter that never learns"
+
+
+def never_learn(variant: str, seed: int) -> set[str]:
+    # Squeezed to a sixteenth, the narrow host's first blocks leave one channel.
+    model, clips = small("resnet18" if variant in ("se", "cbam") else "resnet18_quarter", [variant], seed=seed)
+    forward_and_backward(model, clips)
+    if variant == "srtg":
+        return set()  # its gates are closed on random weights, and closed gates teach nothing
+    zero = without_gradient(model)
+    if zero:  # behind a layer that begins at 0, nothing learns in the first step
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+        model.zero_grad()
+        forward_and_backward(model, clips)
+        zero &= without_gradient(model)
+    return {name for name in zero if not name.endswith("_gc.module.squeeze.bias")}  # the release's, in front of a norm
+
+
+def without_gradient(model: Recognizer) -> set[str]:
+    return {n for n, p in model.inserted.named_parameters() if p.grad is not None and not p.grad.any()}
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "i3d_resnet18"])
+def test_every_module_in_other_kinds_of_hosts(name: str, backbone: str) -> None:
+    # KPSEM sits behind the third stage, where I3D has a quarter of the frames, and needs two there.
+    model, clips = small(backbone, [name], frames=8 if name == "kpsem" else 4)
+    forward_and_backward(model, clips)
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "r2plus1d_18", "resnet50"])
+def test_every_family_of_backbones_trains(name: str) -> None:
+    forward_and_backward(*small(name, ["m2a"], size=32))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_a_true_map(backbone: str) -> None:
+    with torch.device("meta"):
+        host = BACKBONES[backbone](3)
+    for block in host.blocks:
+        first = host.net.get_submodule(block.first)
+        assert any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in first.modules()), block
+        host.net.get_submodule(block.second)
+    assert sorted({block.stage for block in host.blocks}) == [1, 2, 3, 4]
+    assert len(host.stages) == 4
+    for path in host.stages:
+        host.net.get_submodule(path)
+    classifier = host.net.get_submodule(host.classifier)
+    assert isinstance(classifier, nn.Linear)
+    assert classifier.out_features == 3
+    assert set(host.net.state_dict()) == set(BACKBONES[backbone](3).net.state_dict())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
+    model, clips = small("resnet18_quarter", [name])
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    other, _ = small("resnet18_quarter", [name])
+    for parameter in other.parameters():
+        nn.init.normal_(parameter, std=0.02)
+    other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True), strict=True)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(clips), other.eval()(clips))
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(variant, marks=pytest.mark.slow if variant in SLOW_TO_EXPORT else ())
+        for variant in ("none", *MODULES, "m2a:attention=patch4")
+        if variant not in NOT_EXPORTED
+    ],
+)
+def test_exported_programs_give_the_same_numbers(variant: str) -> None:
+    # What ONNX, OpenVINO, ExecuTorch and compilers start from; hooks are part of it, any number of clips is taken.
+    model, clips = small("resnet18_quarter", [] if variant == "none" else [variant])
+    free = variant not in FIXED_CLIPS
+    shapes = ({0: torch.export.Dim("clips", max=64)},) if free else None
+    program = torch.export.export(model.eval(), (clips,), dynamic_shapes=shapes)
+    more = torch.cat([clips, clips[:1] * 0.5]) if free else clips * 0.5
+    with torch.no_grad():
+        assert torch.allclose(program.module()(more), model(more), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["none", *MODULES])
+def test_mixed_precision_stays_close(variant: str) -> None:
+    model, clips = small("resnet18_quarter", [] if variant == "none" else [variant])
+    model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(clips)
+        loss = nn.functional.cross_entropy(half, torch.tensor([0, 2])) + sum(model.losses().values())
+    loss.backward()
+    assert half.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    torch.manual_seed(0)
+    whole = small("resnet18_quarter", [] if variant == "none" else [variant])[0].train()(clips)
+    assert (half.float() - whole).abs().max() < 0.25 * whole.detach().abs().max() + 0.05
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documents_are_named(name: str) -> None:
+    module = MODULES[name]
+    assert module.document
+    assert module.summary
+    assert "Knobs" in (module.__doc__ or "") or name == "none"
