@@ -41,7 +41,8 @@ from poof.recog.data.motion_task import render_task
 from poof.recog.evaluation.evaluate import evaluate
 from poof.recog.evaluation.judging import trained_view
 from poof.recog.evaluation.rates import judge_rates
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.recipes import recipe
 

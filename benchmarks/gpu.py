@@ -44,7 +44,7 @@ from poof.recog.build import build_model
 from poof.recog.core.recipe import Recipe
 from poof.recog.data.lists import read_list
 from poof.recog.data.motion_task import render_task
-from poof.recog.training.train import Settings as RecogSettings
+from poof.recog.training.settings import Settings as RecogSettings
 from poof.recog.training.train import train as train_recog
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video.base import ArrayVideo

@@ -35,7 +35,8 @@ from poof.recog.data.extract import extract
 from poof.recog.data.lists.base import ClipList
 from poof.recog.data.motion_task import order_accuracy, render_task
 from poof.recog.evaluation.evaluate import Evaluation, evaluate
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import recipe
 
 UCF = SHARED / "data" / "ucf101-mini"

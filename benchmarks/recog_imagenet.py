@@ -29,7 +29,8 @@ from poof.recog.data.lists.split import split_off
 from poof.recog.data.motion_task import render_task
 from poof.recog.evaluation.evaluate import Evaluation, evaluate
 from poof.recog.evaluation.judging import trained_view
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import recipe
 
 ROWS: dict[str, list[str]] = {

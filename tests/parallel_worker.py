@@ -24,7 +24,8 @@ from poof.pose import train_pose
 from poof.pose.augmentation import NONE
 from poof.pose.recipes import Recipe as PoseRecipe
 from poof.recog.data import read_list
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import Recipe
 
 CLIPS = Recipe(epochs=2, batch=6, lr=0.01, warmup=0, flip="none")

@@ -16,7 +16,8 @@ from weights import change_value, foreign, read_by
 from poof.recog.build import build_model
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.core.tensor_files import checksum
-from poof.recog.training.train import Settings, resume, training_state
+from poof.recog.training.settings import Settings
+from poof.recog.training.state import resume, training_state
 from poof.recog.zoo.recipes import Recipe
 
 RECIPE = Recipe(epochs=2, batch=2)

@@ -95,7 +95,7 @@ def train(
     from poof.parallel import current
     from poof.recog.data.lists.split import split_off
     from poof.recog.device import pick_device
-    from poof.recog.training.train import Settings
+    from poof.recog.training.settings import Settings
     from poof.recog.training.train import train as run
     from poof.recog.training.transfer import start_from
     from poof.recog.zoo.networks import NETWORKS

@@ -20,7 +20,8 @@ from poof.recog.core.weights import read_state
 from poof.recog.data import ClipList, Record
 from poof.recog.data.dataset import View
 from poof.recog.evaluation.evaluate import Evaluation, evaluate, top
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import Recipe
 
 FAST = Recipe(epochs=1, batch=4, lr=0.01, warmup=0, flip="none")

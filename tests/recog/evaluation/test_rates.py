@@ -23,7 +23,8 @@ from poof.recog.data.sampling import fixed_frames
 from poof.recog.evaluation.evaluate import Evaluation
 from poof.recog.evaluation.rates import at_rate, judge_rates, mean_change, parse_rates, row_of_grid, training_rate
 from poof.recog.training.freeze import only, training_mode
-from poof.recog.training.train import State, train
+from poof.recog.training.state import State
+from poof.recog.training.train import train
 from poof.recog.training.transfer import start_from
 from poof.recog.zoo.recipes import RECIPES
 

@@ -20,7 +20,8 @@ from poof.recog.core.input_kernels import input_kernels
 from poof.recog.data import ClipList, read_list
 from poof.recog.data.motion_task import render_task
 from poof.recog.explain.kernels import BUILT, FOUND, draw_kernels, kernel_changes, tiles
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.modules.mbpm import log_kernel
 from poof.recog.zoo.recipes import Recipe
 

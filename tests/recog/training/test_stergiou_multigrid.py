@@ -15,7 +15,8 @@ from poof.errors import PoofError
 from poof.recog.data import read_list
 from poof.recog.data.motion_task import render_task
 from poof.recog.training.multigrid import LONG, SHORT, Grid, MultigridSampler, epoch_grids, grid, shrink
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import RECIPES, recipe
 
 

@@ -27,7 +27,8 @@ from poof.recog.explain import explain, grad_cam
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.pictures import LABELS, LINE, MARGIN, overlay, sheet
 from poof.recog.training.parameter_groups import parameter_groups
-from poof.recog.training.train import Settings, train
+from poof.recog.training.settings import Settings
+from poof.recog.training.train import train
 from poof.recog.zoo.recipes import RECIPES, Recipe, recipe
 from poof.video import VideoWriter, open_video
 

@@ -17,7 +17,8 @@ from poof.errors import PoofError, PoofWarning
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.data.lists.base import ClipList, Record
-from poof.recog.training.train import _backward_of_modules, train
+from poof.recog.training.step import backward_of_modules
+from poof.recog.training.train import train
 from poof.recog.zoo.modules.joint import JointTraining, mgda_weight, scheduled_weight
 from poof.recog.zoo.modules.pwtp import DynamicAppearance, constant_share, guard_constant, project
 from poof.recog.zoo.recipes import recipe
@@ -292,7 +293,7 @@ def gradients(joint: str, **knobs: object) -> tuple[dict[str, torch.Tensor], dic
     model(x)
     model.losses()["input_before_pwtp.enopr"].backward()
     alone.update({f"energy {n}": g for n, g in left().items()})
-    rule = _backward_of_modules(model, 10, lambda gradients: None)
+    rule = backward_of_modules(model, 10, lambda gradients: None)
     assert isinstance(rule, JointTraining)
     scale = 8.0  # as a loss scaler would
 
@@ -361,7 +362,7 @@ def test_classifier_alone_can_be_trained(tmp_path: Path) -> None:
 def test_networks_without_it_train_as_before() -> None:
     with torch.device("meta"):
         model = recog.build_model("resnet18", ["tsm"], 4, 3, size=32)
-    assert _backward_of_modules(model, 10, lambda gradients: None) is None
+    assert backward_of_modules(model, 10, lambda gradients: None) is None
 
 
 def test_pictures_and_read_outs() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from poof import recog
 from poof.errors import PoofError, PoofWarning
 from poof.recog.training.transfer import start_from
-from poof.recog.zoo.published.names import RELEASES
+from poof.recog.zoo.published.releases import RELEASES
 
 RELEASED = ",variant=released"
 NETWORKS: dict[str, tuple[str, list[str]]] = {

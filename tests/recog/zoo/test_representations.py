@@ -17,7 +17,7 @@ from poof.recog.cost.counting import parameters
 from poof.recog.evaluation.evaluate import Evaluation
 from poof.recog.evaluation.splits import mean_over_splits, parse_splits
 from poof.recog.training.curves import write_curves
-from poof.recog.training.train import _module_losses
+from poof.recog.training.step import module_losses
 from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.modules.cbam import BlockAttention
 from poof.recog.zoo.modules.representations import DynamicImage, FrameDifference, OpticalFlow, rank_weights
@@ -142,7 +142,7 @@ def test_tsp_learns_by_its_own_loss_alone_and_the_curves_tell() -> None:
     for _ in range(6):
         logits = model(clips)
         loss = nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))
-        _module_losses(model, loss, model.losses(), lambda value, retain_graph=False: value.backward())
+        module_losses(model, loss, model.losses(), lambda value, retain_graph=False: value.backward())
         assert all(p.grad is None for p in model.backbone.parameters())
         optimizer.step()
         optimizer.zero_grad()
@@ -150,7 +150,7 @@ def test_tsp_learns_by_its_own_loss_alone_and_the_curves_tell() -> None:
     assert seen[-1] < seen[0]
     assert model.training_reads() == {}
     with pytest.raises(PoofError, match="add no loss"):
-        _module_losses(model, loss, {}, lambda value, retain_graph=False: None)
+        module_losses(model, loss, {}, lambda value, retain_graph=False: None)
 
 
 def test_the_recipe_of_table_3_1() -> None:

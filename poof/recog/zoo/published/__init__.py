@@ -1,6 +1,6 @@
 """Checkpoints as their authors published them: recognised by their keys, renamed, filled in whole or refused.
 
-`names` says how each release calls what poof calls otherwise; `find` reads a file and recognises it; `fill` puts it
+A file for each release says what it calls otherwise than poof; `find` reads a file and recognises it; `fill` puts it
 into a network. No key is left over or missing without a word, and a file whose network would compute something else
 than the one it is put into is refused, with the name of the one that would not.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from poof.errors import PoofError, PoofWarning
 from poof.recog.core.model import Recognizer
 from poof.recog.core.weights import read_state
-from poof.recog.zoo.published import names
+from poof.recog.zoo.published.releases import RELEASES
 
 __all__ = ["Release", "fill", "find"]
 
@@ -27,7 +27,7 @@ Model = TypeVar("Model", bound=Recognizer)
 
 @dataclass(frozen=True)
 class Release:
-    """An authors' file: where it lies, whose it is (a key of `names.RELEASES`), its tensors under the file's keys."""
+    """An authors' file: where it lies, whose it is (a key of `RELEASES`), its tensors under the file's keys."""
 
     source: str
     kind: str
@@ -48,7 +48,7 @@ def find(weights: str | Path) -> Release | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PoofWarning)  # of our own checkpoints, which are told of where they are loaded
         state = read_state(path)
-    for kind, release in names.RELEASES.items():
+    for kind, release in RELEASES.items():
         if any(re.search(release.mark, key) for key in state):
             return Release(str(path), kind, state)
     return None
@@ -62,7 +62,7 @@ def fill(model: Model, release: Release) -> Model:
     PoofError
         If the network is another one: it lacks the modules, computes them otherwise, or has other shapes.
     """
-    rules = names.RELEASES[release.kind]
+    rules = RELEASES[release.kind]
     renamed = rules.rename(release.state, model)
     said = f"{release.source}: holds {rules.title}"
     for reason in rules.differs(release.state, model):
