@@ -26,7 +26,7 @@ from poof.labels.formats import (
     sleap_analysis,
     unsupported,
 )
-from poof.labels.formats.reading import Choice, Missing
+from poof.labels.formats.reading import SEPARATOR_LINE, Choice, Missing
 from poof.labels.model import LabelSet
 from poof.labels.naming import placed
 from poof.labels.validation import check_valid, tell_apart
@@ -193,7 +193,7 @@ def _head(path: Path) -> bytes:
         head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise PoofError(f"{path}: is empty; label at least one frame")
-    return head
+    return SEPARATOR_LINE.sub(b"", head, count=1)
 
 
 def format_for(path: Path, format: str | None = None) -> str:

@@ -280,10 +280,10 @@ def _precision(labels: LabelSet, known: Mapping[Place, tuple[int, int, float, fl
     if not len(here) or (np.abs(here - there) <= own).mean() > 0.5:
         return own
     for digits in (2, 1, 0):
-        step = 0.5 * 10.0**-digits
         whole = np.abs(here * 10**digits - np.round(here * 10**digits)) < 1e-3
-        if whole.mean() >= 0.99 and (np.abs(here - there) <= step * 1.01).mean() >= 0.9:
-            return step * 1.01
+        for step in (0.5 * 10.0**-digits, 10.0**-digits):  # rounded, or cut off
+            if whole.mean() >= 0.99 and (np.abs(here - there) <= step * 1.01).mean() >= 0.9:
+                return step * 1.01
     return own
 
 

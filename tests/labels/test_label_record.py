@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poof.errors import PoofWarning
+from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 from poof.labels.record import list_of, pack, unpack
 
@@ -97,7 +97,7 @@ def test_a_deleted_row_is_an_absence(tmp_path: Path) -> None:
     others_untouched(labels, (4, 1))
 
 
-@pytest.mark.parametrize("cells", [{"x": "", "y": ""}, {"visible": "absent"}, {"visible": "0"}])
+@pytest.mark.parametrize("cells", [{"x": "", "y": ""}, *({"visible": v} for v in ("absent", "0", "Not there", "gone"))])
 def test_emptied_cells_and_states_of_nothing_are_absences(tmp_path: Path, cells: dict[str, str]) -> None:
     def empty(table: pd.DataFrame) -> None:
         table.loc[row(table, 4, "tail"), list(cells)] = list(cells.values())
@@ -134,6 +134,34 @@ def test_a_state_and_a_word_of_the_source(tmp_path: Path) -> None:
     assert str(labels.changes) == "1 corrected, 2 confirmed"
     assert labels.instances[4, 0].visible[1] == Visible.OCCLUDED
     assert [labels.instances[f, 0].source[1] for f in (4, 5, 6, 7)] == [H, H, H, P]
+
+
+def test_a_word_of_the_source_that_nobody_knows_matters_only_where_nothing_was_changed(tmp_path: Path) -> None:
+    def say(table: pd.DataFrame, word: str = "korrigiert") -> None:
+        table.loc[row(table, 4, "tail"), ["x", "source"]] = ["400", word]
+        table.loc[row(table, 5, "tail"), ["visible", "source"]] = ["hidden", word]
+
+    labels = edited(tmp_path, say)
+    assert str(labels.changes) == "2 corrected" and labels.instances[5, 0].visible[1] == Visible.OCCLUDED
+
+    def confirm(table: pd.DataFrame) -> None:
+        say(table)
+        table.loc[row(table, 6, "nose"), "source"] = "wrong"
+
+    with pytest.raises(PoofError, match=r"line 20: unknown source 'wrong'; it is one of human, .* or manual"):
+        edited(tmp_path, confirm)
+
+
+def test_a_row_that_was_added_without_an_instance_is_of_the_only_one(tmp_path: Path) -> None:
+    def add(table: pd.DataFrame) -> pd.DataFrame:
+        rows = [
+            {"frame": "50", "keypoint": "tail", "x": "4", "y": "5"},
+            {"frame": "51", "keypoint": "paw", "visible": "absent"},
+        ]
+        return pd.concat([table, pd.DataFrame(rows)]).fillna("")
+
+    labels = edited(tmp_path, add)
+    assert labels.changes.added == [(50, 0, 1), (51, 0, 2)] and labels.instances[50, 0].xy[1].tolist() == [4, 5]
 
 
 def test_a_copied_row_and_a_new_one(tmp_path: Path) -> None:
@@ -184,7 +212,11 @@ def test_the_habits_of_spreadsheets_are_no_edits(tmp_path: Path) -> None:
         rounded(table)
         table.loc[row(table, 4, "tail"), "x"] = "76.0"
 
-    assert not edited(tmp_path, rounded).changes
+    def cut_off(table: pd.DataFrame) -> None:
+        for column in ("x", "y"):
+            table[column] = [str(int(float(v))) for v in table[column]]
+
+    assert not edited(tmp_path, rounded).changes and not edited(tmp_path, cut_off).changes
     assert edited(tmp_path, rounded_and_moved).changes.corrected == [(4, 0, 1)]
 
 
@@ -214,6 +246,19 @@ def test_edits_in_json(tmp_path: Path) -> None:
     assert labels.instances[3, 0].source.tolist() == [H, P, P]
     assert labels.instances[3, 0].in_dispute.tolist() == [False] * 3
     assert labels.instances[5, 0].absent.all()
+
+
+def test_words_in_json(tmp_path: Path) -> None:
+    save_labels(carried(), tmp_path / "x.json")
+    document = json.loads((tmp_path / "x.json").read_text())
+    extra = {a["image_id"] - 1: a["poof"] for a in document["annotations"]}
+    extra[3]["source"][0] = "manual"
+    extra[4]["absent"] = ["tail"]  # its coordinates are still there
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    labels = load_labels(tmp_path / "x.json")
+    assert labels.changes.confirmed == [(3, 0, 0)] and labels.changes.removed == [(4, 0, 1)]
+    assert labels.instances[4, 0].absent.tolist() == [False, True, False]
+    assert labels.instances[4, 0].by_person.tolist() == [False, True, False]
 
 
 def test_what_was_corrected_is_written_as_a_persons(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def test_columns_in_any_order_with_strangers_among_them(read) -> None:
         ("True,False", [Visible.VISIBLE, Visible.OCCLUDED]),
         ("2,1", [Visible.VISIBLE, Visible.OCCLUDED]),
         ("1,", [Visible.VISIBLE, Visible.VISIBLE]),
+        ("yes,no", [Visible.VISIBLE, Visible.OCCLUDED]),
+        ("1,covered", [Visible.VISIBLE, Visible.OCCLUDED]),
+        ("Visible,Not there", [Visible.VISIBLE, Visible.ABSENT]),
         ("2,0", [Visible.VISIBLE, Visible.UNLABELLED]),
     ],
 )
@@ -74,6 +77,8 @@ def test_rows_that_are_not_reliable_keep_their_name_only(read) -> None:
         "\ufeffframe,keypoint,x,y\r\n0,a,1.5,2.25\r\n",
         "# made by hand\n\nframe, keypoint, x, y\n0, a, 1.5, 2.25\n\n",
         'frame,keypoint,"x","y"\n"0","a","1.5",2.25\n',
+        "sep=;\nframe;keypoint;x;y\n0;a;1,5;2,25\n",
+        '\ufeff"sep=,"\r\nframe,keypoint,x,y\r\n0,a,1.5,2.25\r\n',
     ],
 )
 def test_what_spreadsheets_do(read, text: str) -> None:

@@ -47,6 +47,7 @@ from poof.labels.formats.coco_schema import categories_of, identities_of, is_who
 from poof.labels.formats.coco_writing import LABELS, VERSION, default_name, extent, save
 from poof.labels.formats.foreign import drop_boxes, settle_foreign
 from poof.labels.formats.reading import Choice, frame_number, frames_of, read_text
+from poof.labels.formats.words import is_persons
 from poof.labels.model import MAX_COORDINATE, Array, LabelSet, Points, Skeleton, Source, Visible
 
 __all__ = ["ENDINGS", "claims", "detect", "load", "save"]
@@ -343,7 +344,7 @@ def _restore(path: Path, frame: int, points: Points, extra: Mapping[str, Any], s
         if "source" in extra:
             codes = {label: code for code, label in LABELS.items()}
             columns = {
-                "source": [codes[name] for name in extra["source"]],
+                "source": [Source.HUMAN if is_persons(str(name)) else codes[name] for name in extra["source"]],
                 "anchor": extra["anchor"],
                 "steps": extra["steps"],
                 "confidence": _probabilities(extra["confidence"]),
@@ -369,7 +370,10 @@ def _restore_absent(frame: int, points: Points, extra: Mapping[str, Any], skelet
     """The absent keypoints; a point that has been given coordinates since is not absent any more."""
     absent = np.zeros(len(points), bool)
     absent[[skeleton.keypoints.index(name) for name in extra.get("absent") or ()]] = True
-    absent &= ~points.labelled
+    # By its stamp a point was there when this was written: then it is the word that is new, not the coordinates.
+    there = np.array([stamp[:1] in ("v", "o") for stamp in _stamps({"poof": extra}, len(points))], bool)
+    absent &= ~points.labelled | there
+    points.xy[absent] = np.nan
     points.visible[absent] = Visible.ABSENT
     points.source[absent] = Source.HUMAN
     points.anchor[absent] = frame

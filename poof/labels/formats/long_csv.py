@@ -23,6 +23,7 @@ Other tools' names of the columns are understood where ours are missing (`ALIASE
 A point with a `likelihood`, as networks write it, is predicted, one without it a person's.
 
 `visible` is `absent` for a keypoint that was looked for and is not in the picture; coordinates beside it do not count.
+It may also be said in words (`STATES`), and so may `source` what a person set (`is_persons`).
 
 Commas, semicolons (with decimal points or decimal commas) and tabs separate columns.
 """
@@ -42,6 +43,7 @@ from poof.files import write_text
 from poof.labels import record
 from poof.labels.formats.foreign import settle_foreign
 from poof.labels.formats.reading import EMPTY_WORDS, Choice, base_name, frames_of, read_rows, separator_of
+from poof.labels.formats.words import STATES, YES_AND_NO, is_persons
 from poof.labels.model import (
     PRESENCE_COLUMN,
     REFINED_COLUMNS,
@@ -62,11 +64,6 @@ ABSENT = "absent"
 """How `visible` says that a keypoint is not in the picture."""
 IMAGES = ("image", "file_name", "image_name", "filename", "image_path")
 """Columns that name the image of a row; the first is the one that is written."""
-PEOPLE = (
-    *("human", "manual", "manually", "hand", "by hand", "gt", "ground truth", "ground_truth", "groundtruth", "person"),
-    *("user", "label", "labelled", "labeled", "annotated", "annotation", "annotator", "expert", "me", "corrected"),
-)
-"""What people write into `source` for their own points."""
 ALIASES = {
     "frame": ("frame_idx", "frame_index", "frame_number", "frame_id", "frame_no", "fnum"),
     "keypoint": (
@@ -91,6 +88,8 @@ _BY_MACHINE = "likelihood"
 _SLEAPS = "node"
 """A column by which SLEAP's tables are told: in them a `score` is a network's word too."""
 _STAMPS = "poof"
+_STRANGE = -1
+"""Of a row whose `source` is no known word, until it is known whether a person changed the point."""
 _NUMBER = r"[-+]?[0-9.,]*(e[-+]?[0-9]+)?|[-+]?(nan|inf(inity)?)|none|null"
 _SOURCES = {source.label: source.value for source in Source if source.label}
 
@@ -154,6 +153,8 @@ def load(path: Path, choice: Choice) -> LabelSet:
         "steps": _whole(path, table, "steps", decimal) if complete else np.zeros(len(table), np.int64),
         "confidence": _confidence(path, table, complete, decimal),
     }
+    unknown = values["source"] == _STRANGE
+    values["source"] = np.where(unknown, Source.NONE, values["source"])
     if not complete:
         values["anchor"] = np.where(values["source"] == Source.PREDICTED, -1, frames)
     if complete:
@@ -184,6 +185,9 @@ def load(path: Path, choice: Choice) -> LabelSet:
                 stacklevel=4,
             )
         labels.changes = record.restate(labels, stamps, written, choice.missing == "absent", not lost_states)
+        edited = {*labels.changes.places}
+        rows = zip(frames.tolist(), instances.tolist(), joints.tolist())
+        _refuse_sources(path, table, unknown & ~np.array([place in edited for place in rows]))
         labels.info = _info(written or {})
         labels.image_size = _size(written or {})
         labels.tracked = bool((written or {}).get("tracked", True))
@@ -329,6 +333,8 @@ def _instances(path: Path, table: pd.DataFrame) -> tuple[Array, dict[int, str]]:
     text = table["instance"]
     if text.str.fullmatch(r"[0-9]{1,10}(\.0*)?").all() and (text.astype(float) <= MAX_FRAME).all():
         return text.astype(float).to_numpy(np.int64), {}
+    if _STAMPS in table and len(set(text)) == 2 and "" in set(text):  # rows that a person added
+        return _instances(path, table.assign(instance=max(text)))
     for line in _lines(table, text == ""):
         raise PoofError(f"{path}: line {line}: names no instance; fill the column 'instance' or remove it")
     numbers = {name: i for i, name in enumerate(dict.fromkeys(text))}
@@ -394,34 +400,45 @@ def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> A
     """COCO's flags; a plain yes/no column is translated, an absent one means visible."""
     if "visible" not in table:
         return np.full(len(table), Visible.VISIBLE, np.int64)
-    words = table["visible"].str.lower()
-    absent = (words == ABSENT).to_numpy(bool)
-    truth = words.map({"true": "1", "false": "0", ABSENT: ""})
-    flags = _numbers(path, table.assign(visible=truth.fillna(table["visible"])), "visible", decimal)
-    for line in _lines(table, ~(np.isin(flags, (0, 1, 2)) | np.isnan(flags))):
+    words = table["visible"].str.lower().str.replace(r"[\s_-]+", " ", regex=True)
+    states = words.map(STATES)
+    told = states.notna().to_numpy(bool)
+    cells = (
+        words.map(YES_AND_NO).fillna(table["visible"].str.replace(",", ".")).mask(told | words.isin(EMPTY_WORDS), "")
+    )
+    flags = pd.to_numeric(cells.where(cells != "", "nan"), errors="coerce").to_numpy(np.float64)
+    for line in _lines(table, ~np.isin(flags, (0, 1, 2)) & (cells != "")):
         raise PoofError(
-            f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1, 2 or {ABSENT}; correct it"
+            f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1, 2 or {ABSENT} (in words:"
+            " visible, covered); correct it"
         )
     if not complete and not (flags == 2).any():
         flags = np.where(flags == 0, Visible.OCCLUDED, Visible.VISIBLE)
     flags = np.where(np.isnan(flags), Visible.VISIBLE, flags)
-    return np.where(absent, Visible.ABSENT, flags).astype(np.int64)
+    return np.where(told, states.fillna(0), flags).astype(np.int64)
 
 
 def _sources(path: Path, table: pd.DataFrame, complete: bool) -> Array:
-    """`Source` of each row."""
+    """`Source` of each row; with stamps, of a word that is none it is said later whether it matters."""
     if not complete:
         made = np.zeros(len(table), bool)
         if table.attrs.get(_BY_MACHINE):
             made = ~table["confidence"].str.lower().isin(["", *EMPTY_WORDS]).to_numpy(bool)
         return np.where(made, Source.PREDICTED.value, Source.HUMAN.value)
-    people = dict.fromkeys(PEOPLE, Source.HUMAN.value)
+    people = {word: Source.HUMAN.value for word in table["source"].str.lower().unique() if is_persons(word)}
     codes = table["source"].str.lower().map(people | _SOURCES | {"": Source.HUMAN.value, "?": Source.NONE.value})
-    for line in _lines(table, codes.isna()):
+    if _STAMPS not in table:
+        _refuse_sources(path, table, codes.isna())
+    return codes.fillna(_STRANGE).to_numpy(np.int64)
+
+
+def _refuse_sources(path: Path, table: pd.DataFrame, unknown: Any) -> None:
+    """Words of `source` that mean nothing; a person's edit is one whatever they wrote beside it."""
+    for line in _lines(table, unknown):
         raise PoofError(
-            f"{path}: line {line}: unknown source '{_cell(table, line, 'source')}'; it is one of {', '.join(_SOURCES)}"
+            f"{path}: line {line}: unknown source '{_cell(table, line, 'source')}'; it is one of {', '.join(_SOURCES)},"
+            " or manual"
         )
-    return codes.to_numpy(np.int64)
 
 
 def _confidence(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> Array:

@@ -18,7 +18,7 @@ from poof.labels.model import LabelSet, Points, Source, Visible
 
 GROUP = "/poof"
 VERSION = 1
-SAME = 0.01
+SAME = 0.002
 """Pixels within which a point counts as not moved."""
 
 _TYPES = {

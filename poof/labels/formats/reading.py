@@ -21,6 +21,8 @@ Missing = Literal["absent", "unlabelled"]
 
 EMPTY_WORDS = ("nan", "na", "n/a", "#n/a", "none", "null", "-")
 """What statistics programs and spreadsheets write into an empty cell, in lower case."""
+SEPARATOR_LINE = re.compile(rb'\A(\xef\xbb\xbf)?"?sep=.?"?\r?\n')
+"""What a spreadsheet reads above a table to know how it is cut; the header tells as much."""
 _LAST_FRAME = 2**31 - 1
 
 
@@ -115,6 +117,8 @@ def read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
         If the file cannot be read or no table can be made of it.
     """
     lines = read_text(path).split("\n")
+    if SEPARATOR_LINE.match(f"{lines[0]}\n".encode()):
+        lines[0] = ""
     start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if start is None:
         raise PoofError(f"{path}: is empty; label at least one frame")
