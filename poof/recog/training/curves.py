@@ -59,13 +59,13 @@ def _draw_both(figure: Any, axes: Any, table: pd.DataFrame, own: list[str]) -> N
     from matplotlib.ticker import MaxNLocator
 
     points = None
-    for name, marker in zip(own, "osD^v<>pP*" * len(own)):
+    for name, symbol in zip(own, "osD^v<>pP*" * len(own)):
         label = name
         if len(table) > 2:
             label += f", rank correlation {table[name].corr(table['loss'], method='spearman'):+.2f}"
         axes.plot(table[name], table["loss"], color="0.8", linewidth=0.8, zorder=1)
         points = axes.scatter(
-            table[name], table["loss"], c=table["epoch"], marker=marker, s=22, cmap="viridis", label=label
+            table[name], table["loss"], c=table["epoch"], marker=symbol, s=22, cmap="viridis", label=label
         )
     bar = figure.colorbar(points, ax=axes, label="epoch")
     bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
