@@ -23,12 +23,23 @@ def profile(
         str | None,
         typer.Option(help="One row for each value of a knob (of the last -m, else of NETWORK): delta=1.0,0.5."),
     ] = None,
+    latency: Annotated[
+        int | None,
+        typer.Option(help="Rounds in which passes forward and backward are timed beside the bare backbone.", min=1),
+    ] = None,
+    beside: Annotated[str | None, typer.Option(help="--latency: network to compare with instead.")] = None,
+    batch: Annotated[int, typer.Option(help="--latency: clips a step.", min=1)] = 2,
+    device: common.Device = "auto",
     json: common.JsonFile = None,
     force: common.Force = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Parameters and GMACs per clip of a network, measured and published."""
+    """Parameters and GMACs per clip of a network, measured and published.
+
+    With --latency N instead its time: N rounds in which it takes turns with the bare backbone (or --beside, or with
+    --over the first value), as medians of the rounds' ratios with their quartiles. On CPUs it is the processor's time.
+    """
     del debug
     import torch
 
@@ -37,6 +48,21 @@ def profile(
 
     if json is not None:
         check_output(json, force)
+    if latency is not None:
+        from poof.recog.cost.latency import latency_table
+        from poof.recog.device import pick_device
+
+        where = pick_device(device)
+        passes = latency_table(
+            network, module or [], over, beside, frames, classes, size, latency, batch, where, common.track(quiet)
+        )
+        if json is not None:
+            common.write_json(json, passes)
+        if not quiet:
+            two = dict.fromkeys(("ratio", "lower", "upper", "printed ratio"), "{:.2f}")
+            options.show(passes, formats=two | {"ms": "{:.1f}", "printed ms": "{:.1f}"})
+            say(f"ms a clip in training mode on {where}, {batch} clips a step; quartiles of {latency} rounds")
+        return
     if over is not None:
         table = recog.profile_over(network, over, module or [], frames, classes, size)
         if json is not None:

@@ -27,6 +27,8 @@ class Published:
     classes: int = 174
     size: int = 224
     knobs: str = ""
+    forward_ms: float | None = None
+    backward_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,19 @@ class Profile:
 
 def profile(model: Recognizer) -> Profile:
     """Count one clip of the network's own frames and size."""
+    rows, elsewhere = published_rows(model)
+    _, frames, _, size, _ = model.clip_shape
+    return Profile(
+        parameters(model),
+        count_forward(model, model.clip_shape),
+        CONVENTION.format(frames=frames, size=size),
+        tuple(rows),
+        tuple(dict.fromkeys(elsewhere)),
+    )
+
+
+def published_rows(model: Recognizer) -> tuple[list[dict[str, Any]], list[str]]:
+    """What is printed of a network (`Profile.published`), and for which settings other than its own."""
     rows = []
     elsewhere = []
     knobs = parse_knobs(model.config["name"].partition(":")[2], "")
@@ -67,15 +80,10 @@ def profile(model: Recognizer) -> Profile:
             if not here:
                 elsewhere.append(setting)
             row = {"data": p.data, "gmacs": p.gmacs, "mparams": p.mparams, "top1": p.top1, "top5": p.top5}
+            if p.forward_ms is not None:
+                row |= {"forward_ms": p.forward_ms, "backward_ms": p.backward_ms}
             rows.append({"document": network.document, **row, "setting": setting, "here": here})
-    _, frames, _, size, _ = model.clip_shape
-    return Profile(
-        parameters(model),
-        count_forward(model, model.clip_shape),
-        CONVENTION.format(frames=frames, size=size),
-        tuple(rows),
-        tuple(dict.fromkeys(elsewhere)),
-    )
+    return rows, elsewhere
 
 
 def profile_over(
@@ -104,14 +112,10 @@ def profile_over(
         If `over` names no knob with values.
     """
     knob, _, values = over.partition("=")
-    if not knob or not values:
-        raise PoofError(f"--over {over}: write a knob and its values, as in delta=1.0,0.5")
     rows = []
-    for value in values.split(","):
-        one = f"{knob}={value}"
-        asked = [*modules[:-1], _with(modules[-1], one)] if modules else []
+    for value, (built, asked) in zip(values.split(","), variants(name, over, modules), strict=True):
         with torch.device("meta"):
-            model = build_model(name if modules else str(_with(name, one)), asked, frames, classes, size=size)
+            model = build_model(built, asked, frames, classes, size=size)
         cost = profile(model)
         row: dict[str, Any] = {knob: value, "M params": cost.parameters / 1e6, "GMACs": cost.gmacs}
         for printed in cost.published[:1]:
@@ -119,6 +123,17 @@ def profile_over(
             row |= {f"printed {title}": printed[key] for key, title in names.items() if printed[key] is not None}
         rows.append(row)
     return rows
+
+
+def variants(name: str, over: str, modules: Sequence[Request] = ()) -> list[tuple[str, list[Request]]]:
+    """(network, modules) for each value of a knob, as `profile_over` takes it."""
+    knob, _, values = over.partition("=")
+    if not knob or not values:
+        raise PoofError(f"--over {over}: write a knob and its values, as in delta=1.0,0.5")
+    ones = [f"{knob}={value}" for value in values.split(",")]
+    if not modules:
+        return [(str(_with(name, one)), []) for one in ones]
+    return [(name, [*modules[:-1], _with(modules[-1], one)]) for one in ones]
 
 
 def _with(request: Request, knob: str) -> Request:

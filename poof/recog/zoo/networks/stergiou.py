@@ -82,6 +82,27 @@ CELLS: dict[str, dict[str, Row]] = {  # Table 5.7
         "gru": (83.4, 95.9, 8.8, 25.8),
     },
 }
+LATENCIES: dict[str, tuple[float, float]] = {  # Table 5.5, HACS: ms a clip forward and backward, batches of 32
+    "r3d_34": (32.7, 74.1),
+    "r3d_50": (28.2, 87.7),
+    "r3d_101": (41.6, 110.2),
+    "r2plus1d_34": (40.8, 152.0),
+    "r2plus1d_50": (33.2, 128.7),
+    "r2plus1d_101": (49.9, 163.6),
+    "srtg-r3d_34": (35.2, 80.6),
+    "srtg-r3d_50": (31.8, 96.9),
+    "srtg-r3d_101": (49.2, 131.6),
+    "srtg-r2plus1d_34": (46.3, 157.0),
+    "srtg-r2plus1d_50": (37.6, 141.5),
+    "srtg-r2plus1d_101": (58.9, 172.2),
+    "mtnet_s": (50.8, 199.6),
+    "mtnet_m": (62.8, 216.3),
+    "mtnet_l": (98.3, 513.7),
+}
+CELL_LATENCIES: dict[str, dict[str, tuple[float, float]]] = {  # Table 5.7: one clip of 16 x 256 px
+    "mtnet_s": {"rnn": (58, 78), "lstm": (61, 79), "peephole": (68, 85), "gru": (65, 80)},
+    "mtnet_m": {"rnn": (84, 113), "lstm": (86, 109), "peephole": (94, 120), "gru": (90, 111)},
+}
 POOLS = {  # Table 5.8, top-1: pooled over pairs of frames (left four), or with frames that are chosen ("+ cos")
     "pool=average,selection=pool": (77.8, 79.8, 83.8),
     "pool=max,selection=pool": (75.9, 77.6, 82.1),
@@ -93,13 +114,21 @@ POOLS = {  # Table 5.8, top-1: pooled over pairs of frames (left four), or with 
 
 
 def network(
-    document: str, backbone: str | Callable[..., Recognizer], modules: tuple[str, ...], *rows: tuple[str, Row]
+    document: str,
+    backbone: str | Callable[..., Recognizer],
+    modules: tuple[str, ...],
+    *rows: tuple[str, Row],
+    latency: tuple[float, float] | tuple[None, None] = (None, None),
 ) -> Network:
-    """A backbone with modules and its rows (data set, figures), 16 frames; the parameters are those of 400 classes."""
+    """A backbone with modules and its rows (data set, figures), 16 frames; the parameters are those of 400 classes.
+
+    `latency` is that of the first row.
+    """
     published = tuple(
         Published(data, top1, top5, gmacs, mparams, frames=16, classes=400)
         for data, (top1, top5, gmacs, mparams) in rows
     )
+    published = (replace(published[0], forward_ms=latency[0], backward_ms=latency[1]), *published[1:])
     return Network(document, backbone, modules, published)
 
 
@@ -107,10 +136,15 @@ def ablations(name: str) -> tuple[Published, ...]:
     """Rows of Tables 5.6 to 5.8 for an MTNet."""
     there = Published("HACS", frames=16, classes=400)
     rows = [(f"delta={delta}", row) for delta, row in RATIOS.get(name, {}).items()]
-    rows += [(f"cell={cell}", row) for cell, row in CELLS.get(name, {}).items()]
+    cells = [
+        replace(there, knobs=f"cell={cell}", top1=a, top5=b, gmacs=g, mparams=m, forward_ms=to, backward_ms=back)
+        for cell, (a, b, g, m) in CELLS.get(name, {}).items()
+        for to, back in [CELL_LATENCIES[name][cell]]
+    ]
     size = list(MULTI).index(name)
     return (
         *(replace(there, knobs=k, top1=a, top5=b, gmacs=g, mparams=m) for k, (a, b, g, m) in rows),
+        *cells,
         *(replace(there, knobs=knobs, top1=tops[size]) for knobs, tops in POOLS.items()),
     )
 
@@ -118,7 +152,8 @@ def ablations(name: str) -> tuple[Published, ...]:
 def multi(name: str, **knobs: Any) -> Network:
     """An MTNet with its ablations."""
     builder = partial(multi_temporal, backbone=name, **knobs)
-    whole = network(CHAPTER_5, builder, (), ("HACS", MULTI[name][0]), ("Kinetics-400", MULTI[name][1]))
+    rows = ("HACS", MULTI[name][0]), ("Kinetics-400", MULTI[name][1])
+    whole = network(CHAPTER_5, builder, (), *rows, latency=LATENCIES[name])
     return replace(whole, published=(*whole.published, *ablations(name)))
 
 
@@ -130,17 +165,26 @@ STERGIOU: dict[str, Network] = {
             (),
             ("HACS", row),
             *(("Kinetics-400", rows[0]) for key, rows in KINETICS.items() if key == name),
+            latency=LATENCIES[name],
         )
         for name, row in PLAIN.items()
     },
     "stergiou-wide_r3d_50": network(CHAPTER_6, "wide_r3d_50", (), ("Kinetics-400", KINETICS["wide_r3d_50"][0])),
     **{
-        f"srtg-{name}": network(f"{CHAPTER_4}; its gate never opens: see sr-{name}", name, ("srtg",), ("HACS", row))
+        f"srtg-{name}": network(
+            f"{CHAPTER_4}; its gate never opens: see sr-{name}",
+            name,
+            ("srtg",),
+            ("HACS", row),
+            latency=LATENCIES[f"srtg-{name}"],
+        )
         for name, row in GATED.items()
     },
     # What the release runs, whose gate is switched off; the printed figures can only be its.
     **{
-        f"sr-{name}": network(f"{CHAPTER_4}, as released: no gate", name, ("sr",), ("HACS", row))
+        f"sr-{name}": network(
+            f"{CHAPTER_4}, as released: no gate", name, ("sr",), ("HACS", row), latency=LATENCIES[f"srtg-{name}"]
+        )
         for name, row in GATED.items()
     },
     **{
