@@ -51,6 +51,8 @@ def cache_folder() -> Path:
 def origin_of(path: Path) -> Origin:
     """Who wrote an existing file, by what it says and by what is remembered of it."""
     path = Path(path)
+    if not path.is_file():  # a pipe would be waited for
+        return Origin.FOREIGN
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

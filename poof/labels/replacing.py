@@ -57,7 +57,7 @@ def check_label_output(
         Saying what would be lost, and how to keep it.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():  # nothing, or nothing that labels could be in: a folder, a pipe, a device
         check_output(path, force, labels=True)
         return
     elsewhere = f"choose another name with {option}" if option.startswith("-") else "choose another name"

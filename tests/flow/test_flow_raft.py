@@ -49,7 +49,8 @@ def test_half_precision_convolutions_give_the_same_flow(small_weights: Path, cha
     """On a small piece: without instructions for it, half precision is slow on a CPU."""
     pair = [image[None, 100:244, 150:310] for image in chairs[1][:2]]
     half, full = (
-        RaftFlow("raft-small", small_weights, "cpu", iterations=4, precision=precision) for precision in ("bf16", "fp32")
+        RaftFlow("raft-small", small_weights, "cpu", iterations=4, precision=precision)
+        for precision in ("bf16", "fp32")
     )
     flow, expected = half.estimate(*pair)[0], full.estimate(*pair)[0]
     assert flow.dtype == np.float32

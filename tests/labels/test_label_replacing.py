@@ -13,6 +13,7 @@ import pytest
 from poof.errors import PoofError
 from poof.labels import LabelSet, Points, Skeleton, Source, load_labels, save_labels
 from poof.labels.replacing import check_label_output
+from poof.origin import Origin, origin_of
 
 
 def labels(frames: int = 6, human: tuple[int, ...] = (0,), **info: object) -> LabelSet:
@@ -134,3 +135,10 @@ def test_a_format_without_stamps_is_replaced_as_long_as_nobody_touched_it(
     path.write_bytes(path.read_bytes() + b"\n")  # a person has been there
     with pytest.raises(PoofError, match=r"never written over|give this file with -l|written by an earlier"):
         check_label_output(path, [labels(human=())], "propagate")
+
+
+def test_a_pipe_in_the_place_of_an_output_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(PoofError, match="is no ordinary file; choose another name"):
+        check_label_output(tmp_path / "pipe.json", [], "propagate", None, force=False)
+    assert origin_of(tmp_path / "pipe.json") is Origin.FOREIGN

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from poof.errors import PoofError
+from poof.video import VideoWriter, open_video
 from poof.video.structure import AviChain, FlvChain, GifChain, MatroskaChain, chain_of
 from poof.video.structure.lzw import bytes_behind
 from poof.video.structure.mp4 import _agrees
@@ -227,7 +230,31 @@ def test_pictures_that_last_longer_than_their_track(duration: int, edits: bool, 
     header = box(b"mdhd", struct.pack(">IIIII", 0, 0, 0, 12800, duration), bytes(4))
     durations = box(b"stts", struct.pack(">IIII", 0, 1, 12, 512))
     list_of_edits = box(b"edts", box(b"elst", struct.pack(">IIIII", 0, 1, 480, 0, 1 << 16))) if edits else b""
-    assert _agrees(list_of_edits + box(b"mdia", header, box(b"minf", box(b"stbl", durations)))) is right
+    others = [box(kind) for kind in (b"stsd", b"stsc", b"stsz", b"stco")]
+    media = box(b"mdia", header, box(b"hdlr"), box(b"minf", box(b"stbl", durations, *others)))
+    assert _agrees(box(b"tkhd") + list_of_edits + media) is right
+
+
+@pytest.mark.parametrize(
+    "name", ["trak", "tkhd", "mdia", "mdhd", "hdlr", "minf", "stbl", "stsd", "stts", "stsc", "stsz", "stco"]
+)
+def test_a_table_whose_name_is_damaged(tmp_path: Path, name: str) -> None:
+    """Without `mdhd` FFmpeg took thousandths for the unit, and the edit list hid all pictures but the first."""
+    with VideoWriter(tmp_path / "a.mp4", 25, (64, 48)) as writer:
+        for number in range(12):
+            writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    content = (tmp_path / "a.mp4").read_bytes()
+    with chain_of("mov,mp4,m4a,3gp,3g2,mj2", tmp_path / "a.mp4") as whole:
+        assert whole.holds(100) and whole.is_whole()
+    (tmp_path / "b.mp4").write_bytes(content.replace(name.encode(), b"\x01}W\x05", 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            video = open_video(tmp_path / "b.mp4")
+        except PoofError:
+            return
+        count = video.count()
+        assert video.damage is not None or count == 12
 
 
 @pytest.mark.parametrize(("size", "lead"), [(188, 0), (192, 4), (204, 0)])

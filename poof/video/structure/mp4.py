@@ -13,6 +13,8 @@ from pathlib import Path
 from poof.video.structure.base import BROKEN, Chain
 
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"traf", b"edts"}
+_NEEDED = (*((name,) for name in b"tkhd mdhd hdlr stsd stts stsc".split()), (b"stsz", b"stz2"), (b"stco", b"co64"))
+"""What every track has; where the name of one is damaged, FFmpeg goes on with what it takes for usual."""
 _IN_FRAGMENT = {b"mfhd", b"traf", b"pssh", b"meta", b"free", b"skip", b"uuid", b"udta"}
 _LARGEST = 1 << 28  # bytes of an index
 
@@ -120,7 +122,7 @@ def _inside(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _agrees(track: bytes) -> bool:
-    """Whether the tables of a track name one and the same number of pictures (or pieces of sound)."""
+    """Whether a track has all its tables, and they name one and the same number of pictures (or pieces of sound)."""
     tables: dict[bytes, bytes] = {}
     waiting = [track]
     while waiting:
@@ -129,6 +131,8 @@ def _agrees(track: bytes) -> bool:
                 waiting.append(box)
             else:
                 tables.setdefault(kind, box)
+    if not all(any(name in tables for name in names) for names in _NEEDED):
+        return False
     counts = {_sizes(tables), _durations(tables), _chunks(tables)} - {None}
     return len(counts) <= 1 and _shown_within(tables) and _edits_agree(tables) and _lasts_as_said(tables)
 
