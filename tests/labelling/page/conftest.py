@@ -21,6 +21,8 @@ import pytest
 from poof.video.writer import VideoWriter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 300.0
+"""Seconds that a test waits for the page: on a busy machine the server's threads get little of it."""
 STARTING = 120.0
 """Seconds until the server must have printed its address: torch alone takes several on a busy machine."""
 
@@ -112,7 +114,7 @@ class Tab:
 
     def __init__(self, browser: Any, size: tuple[int, int] = (1280, 720)) -> None:
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(1000 * PATIENCE)
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -135,7 +137,7 @@ class Tab:
         """The value of JavaScript in the page."""
         return self.page.evaluate(script, argument)
 
-    def until(self, condition: str, argument: Any = None, seconds: float = 60) -> None:
+    def until(self, condition: str, argument: Any = None, seconds: float = PATIENCE) -> None:
         """Wait until the JavaScript function gives something true.
 
         Playwright's own waiting evaluates text within the page, which the page's content policy rightly forbids.
@@ -178,7 +180,7 @@ class Tab:
 
     def saved(self) -> int:
         """Wait until everything is confirmed; the revision that the page shows."""
-        self.page.wait_for_selector('#saved[data-kind="good"][data-waiting="0"]', timeout=60_000)
+        self.page.wait_for_selector('#saved[data-kind="good"][data-waiting="0"]')
         return int(re.sub(r"\D", "", self.page.inner_text("#saved")))
 
     def point(self, frame: int, keypoint: int) -> dict[str, Any] | None:
