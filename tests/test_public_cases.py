@@ -1,7 +1,7 @@
 """Situations from bug reports of other tools that go through several rooms, each with its right value.
 
 Those of one room stand with it: `labels/test_label_foreign.py`, `video/test_video_cases.py`,
-`recog/test_data_bad_lists.py`, and those of the fuzz campaign in `labels/test_label_hdf5.py` as well.
+`recog/data/test_data_bad_lists.py`, and those of the fuzz campaign in `labels/test_label_hdf5.py` as well.
 """
 
 from __future__ import annotations
