@@ -62,6 +62,8 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         if listed:
             app.command(name, help=command.info.help if group else common.help_of(command))(_nothing)
         elif group:
+            for info in command.registered_commands:
+                info.cls = usage.Command
             app.add_typer(command, name=name)
         else:
             app.command(name, cls=usage.Command, help=common.help_of(command))(command)

@@ -17,7 +17,7 @@ from poof.files import make_folder
 def export(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="Labels of any format, best as poof wrote them.")],
     video: Footage,
-    to: Annotated[str, typer.Option("--to", help="dlc, lp, cvat, label-studio or yolo-pose.")],
+    to: Annotated[str, typer.Option("--to", metavar="TOOL", help="dlc, lp, cvat, label-studio or yolo-pose.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The project's folder (dlc), or a folder that is made.")
     ],

@@ -1,16 +1,23 @@
-"""The video that a label file belongs to, for the next step that a command prints."""
+"""The files in sight: the video that labels belong to, for the next step that a command prints; what examples name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poof.endings import is_video_name
+from poof.endings import IMAGE_ENDINGS, is_video_name
 
 if TYPE_CHECKING:
     from poof.labels import LabelSet
 
-LABELS = (".json", ".csv", ".h5", ".slp")
+LABELS = (".json", ".csv", ".h5", ".slp", ".xml")
+_RESULTS = (".poof.", ".refined.", ".predicted.")
+_LABELS_HAVE = {
+    ".csv": (b"keypoint", b"bodypart", b"joint", b"node", b"landmark"),
+    ".json": (b'"annotations"', b'"images"', b'"categories"', b"keypointlabels"),
+    ".xml": (b"<annotations",),
+}
+"""Ending -> words of which a label file has one near its beginning."""
 
 
 def video_of(labels: LabelSet | None, *files: Path) -> Path | None:
@@ -54,3 +61,42 @@ def _videos_in(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [p for p in found if ".overlay." not in p.name]
+
+
+def in_sight() -> dict[str, list[str]]:
+    """What examples may name, of this folder: videos, labels (of the first video first), results, models, runs."""
+    try:
+        here = sorted(p for p in Path().iterdir() if not p.name.startswith("."))
+    except OSError:
+        here = []
+    videos = [*_videos_in(Path()), *(p for p in here if p.is_dir() and _has_images(p))]
+    made = [p for p in here if p.suffix.lower() in LABELS and p.is_file() and _may_be_labels(p)]
+    results = [p for p in made if any(tag in p.name for tag in _RESULTS)]
+    labels = [p for p in made if p not in results]
+    for video in videos:
+        own = [p for p in labels if p.name.startswith(f"{video.stem}.")]
+        if own:
+            labels = [*own, *(p for p in labels if p not in own)]
+            videos = [video, *(other for other in videos if other != video)]
+            break
+    models = sorted(Path().glob("runs/*/best.pt"))
+    found = {"videos": videos, "labels": labels or results, "results": results or labels, "models": models}
+    return {kind: [str(p) for p in paths] for kind, paths in (found | {"runs": [p.parent for p in models]}).items()}
+
+
+def _has_images(folder: Path) -> bool:
+    try:
+        return sum(p.suffix.lower() in IMAGE_ENDINGS for p in folder.iterdir()) > 1
+    except OSError:
+        return False
+
+
+def _may_be_labels(path: Path) -> bool:
+    """Whether the file begins like labels, as far as a glance tells; an empty one may become some."""
+    words = _LABELS_HAVE.get(path.suffix.lower(), ())
+    try:
+        with path.open("rb") as file:
+            head = file.read(65536).lower().replace(b"\0", b"")  # UTF-16
+    except OSError:
+        return False
+    return not head or not words or any(word in head for word in words)

@@ -10,21 +10,31 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from poof.cli.sight import LABELS
-from poof.endings import VIDEO_ENDINGS
+from poof.cli.sight import in_sight
 
 EXAMPLES = {
-    "video": ("video.mp4", VIDEO_ENDINGS),
-    "videos": ("video.mp4", VIDEO_ENDINGS),
-    "inputs_": ("video.mp4", VIDEO_ENDINGS),
-    "labels": ("labels.json", LABELS),
-    "data": ("labels.json", LABELS),
-    "predictions": ("video.poof.json", LABELS),
-    "model": ("runs/refine-video/best.pt", (".pt",)),
-    "source": ("labels.json", LABELS),
-    "target": ("labels.csv", ()),
+    "video": ("video.mp4", "videos"),
+    "videos": ("video.mp4", "videos"),
+    "inputs_": ("video.mp4", "videos"),
+    "labels": ("labels.json", "labels"),
+    "data": ("labels.json", "labels"),
+    "predictions": ("video.poof.json", "results"),
+    "result": ("video.poof.json", "results"),
+    "model": ("runs/refine-video/best.pt", "models"),
+    "source": ("labels.json", "labels"),
+    "tracks output": ("tracks.csv", ""),
+    "to": ("cvat", ""),
+    "export output": ("task", ""),
+    "network": ("resnet18", ""),
+    "recog data": ("LIST", ""),
+    "recog output": ("runs/first", ""),
+    "explain output": ("heat", ""),
+    "extract output": ("frames", ""),
+    "motion-task output": ("motion-task", ""),
+    "run": ("runs/first", "runs"),
+    "runs": ("runs/first", "runs"),
 }
-"""Parameter -> what stands for it in an example, and the endings of files that may."""
+"""Parameter, behind its command where that matters -> what stands for it in an example, and what in sight may."""
 ALSO = {
     "predict": (("model", "ensemble"), "--model FILE", "-m"),
     "train": (("video",), "--video VIDEO", "-v"),
@@ -36,7 +46,7 @@ FILLED = {
     "propagate": ("videos", "labels"),
     "refine": ("videos", "labels"),
     "render": ("videos", "labels"),
-    "radius": ("videos", "labels"),
+    "radius": (),
     "predict": ("inputs_",),
     "select": ("videos",),
     "label": ("videos",),
@@ -98,21 +108,21 @@ class Command(TyperCommand):
             values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         except Exception:
             values = {}
-        required = [p for p in self.params if p.required]
-        missing = [p for p in required if values.get(p.name) in (None, (), [], "")]
+        missing = [p for p in self.params if p.required and values.get(p.name) in (None, (), [], "")]
         named = [" ".join((_option(p), _name(p))) if _option(p) else _name(p) for p in missing]
         words: list[str] = []
         level = ctx
         while level.parent is not None:
             words.insert(0, level.info_name)
             level = level.parent
-        words.insert(0, "poof")
-        names, called, flag = ALSO.get(words[-1], ((), "", ""))
-        example = _example(required, names[:1], flag)
+        wanted = [(p.name, min(p.opts, key=len) if _option(p) else "") for p in missing]
+        names, called, flag = ALSO.get(" ".join(words), ((), "", ""))
         if names and not any(values.get(name) for name in names):
             named.append(called)
+            wanted.append((names[0], flag))
+        example = ["poof", *words, *(args if values else []), *_example(wanted, words, args)]
         told = ", ".join(named[:-1]) + (" and " if len(named) > 1 else "") + named[-1]
-        return f"missing {told}; for example: {shlex.join([*words, *example])}"
+        return f"missing {told}; for example: {shlex.join(example)}"
 
 
 def _option(parameter: Any) -> str:
@@ -126,23 +136,26 @@ def _name(parameter: Any) -> str:
     return str(parameter.metavar or ("FILE" if _option(parameter) else parameter.name.upper()))
 
 
-def _example(required: list[Any], also: Sequence[str] = (), flag: str = "") -> list[str]:
-    """Values for the required parameters, and for one that Click takes for optional: files of this folder that fit."""
-    try:
-        here = sorted(p for p in [*Path().iterdir(), *Path().glob("runs/*/best.pt")] if not p.name.startswith("."))
-    except OSError:
-        here = []
+def _example(wanted: Sequence[tuple[str, str]], command: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Values for what is missing, (parameter, option) each: files of this folder that fit, else usual names."""
+    there = in_sight()
     words: list[str] = []
-    used: set[str] = set()
-    wanted = [(p.name, min(p.opts, key=len) if _option(p) else "", _name(p)) for p in required]
-    for name, short, called in [*wanted, *((name, flag, "") for name in also)]:
-        usual, endings = EXAMPLES.get(name, (called, ()))
-        fitting = [str(p) for p in here if p.suffix.lower() in endings and str(p) not in used]
-        plain = [file for file in fitting if ".poof." not in file and ".overlay." not in file]
-        value = (plain or fitting or [usual])[0]
-        used.add(value)
+    for name, short in wanted:
+        here = [f"{word} {name}" for word in command if f"{word} {name}" in EXAMPLES]
+        usual, kind = EXAMPLES.get([name, *here][-1], (name.upper(), ""))
+        fitting = [path for path in there.get(kind, []) if path not in (*words, *given)]
+        value = (fitting or [usual])[0]
+        if name == "target":
+            value = _target([*given, *words, "labels.json"][0])
         words += [short, value] if short else [value]
     return words
+
+
+def _target(source: str) -> str:
+    """A name beside the source for what it is converted to, of another format, that is not taken."""
+    path = Path(source)
+    names = [str(path.with_suffix(ending)) for ending in (".json", ".csv", ".slp", ".xml") if ending != path.suffix]
+    return next((name for name in names if not Path(name).exists()), f"{path.stem}.new.json")
 
 
 def show_flags(command: Any) -> Any:

@@ -128,7 +128,13 @@ def _another_scale(called: str, name: str, base: pd.DataFrame, found: pd.DataFra
     """What to say where predictions clearly were made on frames of another size than the labels."""
     factors = matching.another_scale(base[["x", "y"]].to_numpy(), found[["px", "py"]].to_numpy())
     if factors is None:
-        return []
+        origin = matching.another_origin(base[["x", "y"]].to_numpy(), found[["px", "py"]].to_numpy())
+        if origin is None:
+            return []
+        return [
+            f"{called}: its points look as if made on a crop of the frames: moved by ({origin[0]:.1f},"
+            f" {origin[1]:.1f}) px they lie much nearer to the labels; if so, give them in pixels of the whole frame"
+        ]
     simple = [Fraction(factor).limit_denominator(8) for factor in factors]
     x, y = (float(s) if abs(s / f - 1) < 0.005 else f for s, f in zip(simple, factors))
     text = f"{x:.3g}" if abs(x / y - 1) < 0.03 else f"{x:.3g},{y:.3g}"

@@ -73,6 +73,24 @@ def check_same_video(prediction: LabelSet, truth: LabelSet, name: str) -> None:
         )
 
 
+def another_origin(true: Array, predicted: Array) -> tuple[float, float] | None:
+    """The crop's origin (x, y) in the frames, in pixels, where predictions clearly were made on a crop of them.
+
+    All of them lie as far from the truth, which is right or below. Told only where that is more than a tenth of what
+    the points of the truth span, and ten times what is left without it.
+    Parameters as in `another_scale`.
+    """
+    there = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
+    if there.sum() < MIN_SCALED:
+        return None
+    away = true[there] - predicted[there]
+    shift = np.median(away, axis=0)
+    left = np.median(l2_error(away - shift))
+    span = np.ptp(true[there], axis=0).max()
+    clear = shift.min() > -left - 1 and np.hypot(*shift) > max(0.1 * span, 10 * left)
+    return (float(shift[0]), float(shift[1])) if clear else None
+
+
 def another_scale(true: Array, predicted: Array) -> tuple[float, float] | None:
     """Factors in x and y that bring predictions to the truth's frames, where those were clearly of another size.
 

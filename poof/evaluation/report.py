@@ -167,7 +167,7 @@ class Report:
                     ((here, points.confidence.to_numpy(float)), (away, absent.confidence.to_numpy(float)))]  # fmt: skip
             ranked = auroc(np.concatenate(sure), np.repeat([True, False], [len(here), len(away)]))
             for threshold in confidences:
-                tp, fp = (int((f & (c >= threshold)).sum()) for f, c in zip((here, away), sure))
+                tp, fp = (int((f & (c >= np.float32(threshold))).sum()) for f, c in zip((here, away), sure))
                 rows.append({"prediction": name, "confidence": threshold, "tp": tp, "fn": len(here) - tp, "fp": fp,
                              "tn": len(away) - fp, "precision": tp / (tp + fp) if tp + fp else float("nan"),
                              "recall": tp / len(here) if len(here) else float("nan"), "auroc": ranked})  # fmt: skip

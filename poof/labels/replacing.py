@@ -81,9 +81,10 @@ def check_label_output(
         changed = {(frame, name) for frame, name, _, _ in theirs}
     alone = [s for s in theirs if s[:2] in changed and not any(_same(s, g) for g in given)]
     if alone:
+        also = "give this file with -l as well, or " if option.startswith("-") else ""
         raise PoofError(
             f"{path}: holds {_count(alone)} that a person set there and that the labels given lack (first: frame"
-            f" {alone[0][0]}, {alone[0][1]}); give this file with -l as well, or {elsewhere}"
+            f" {alone[0][0]}, {alone[0][1]}); {also}{elsewhere}"
         )
     if force:
         return

@@ -54,6 +54,39 @@ def test_the_example_takes_the_files_in_sight_and_quotes_them(
     assert "poof predict 'my clip.avi' -m runs/mine/best.pt" in told
 
 
+def test_an_example_goes_on_from_what_was_given_and_takes_folders_results_and_no_other_files(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def example(*words: str) -> str:
+        return asked(capsys, monkeypatch, *words)[1].partition("for example: ")[2].rpartition(" (")[0]
+
+    (here / "a.json").write_text('{"name": "no labels"}')
+    assert example("propagate") == "poof propagate video.mp4 -l labels.json"
+    (here / "dog").mkdir()
+    for name in ("0.jpg", "1.JPG"):
+        (here / "dog" / name).touch()
+    (here / "z.csv").write_text("frame,keypoint,x,y\n0,a,1,2\n")
+    assert example("propagate") == "poof propagate dog -l z.csv"
+    assert example("propagate", "-l", "z.csv", "-r", "5") == "poof propagate -l z.csv -r 5 dog"
+    (here / "dog.labels.csv").touch()
+    (here / "dog.poof.json").touch()
+    assert example("propagate", "dog") == "poof propagate dog -l dog.labels.csv"
+    assert example("eval") == "poof eval dog.poof.json -l dog.labels.csv"
+    assert example("eval", "dog.poof.json") == "poof eval dog.poof.json -l dog.labels.csv"
+    assert example("convert") == "poof convert dog.labels.csv dog.labels.json"
+    assert example("tracks") == "poof tracks dog.poof.json -o tracks.csv"
+    assert example("export") == "poof export dog.poof.json dog --to cvat -o task"
+    assert example("recog", "train") == "poof recog train resnet18 -d LIST -o runs/first"
+
+
+def test_radius_needs_its_labels_in_a_project_too(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "poof.toml").write_text('videos = ["*.avi"]\n')
+    code, told = asked(capsys, monkeypatch, "radius")
+    assert code == 2 and "missing VIDEO and --labels FILE" in told
+
+
 @pytest.mark.parametrize("words", [(), ("recog",)])
 def test_a_group_alone_shows_its_help_and_no_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

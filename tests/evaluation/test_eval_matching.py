@@ -162,5 +162,10 @@ def test_predictions_made_on_frames_of_another_size_are_known_by_their_factors()
     assert matching.another_scale(true, noisy) is None
     assert matching.another_scale(true, random.permutation(noisy)) is None
     assert matching.another_scale(true, noisy + 80) is None
+    assert matching.another_origin(true, noisy - (80, 30)) == pytest.approx((80, 30), abs=2)
+    assert matching.another_origin(true, noisy + 80) is None  # no crop's points lie right of their frame's
+    assert matching.another_origin(true, noisy - 20) is None and matching.another_origin(true, noisy) is None
+    assert matching.another_origin(true, random.permutation(noisy) - 80) is None
+    assert matching.another_origin(true[:4], noisy[:4] - 80) is None
     assert matching.another_scale(true[:4], 2 * noisy[:4]) is None
     assert matching.another_scale(true, np.full_like(true, NAN)) is None

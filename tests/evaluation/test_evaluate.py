@@ -440,6 +440,8 @@ def test_points_where_the_labels_say_absent_are_false_positives(people: Make, ma
     assert (row["points"], row["misses"], row["absent"], row["false_positives"]) == (6, 1, 2, 2)
     joints = report.table[report.table.group == "joint"].set_index("name")
     assert joints["false_positives"].tolist() == [0, 2] and joints["misses"].tolist() == [1, 0]
+    # A confidence of .9, in float32 a little below it, is one.
+    assert report.presence((0.9,))[["tp", "fp"]].to_numpy().tolist() == [[2, 0]]
     table = report.presence((0.0, 0.5, 0.7)).set_index("confidence")
     counts = table[["tp", "fn", "fp", "tn"]].to_numpy().tolist()
     assert counts[0] == [5, 1, 2, 0] and counts[1] == [5, 1, 1, 1] and counts[2][2:] == [0, 2]
