@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poof.deprecated import old_arguments
+from poof.errors import PoofError
 from poof.labels import LabelSet
 from poof.labels.formats.reading import Missing
+from poof.printable import plural
 from poof.progress import Track, bar, silent
 from poof.video import Video, open_video
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from poof.planning.radius import RadiusReport
     from poof.planning.select import Selection
     from poof.pose import Run
+    from poof.pose.splitting import Pair
     from poof.propagation import Settings
     from poof.propagation.result_cache import ResultCache
     from poof.propagation.trackers import PointTracker, TracksFile
@@ -107,14 +110,10 @@ def refine(
     options
         Further ones of `poof.refine.run.refine`.
     """
-    from poof.pose.splitting import Pair
     from poof.propagation import Settings
     from poof.refine.run import refine as run
 
-    several = isinstance(video, (list, tuple))
-    videos: Sequence[Any] = video if several else [video]  # type: ignore[assignment]
-    sets: Sequence[Any] = labels if several else [labels]  # type: ignore[assignment]
-    pairs = [Pair(opened(v), labels_of(v, one)) for v, one in zip(videos, sets, strict=True)]
+    pairs = _pairs(video, labels)
     if radius is not None:
         options["settings"] = Settings(radius=radius)
     where = Path(folder) if folder is not None else Path("runs") / f"refine-{Path(pairs[0].video.name).stem}"
@@ -132,13 +131,8 @@ def train(
 ) -> Run:
     """Train a pose model on labels, of one video or a list of each; see `poof.pose.train_pose` for the options."""
     from poof.pose import train_pose
-    from poof.pose.splitting import Pair
 
-    several = isinstance(video, (list, tuple))
-    videos: Sequence[Any] = video if several else [video]  # type: ignore[assignment]
-    sets: Sequence[Any] = labels if several else [labels]  # type: ignore[assignment]
-    pairs = [Pair(opened(v), labels_of(v, one)) for v, one in zip(videos, sets, strict=True)]
-    return train_pose(pairs, folder, track=shown(track, progress), **options)
+    return train_pose(_pairs(video, labels), folder, track=shown(track, progress), **options)
 
 
 def predict(
@@ -190,7 +184,8 @@ def evaluate(
 ) -> Report:
     """How good predictions are, by the labels people set; see `poof.evaluation.evaluate` for the options.
 
-    Both sides are a path or a `LabelSet`, or mappings as there, with paths for label sets wherever one likes.
+    Both sides are a path or a `LabelSet`, or mappings as there, with paths for label sets wherever one likes; several
+    files of one video are merged.
     """
     from poof.evaluation import evaluate as run
 
@@ -205,7 +200,7 @@ def convert(
     Parameters
     ----------
     source
-        A path or labels.
+        A path or labels, or several of one video, which are merged.
     target
         The file to write; see `save_labels`.
     scale
@@ -215,9 +210,9 @@ def convert(
     options
         Of `load_labels`.
     """
-    from poof.labels import load_labels, save_labels, scaled
+    from poof.labels import save_labels, scaled
 
-    labels = source if isinstance(source, LabelSet) else load_labels(source, **options)  # type: ignore[arg-type]
+    labels = _loaded(source, **options)
     if scale is not None:
         labels = scaled(labels, scale, scale)
     if target is not None:
@@ -265,12 +260,27 @@ def shown(track: Track | None, progress: bool) -> Track:
     return track or (bar if progress else silent)
 
 
-def _loaded(value: Any) -> Any:
-    """The same with label files read."""
+def _pairs(video: Footage | Sequence[Footage], labels: Labels | Sequence[Labels]) -> list[Pair]:
+    """Each video with its labels."""
+    from poof.pose.splitting import Pair
+
+    several = isinstance(video, (list, tuple))
+    videos: Sequence[Any] = video if several else [video]  # type: ignore[assignment]
+    sets: Sequence[Any] = labels if several and isinstance(labels, (list, tuple)) else [labels]
+    if len(sets) != len(videos):
+        raise PoofError(f"{plural(len(sets), 'label set')} for {plural(len(videos), 'video')}; give one for each")
+    return [Pair(opened(v), labels_of(v, one)) for v, one in zip(videos, sets)]
+
+
+def _loaded(value: Any, **options: Any) -> Any:
+    """The same with label files read, with options of `load_labels`; those of a list, all of one video, as one."""
     from poof.labels import load_labels
+    from poof.labels.merging import merged
 
     if isinstance(value, (str, Path)):
-        return load_labels(value)
+        return load_labels(value, **options)
+    if isinstance(value, (list, tuple)):
+        return merged([_loaded(one, **options) for one in value], [str(one) for one in value])
     if isinstance(value, Mapping):
         return {name: _loaded(inner) for name, inner in value.items()}
     return value

@@ -18,6 +18,7 @@ from poof.evaluation.metrics import accuracy_curve, coverage, delta_avg, error_s
 from poof.evaluation.oks import average_precision
 from poof.files import write_text
 from poof.labels.model import LabelSet, Visible
+from poof.printable import plural
 
 Array = np.ndarray
 
@@ -67,6 +68,14 @@ class Report:
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        whole = self.table[self.table.group == "all"].set_index("prediction")
+        told = [
+            f"{name}: mean {row['mean']:.2f} px, {row['misses']} misses, {row['false_positives']:.0f} false positives"
+            for name, row in whole.iterrows()
+        ]
+        return f"Report({plural(len(next(iter(self.points.values()))), 'point')}; {'; '.join(told)})"
 
     @property
     def names(self) -> list[str]:

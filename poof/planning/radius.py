@@ -83,6 +83,9 @@ class RadiusReport:
     message: str = ""
     notes: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"RadiusReport({self.message})"
+
     @property
     def choice(self) -> int:
         """The R to work with, at least 1: `radius`, or what the cycle error suggests when the labels are too few."""

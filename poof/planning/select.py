@@ -54,6 +54,10 @@ class Selection:
     disputed: dict[int, list[str]] = field(default_factory=dict)
     doubt: ClassVar[Any] = old_attribute("doubt", "uncertainty")
 
+    def __repr__(self) -> str:
+        chosen = ", ".join(map(str, self.frames[:12])) + (", ..." if len(self.frames) > 12 else "")
+        return f"Selection({len(self.frames)} of {len(self.seen.sharpness)} frames: {chosen})"
+
     def as_dict(self, fps: float) -> dict[str, Any]:
         """The selection as plain values, for JSON; `fps` gives the times."""
         return {

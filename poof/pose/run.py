@@ -52,6 +52,9 @@ class Run:
     steps: int
     batch: int
 
+    def __repr__(self) -> str:
+        return f"Run({self.best}, step {self.best_step} of {self.steps}; {self.split})"
+
     @property
     def best_step(self) -> int:
         """The step whose weights `best` holds."""
