@@ -49,18 +49,25 @@ from poof.recog.zoo.recipes import recipe
 RATES = (1, 2, 4)
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 Record = dict[str, Any]
+LOSSES = ("enopr", "projection_loss")
 
 
 def learn_motion(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> Record:
     """Train and judge a narrow network on the motion task."""
-    row = narrow.Row(spec.modules, backbone=spec.name, start=spec.name in BACKBONES, frames=spec.frames)
+    whole = spec.objective == "all"
+    row = narrow.Row(spec.modules, backbone=spec.name, start=whole and spec.name in BACKBONES, frames=spec.frames)
     model = narrow.build(row, 8, args, narrow.start(row, args) if row.start else None, seed)
     training, test = narrow.motion_task(args, model.per_segment)
-    epochs = args.epochs + (0 if row.start else args.start_epochs)
-    history = train(model, training, run, narrow.motion_recipe(args, epochs), Settings(seed=seed))
+    epochs = args.epochs + (args.start_epochs if whole and not row.start else 0)
+    options = narrow.motion_recipe(args, epochs)
+    if not whole:
+        options = replace(options, objective=spec.objective, only="modules")
+    history = train(model, training, run, options, Settings(seed=seed))
+    reads = {key.rpartition(".")[2]: value for key, value in history[-1].items() if "." in key}
+    if not whole:
+        return reads  # the classifier has learned nothing
     view = View(model.segments, model.per_segment, args.size, flip="none", short=args.size)
     judged = evaluate(model, test, view)
-    reads = {key.rpartition(".")[2]: value for key, value in history[-1].items() if "." in key}
     return {"top1": judged.video_top1, "order": narrow.order(judged), **reads}
 
 
@@ -131,7 +138,7 @@ def values(table: Table, row: Row, args: argparse.Namespace) -> dict[int, Record
 
 
 def figures(table: Table, row: Row, args: argparse.Namespace, metric: str = "") -> dict[int, float]:
-    """What stands beside the printed figure, by seed; shares as percentages."""
+    """What stands beside the printed figure, by seed; shares as percentages, the projection's loss in hundredths."""
     metric = metric or table.metric
     found = {}
     for seed, record in values(table, row, args).items():
@@ -191,7 +198,7 @@ def costs(spec: Spec, folder: Path) -> tuple[float, float]:
 def show(table: Table, args: argparse.Namespace) -> None:
     """The table beside the printed one, and what its orderings came to."""
     print(f"\n### {table.name}: {table.asks}\n\nPrinted: {table.printed}. Here: {table.metric}, {table.task}.\n")
-    print(head("row", "printed", "here, %" if table.metric != "enopr" else "here", "order, %", "M params", "GMACs", ""))
+    print(head("row", "printed", "here" if table.metric in LOSSES else "here, %", "order, %", "M params", "GMACs", ""))
     for row in table.rows:
         ours = []
         for metric in (table.metric, "order"):

@@ -22,13 +22,15 @@ QUARTERED = {"m2a": 2, "tea": 4, "tdn": 4, "se": 4, "gc": 4, "cbam": 4}
 
 @dataclass(frozen=True)
 class Spec:
-    """What poof builds: a backbone or network, modules, segments, side of the input, and rates of training and test."""
+    """What poof builds: a backbone or network, modules, segments, side of the input, rates of training and test, and
+    what is trained: all, or modules by the losses of their own alone."""
 
     name: str
     modules: tuple[str, ...] = ()
     frames: int = 8
     size: int = 224
     rate: tuple[int, int] | None = None
+    objective: str = "all"
 
     @property
     def base(self) -> str:
@@ -37,7 +39,8 @@ class Spec:
 
     def __str__(self) -> str:
         frames = f"frames={self.frames}" if self.frames != 8 else ""
-        return " ".join(word for word in (self.name, *self.modules, frames) if word)
+        trained = f"objective={self.objective}" if self.objective != "all" else ""
+        return " ".join(word for word in (self.name, *self.modules, frames, trained) if word)
 
     def check(self) -> None:
         """Names and knobs against the registry, without building.
@@ -109,7 +112,7 @@ class Table:
     def metric(self) -> str:
         """What of a run stands beside the printed figure."""
         kind = self.printed.split(",")[0].split()[0]
-        return {"ENoPR": "enopr", "clip": "clip_top1"}.get(kind, "top1")
+        return {"ENoPR": "enopr", "clip": "clip_top1", "projection": "projection_loss"}.get(kind, "top1")
 
     def pairs(self) -> list[tuple[Row, Row]]:
         """The rows that are compared."""
@@ -126,6 +129,8 @@ def parse_spec(text: str) -> Spec:
         elif key == "rate":
             train, test = value.split(">")
             spec = replace(spec, rate=(int(train), int(test)))
+        elif key == "objective":
+            spec = replace(spec, objective=value)
         elif number == 0:
             spec = replace(spec, name=word)
         else:
@@ -148,7 +153,7 @@ def small_of(full: Spec, task: str) -> Spec:
         host = f"{base}:" + ",".join(word for word in (f"backbone={host}", knobs) if word)
     if host in (NARROW, NARROW_3D):
         modules = tuple(map(_quartered, modules))
-    return Spec(host, modules, full.frames if full.frames < 4 else 8, rate=full.rate)
+    return Spec(host, modules, full.frames if full.frames < 4 else 8, rate=full.rate, objective=full.objective)
 
 
 def _quartered(module: str) -> str:
@@ -182,7 +187,7 @@ def _row(line: str, task: str) -> Row:
         return Row(label, figure, full, None, other[1:].strip())
     assert full is not None, f"{line}: a row without a specification needs a reason"
     small = parse_spec(other) if other else small_of(full, task)
-    return Row(label, figure, full, replace(small, rate=full.rate))
+    return Row(label, figure, full, replace(small, rate=full.rate, objective=full.objective))
 
 
 def file_name(task: str, spec: Spec, seed: int) -> str:

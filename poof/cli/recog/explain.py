@@ -21,6 +21,14 @@ READ_OUTS = {
     "constant_share": "how far the projection holds what stands still; at 1 nothing is left",
     "scale": "mean factor on the features",
     "gate_open": "share of open gates",
+    "match_best": "largest weight of a region's match in the next frame, 1 is sure",
+    "region_best": "largest weight among a frame's regions, 1 is one alone",
+    "shift": "mean length of a weighted shift of key points, cells",
+    "centre_moves": "mean distance of the regions' borders from the regular grid, cells",
+    "centre_spread": "how far those borders differ between frames (standard deviation), cells",
+    "variation": "uneven motion |D| over the features' own size",
+    "change": "what is added to the features over their own size",
+    "saturated": "share of cells at the upper end of ReLU-6",
     "kept_0": "the frames that were kept, counted from 0",
 }
 """What the modules' numbers mean."""
@@ -133,11 +141,8 @@ def explain(
     if quiet:
         return
     options.show(rows, formats={"probability": "{:.3f}"})
-    options.show(
-        diagnostics,
-        "read-outs",
-        dict.fromkeys(("attention_entropy", "attention_self", "scale", "gate_open"), "{:.3f}"),
-    )
+    columns = dict.fromkeys(key for row in diagnostics for key in row if key != "module")
+    options.show(diagnostics, "read-outs", dict.fromkeys(columns, "{:.3g}"))
     for name, meaning in READ_OUTS.items():
         if any(name in row for row in diagnostics):
             say(f"{name}: {meaning}")

@@ -9,9 +9,9 @@ import numpy as np
 
 from poof.recog.core.module import Marks, Picture
 from poof.recog.explain.marks import draw_marks
-from poof.recog.explain.pictures import LINE, MARGIN, Array, overlay, shorten, write
+from poof.recog.explain.pictures import LINE, MARGIN, SMALLEST, Array, overlay, shorten, write
 
-LABEL_WIDTH = 230
+LABEL_WIDTH, WIDE = 230, 2000
 WHITE, RED = (255, 255, 255), (230, 30, 30)
 
 
@@ -34,7 +34,7 @@ def module_sheet(
     """
     segments = len(frames) // per_segment
     height, width = frames[0].shape[:2]
-    scale = max(1, round(112 / height))
+    scale = max(1, min(round(SMALLEST / height), WIDE // (segments * (width + MARGIN))))
     height, width = height * scale, width * scale
     shown = np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in frames])
     first, last = shown[::per_segment], shown[per_segment - 1 :: per_segment]
@@ -42,7 +42,7 @@ def module_sheet(
     if per_segment > 1:
         rows.append((["last frame of each segment"], last))
     for module, made in pictures.items():
-        rows += [([picture.title, module, picture.note], draw(picture, first)) for picture in made]
+        rows += [([p.title, module, *([p.note] if p.note else legend(p))], draw(p, first)) for p in made]
     sheet = np.full(
         (2 * LINE + len(rows) * (height + MARGIN), LABEL_WIDTH + segments * (width + MARGIN), 3), 255, np.uint8
     )
@@ -62,6 +62,18 @@ def module_sheet(
     return sheet
 
 
+def legend(picture: Picture) -> list[str]:
+    """What the colours of a picture mean, in lines."""
+    if isinstance(picture, Marks):
+        return ["cross: a region's point", "arrow: its shift, thicker: counts more", "lines: between regions"]
+    values = picture.values.detach().float()
+    if picture.kind == "heat":
+        return [f"clear {float(values.min()):.3g}, red {float(values.max()):.3g}"]
+    if picture.kind == "signed":
+        return [f"grey 0, white +{_spread(values.cpu().numpy()):.3g}"]
+    return []
+
+
 def draw(picture: Picture, frames: Array) -> Array:
     """A picture's rows in the size of `frames` (T, H, W, 3), all on one scale."""
     if isinstance(picture, Marks):
@@ -79,13 +91,17 @@ def draw(picture: Picture, frames: Array) -> Array:
     if values.ndim == 3:
         values = np.repeat(values[:, None], 3, 1)
     if picture.kind == "signed":
-        spread = float(np.quantile(np.abs(values), 0.995)) or 1.0
-        values = 0.5 + 0.5 * values / spread
+        values = 0.5 + 0.5 * values / _spread(values)
     else:
         low, high = (float(v) for v in np.quantile(values, (0.002, 0.998)))
         values = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
     images = (255 * values.clip(0, 1)).round().astype(np.uint8).transpose(0, 2, 3, 1)
     return np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR) for image in images])
+
+
+def _spread(values: Array) -> float:
+    """What is drawn at full strength of an image around 0: all but the half percent that stands out most."""
+    return float(np.quantile(np.abs(values), 0.995)) or 1.0
 
 
 def _mark(drawn: Array, picture: Picture, cells: tuple[int, ...]) -> None:

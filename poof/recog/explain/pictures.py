@@ -18,7 +18,7 @@ Array = np.ndarray
 Part: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height in pixels of a frame."""
 MARGIN, LINE, LABELS = 6, 22, 190
-SMALLEST, WIDEST, LONGEST = 112, 640, 1400
+SMALLEST, WIDEST, LONGEST = 168, 640, 1400
 """Of a sheet, in pixels: height below which frames are enlarged, width above which they shrink, length of a row."""
 
 
@@ -78,7 +78,7 @@ def sheet(
     picture = np.full((LINE + bands * deep, LABELS + across * (width + MARGIN), 3), 255, np.uint8)
     write(picture, title, 4, LINE - 7)
     said = ["the video's frames", *(["box: what the network saw"] if part[2:] != size else [])]
-    said += [f"(at {scale:.2g} of their size)"] if scale != 1 else []
+    said += [f"({scale:.2g} times their size)"] if scale != 1 else []
     for row in range(rows):
         lines = said
         if row:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.recog.core.model import Recognizer
 from poof.recog.explain.gradcam import Heat
-from poof.recog.explain.tubes import channels_first, evidence, for_eyes, tube
+from poof.recog.explain.tubes import Evidence, channels_first, evidence, for_eyes, tube
 
 Mode = Literal["layers", "features"]
 PROJECTIONS = ("downsample", "branch1", "conv_w1")
@@ -170,8 +170,32 @@ def class_feature_pyramid(
     if mode not in ("layers", "features"):
         raise PoofError(f"mode={mode}: choose one of layers, features")
     found = evidence(model, clip, label)
-    steps = _listen(model, clip, depth)
+    back = walk_back(found, listen(model, clip, depth), theta, depth, mode)
     size = (len(clip) // model.per_segment, *clip.shape[-2:])
+    heats = []
+    for level, (layer, held) in enumerate(zip(back.layers, back.maps)):
+        chosen = sorted({node.channel for node in back.nodes if node.level == level})
+        heat = for_eyes(tube(held[chosen], torch.ones(len(chosen)), size))
+        method = f"level {level}: {len(chosen)} of {len(held)} channels"
+        heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
+    features = [level.float().numpy() for level in back.maps]
+    widths = [len(held) for held in back.maps]
+    return Pyramid(found.label, found.probability, back.layers, widths, back.nodes, heats, features)
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What `walk_back` found: the name and the activations (C, T', h, w) of each level, and the chosen channels."""
+
+    layers: list[str]
+    maps: list[Tensor]
+    nodes: list[Node]
+
+
+def walk_back(
+    found: Evidence, steps: Sequence[Step], theta: float = THETA, depth: int = 3, mode: Mode = "layers"
+) -> WayBack:
+    """The back-steps alone, from the class's channels down `depth` layers that were listened to."""
     layers, widths = [found.layer.removeprefix("backbone.")], [len(found.features)]
     means = found.features.mean((1, 2, 3))
     scores = normalise(found.weights * means)
@@ -206,14 +230,7 @@ def class_feature_pyramid(
         layers.append(f"input of {step.name}")
         widths.append(len(pooled))
         maps.append(step.activation)
-    heats = []
-    for level, (layer, held) in enumerate(zip(layers, maps)):
-        chosen = sorted({node.channel for node in nodes if node.level == level})
-        heat = for_eyes(tube(held[chosen], torch.ones(len(chosen)), size))
-        method = f"level {level}: {len(chosen)} of {widths[level]} channels"
-        heats.append(Heat(heat.numpy(), found.label, found.probability, layer, method))
-    features = [level.float().numpy() for level in maps]
-    return Pyramid(found.label, found.probability, layers, widths, nodes, heats, features)
+    return WayBack(layers, maps, nodes)
 
 
 def back_step(channels: Sequence[int], pooled: Tensor, kernel: Tensor) -> Tensor:
@@ -295,7 +312,7 @@ def _add(nodes: list[Node], level: int, links: list[tuple[int, int, float]], mod
         node.parents.append((parent, score))
 
 
-def _listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
+def listen(model: Recognizer, clip: Tensor, depth: int) -> list[Step]:
     """The convolutions of the last `depth` blocks' main paths, the last one first, with what went into them."""
     if not model.blocks:
         raise PoofError(f"{model.config['name']}: has no map of its blocks, so there is no way back through them")

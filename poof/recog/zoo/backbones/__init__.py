@@ -18,7 +18,7 @@ from poof.recog.zoo.backbones.r2plus1d import r2plus1d
 from poof.recog.zoo.backbones.res2net import res2net50
 from poof.recog.zoo.backbones.resnet import resnet
 from poof.recog.zoo.backbones.s3d import s3d
-from poof.recog.zoo.backbones.thin_video_resnet import BLOCKS, thin_video_resnet
+from poof.recog.zoo.backbones.thin_video_resnet import DEPTHS, thin_video_resnet
 from poof.recog.zoo.backbones.video_resnet import video_resnet
 from poof.recog.zoo.backbones.x3d import SIZES, x3d
 
@@ -45,11 +45,11 @@ BACKBONES: dict[str, Factory] = {
     "mfnet": mfnet,
     "resnet18_quarter": partial(narrow_resnet18, 0.25),
     "r2plus1d_18_quarter": partial(narrow_r2plus1d_18, 0.25),
-    **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in BLOCKS},
+    **{f"{kind}_{depth}": partial(thin_video_resnet, kind, depth) for kind in ("r3d", "r2plus1d") for depth in DEPTHS},
     **{
         f"{kind}_{depth}_pooled": partial(thin_video_resnet, kind, depth, pooled=True)
         for kind in ("r3d", "r2plus1d")
-        for depth in BLOCKS
+        for depth in DEPTHS
     },
     "wide_r3d_50": partial(thin_video_resnet, "r3d", 50, wide=True),
     **{name: partial(x3d, name) for name in SIZES},

@@ -22,13 +22,18 @@ from torch import nn
 from poof.recog.core.backbone import KINETICS_MEAN, KINETICS_STD, Host, residual_blocks
 from poof.torchvision_ops import ensure
 
-BLOCKS = {34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+DEPTHS = (34, 50, 101)
+"""Those of Chapter 4; 152 stands in Table 7.1 alone, as does ResNeXt."""
 
 
-def thin_video_resnet(kind: str, depth: int, classes: int, pooled: bool = False, wide: bool = False) -> Host:
-    """`kind` is r3d or r2plus1d, `depth` 34, 50 or 101; `pooled`: the stem pools time as well, as released.
+def thin_video_resnet(
+    kind: str, depth: int, classes: int, pooled: bool = False, wide: bool = False, groups: int = 1
+) -> Host:
+    """`kind` is r3d or r2plus1d, `depth` a key of `BLOCKS`; `pooled`: the stem pools time as well, as released.
 
-    `wide`: the first two convolutions of a bottleneck have twice the channels of the stage.
+    `wide`: the first two convolutions of a bottleneck have twice the channels of the stage. `groups`: those of an r3d's
+    3x3x3 convolutions; 32 and wide is a ResNeXt.
     """
     ensure()
     from torchvision.models.video import resnet as parts
@@ -42,8 +47,12 @@ def thin_video_resnet(kind: str, depth: int, classes: int, pooled: bool = False,
                 last = nn.Conv3d(2 * planes, planes, 1, bias=False)
                 self.conv3 = nn.Sequential(last, nn.BatchNorm3d(planes))
 
+    class Grouped(parts.Conv3DSimple):
+        def __init__(self, inplanes: int, planes: int, midplanes: Any = None, stride: int = 1, padding: int = 1):
+            nn.Conv3d.__init__(self, inplanes, planes, 3, stride, padding, groups=groups, bias=False)
+
     factorised = kind == "r2plus1d"
-    convolution = parts.Conv2Plus1D if factorised else parts.Conv3DSimple
+    convolution = parts.Conv2Plus1D if factorised else Grouped if groups > 1 else parts.Conv3DSimple
     block = parts.BasicBlock if depth == 34 else Thin
     stem = parts.R2Plus1dStem if factorised else parts.BasicStem
     net = parts.VideoResNet(block, [convolution] * 4, list(BLOCKS[depth]), stem, classes)
