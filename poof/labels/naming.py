@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels.formats.reading import base_name, number_in
 from poof.labels.model import LabelSet
 
@@ -28,6 +30,7 @@ def placed(labels: LabelSet, frame_names: Sequence[str], path: Path) -> LabelSet
     PoofError
         If it names an image that the folder lacks (the nearest one is told), or two of its frames become one.
     """
+    _warn_of_gaps(labels, frame_names, path)
     if all(_same(labels.frame_names.get(f), frame_names[f] if f < len(frame_names) else "") for f in labels.frames):
         return labels
     places = {Path(base_name(name)).stem: frame for frame, name in enumerate(frame_names)}
@@ -59,6 +62,24 @@ def placed(labels: LabelSet, frame_names: Sequence[str], path: Path) -> LabelSet
         assumed_absent={(new.get(f, f), i, k) for f, i, k in labels.assumed_absent},
         changes=labels.changes.renumbered(new),
     )
+
+
+def _warn_of_gaps(labels: LabelSet, frame_names: Sequence[str], path: Path) -> None:
+    """Frames without an image's name count images; in a folder with gaps they may have been meant as its numbers."""
+    unnamed = [frame for frame in labels.frames if frame not in labels.frame_names and frame < len(frame_names)]
+    numbers = [number_in(name) for name in frame_names]
+    if not unnamed or any(number is None for number in numbers):
+        return
+    steps = [b - a for a, b in pairwise(number for number in numbers if number is not None)]
+    first = next((frame for frame, step in enumerate(steps, 1) if step != 1), None)
+    behind = [frame for frame in unnamed if first is not None and frame >= first]
+    if behind:
+        warnings.warn(
+            f"{path}: names no images: its frame {behind[0]} is taken for '{frame_names[behind[0]]}', by counting in a"
+            " folder whose numbers have gaps; if it has the numbers of the names, give it a column 'image' with them",
+            PoofWarning,
+            stacklevel=4,
+        )
 
 
 def lacking(path: Path, image: str, frame_names: Sequence[str]) -> str:

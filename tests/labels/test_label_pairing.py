@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poof.errors import PoofError
+from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, load_labels, save_labels
 from poof.labels.pairing import labels_for, match
 
@@ -90,6 +90,17 @@ def test_images_of_a_folder_with_gaps_go_by_their_names(tmp_path: Path) -> None:
         load_labels(path, folder)
     named = write(tmp_path / "n.csv", frames=(0, 1, 2), frame_names=dict(enumerate(folder)))
     assert load_labels(named, ("img000.png", "img009.png", "img004.png")).instances[1, 0].xy[0, 1] == 3
+
+
+def test_numbers_without_names_are_told_where_a_folder_has_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("frame,keypoint,x,y\n0,nose,3,4\n4,nose,1,2\n")
+    images = [f"{n:03}.png" for n in (0, 1, 2, 4, 5)]
+    with pytest.warns(PoofWarning, match=r"its frame 4 is taken for '005\.png', by counting in a folder .* gaps"):
+        assert load_labels(path, images).frames == [0, 4]
+    load_labels(path, [f"{n:03}.png" for n in range(1, 6)])  # counted from 1, nothing is missing
+    path.write_text("frame,keypoint,x,y\n0,nose,3,4\n2,nose,1,2\n")
+    load_labels(path, images)  # the same either way
 
 
 def test_a_file_named_after_its_video_is_not_given_to_a_folder_that_has_images_of_its_numbers(tmp_path: Path) -> None:

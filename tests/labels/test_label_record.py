@@ -284,3 +284,20 @@ def test_the_list_of_points_is_short_and_survives_packing() -> None:
     told = list_of(carried(frames=1000))
     assert told["frames"] == {"0": "0-0=7/7;1-999=7"}
     assert unpack(pack(told)) == told and unpack(pack(told)[:-6]) is None and unpack("") is None
+
+
+def test_a_carried_point_that_was_moved_in_an_hdf5_table_is_a_persons(tmp_path: Path) -> None:
+    import h5py
+
+    labels = carried(4)
+    labels.frame_names = {frame: f"img{frame}.png" for frame in range(4)}
+    save_labels(labels, tmp_path / "x.h5")
+    assert not load_labels(tmp_path / "x.h5").changes
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        (table,) = (one for key, one in file.items() if key != "poof")
+        cells = table["block0_values"][:]
+        cells[2, 3] += 0.01  # the tail's x
+        table["block0_values"][:] = cells
+    back = load_labels(tmp_path / "x.h5")
+    assert back.changes.corrected == [(2, 0, 1)] and back.instances[2, 0].source.tolist() == [P, H, P]
+    assert (back.instances[2, 0].anchor[1], back.instances[2, 0].confidence[1]) == (2, 1.0)

@@ -96,7 +96,7 @@ def load(path: Path, choice: Choice) -> LabelSet:
     ours = OURS.fullmatch(sheet.scorer) if timed else None
     if ours and ours.group(1):
         _name_sources(labels, ours.group(1))
-    known = restored_from(contents, labels) if contents else set()
+    known = restored_from(contents, labels, edited=True) if contents else set()
     known |= machine_list.apply(path, labels)
     if not labels.instances:
         raise PoofError(f"{path}: holds no labelled point; label at least one frame")

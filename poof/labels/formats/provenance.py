@@ -61,8 +61,10 @@ def arrays(labels: LabelSet) -> dict[str, np.ndarray]:
     return made | {"keypoints": np.asarray(names, f"S{max(map(len, names))}")}
 
 
-def restored_from(contents: Contents, labels: LabelSet) -> set[tuple[int, int]]:
+def restored_from(contents: Contents, labels: LabelSet, edited: bool = False) -> set[tuple[int, int]]:
     """Put back what the group of a file knows, nothing if it has none; the instances that it tells of.
+
+    With `edited`, a point of a machine that lies elsewhere now was moved by a person, whatever else the file says.
 
     Raises
     ------
@@ -75,14 +77,16 @@ def restored_from(contents: Contents, labels: LabelSet) -> set[tuple[int, int]]:
         return set()
     try:
         names = contents.texts(f"{prefix}keypoints")
-        told = restore(labels, {n: v for n, v in values.items() if v is not None}, names)
+        told = restore(labels, {n: v for n, v in values.items() if v is not None}, names, edited)
     except (KeyError, ValueError, TypeError, PoofError):
         raise PoofError(f"{contents.path}: the group {GROUP} is damaged; write the file again") from None
     labels.tracked = bool(contents.groups.get(GROUP, {}).get("tracked", labels.tracked))
     return told
 
 
-def restore(labels: LabelSet, values: Mapping[str, np.ndarray], names: Sequence[str]) -> set[tuple[int, int]]:
+def restore(
+    labels: LabelSet, values: Mapping[str, np.ndarray], names: Sequence[str], edited: bool = False
+) -> set[tuple[int, int]]:
     """Put back what is known of points that nobody has moved since.
 
     Parameters
@@ -94,6 +98,8 @@ def restore(labels: LabelSet, values: Mapping[str, np.ndarray], names: Sequence[
         What `arrays` gave.
     names
         The keypoints in the order in which `values` counts them.
+    edited
+        See `restored_from`.
 
     Returns
     -------
@@ -122,15 +128,18 @@ def restore(labels: LabelSet, values: Mapping[str, np.ndarray], names: Sequence[
             points = Points.empty(len(labels.skeleton))
         for row in rows:
             k = order[columns["keypoint"][row]] if 0 <= columns["keypoint"][row] < len(order) else -1
-            if k >= 0:
-                _row(points, k, columns, row)
+            if k < 0 or _row(points, k, columns, row) or not edited:
+                continue
+            if points.labelled[k] and columns["source"][row] > Source.HUMAN:
+                points.source[k], points.anchor[k], points.confidence[k] = Source.HUMAN, key[0], 1.0
+                labels.changes.corrected.append((*key, k))
         if added and points.absent.any() and not points.labelled.any():
             labels.add(*key, points)
     return set(known)
 
 
-def _row(points: Points, k: int, columns: Mapping[str, list[Any]], row: int) -> None:
-    """Put one row back if it tells of the point as it is now."""
+def _row(points: Points, k: int, columns: Mapping[str, list[Any]], row: int) -> bool:
+    """Put one row back if it tells of the point as it is now; whether it does."""
     visible, source = columns["visible"][row], columns["source"][row]
     if visible not in list(Visible) or source not in list(Source):
         raise ValueError("an unknown state")
@@ -139,7 +148,7 @@ def _row(points: Points, k: int, columns: Mapping[str, list[Any]], row: int) -> 
     else:
         same = bool(points.labelled[k]) and bool(np.abs(points.xy[k] - columns["xy"][row]).max() < SAME)
     if not same:
-        return
+        return False
     for name in _FIELDS:
         getattr(points, name)[k] = columns[name][row]
     if np.isfinite(columns["flow_xy"][row]).all():
@@ -154,3 +163,4 @@ def _row(points: Points, k: int, columns: Mapping[str, list[Any]], row: int) -> 
         if points.presence is None:
             points.presence = np.full(len(points), np.nan, np.float32)
         points.presence[k] = columns["presence"][row]
+    return True
