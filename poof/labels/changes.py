@@ -25,6 +25,8 @@ class Changes:
         Points that are missing because the file was filtered.
     recorded : bool
         Whether the file tells what poof wrote, so that changes can be found at all.
+    lost : bool
+        Whether a table has points that poof carried, and no longer what poof had noted of them.
     """
 
     corrected: list[Place] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Changes:
     before: dict[Place, tuple[float, float]] = field(default_factory=dict)
     filtered: int = 0
     recorded: bool = False
+    lost: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.corrected or self.removed or self.added or self.confirmed)
@@ -71,9 +74,10 @@ class Changes:
             getattr(total, name).extend(getattr(other, name))
         total.before |= other.before
         total.filtered += other.filtered
+        total.lost |= other.lost
         return total
 
     def _mapped(self, there: Callable[[Place], Place]) -> Changes:
         lists = {name: [there(place) for place in getattr(self, name)] for name in KINDS}
         before = {there(p): xy for p, xy in self.before.items()}
-        return Changes(**lists, before=before, filtered=self.filtered, recorded=self.recorded)
+        return Changes(**lists, before=before, filtered=self.filtered, recorded=self.recorded, lost=self.lost)

@@ -40,6 +40,11 @@ def notes_on(files: Sequence[Path], changes: Changes | None, empty: int) -> list
     notes = []
     if changes:
         notes.append(f"your corrections in {', '.join(map(str, files))}: {changes} since poof wrote it")
+    if changes is not None and changes.lost:
+        notes.append(
+            f"note: {', '.join(map(str, files))}: the column poof:... is gone, so a carried point that you moved counts"
+            " as yours only where 'source' says human"
+        )
     if changes is not None and changes.filtered:
         notes.append(
             f"note: {changes.filtered} points are gone from it: taken for a filter, which says nothing of them"

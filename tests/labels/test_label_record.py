@@ -13,6 +13,7 @@ import pytest
 from poof.errors import PoofError, PoofWarning
 from poof.labels import LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 from poof.labels.record import list_of, pack, unpack
+from poof.labels.representations import notes_on
 
 NAMES = ("nose", "tail", "paw")
 H, P = Source.HUMAN, Source.PROPAGATED
@@ -270,6 +271,14 @@ def test_what_was_corrected_is_written_as_a_persons(tmp_path: Path) -> None:
     again = load_labels(tmp_path / "y.csv")
     assert not again.changes
     assert again.instances[4, 0].source[1] == H and again.instances[6, 0].absent.tolist() == [False, False, True]
+
+
+def test_that_the_column_of_stamps_was_deleted_is_told(tmp_path: Path) -> None:
+    labels = edited(tmp_path, lambda table: table.drop(columns=table.columns[-1]))
+    assert labels.changes.lost and not labels.changes
+    (note,) = notes_on([Path("x.csv")], labels.changes, 0)
+    assert note.startswith("note: x.csv: the column poof:... is gone")
+    assert not edited(tmp_path, lambda table: None).changes.lost
 
 
 def test_files_without_stamps_are_read_as_ever(tmp_path: Path) -> None:

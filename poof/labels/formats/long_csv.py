@@ -191,7 +191,9 @@ def load(path: Path, choice: Choice) -> LabelSet:
         labels.info = _info(written or {})
         labels.image_size = _size(written or {})
         labels.tracked = bool((written or {}).get("tracked", True))
-    elif not complete and not absent.any():
+    elif complete:
+        labels.changes.lost = bool(np.isin(values["source"], (Source.PROPAGATED, Source.REFINED)).any())
+    elif not absent.any():
         exempt = _keys(path, left_out, labels, decimal)
         settle_foreign(path, labels, choice, exempt)
     return labels
