@@ -159,3 +159,26 @@ def test_documents_are_named(name: str) -> None:
     assert module.document
     assert module.summary
     assert "Knobs" in (module.__doc__ or "") or name == "none"
+
+
+def test_every_printed_table_of_accuracies_has_its_rows() -> None:
+    """One row a table, with the data set it stands for."""
+    from poof.recog.zoo.networks import NETWORKS
+
+    tables = {
+        "Huang 3.7": ("dan-x3d_m", "Kinetics-400, T = 8", 77.3),
+        "Huang 3.8": ("dan-resnet50", "HMDB51, three splits", 75.3),
+        "Huang 4.7": ("se+rnl-resnet50", "Kinetics-400, 30 views", 77.2),
+        "Huang 4.8": ("se+rnl-resnet50", "Something-Something V1, 6 views", 51.0),
+        "Huang 5.10": ("bqn-resnet50", "Kinetics-400, 10 views", 77.3),
+        "Huang 5.11": ("bqn-resnet50", "UCF101, three splits", 97.6),
+        "Stergiou 4.3": ("sr-r2plus1d_101", "Kinetics-700", 56.8),
+        "Stergiou 4.4": ("srtg-r3d_34", "Moments in Time", 28.5),
+        "Stergiou 4.5": ("stergiou-r3d_50", "Kinetics-700", 49.1),
+        "Stergiou 4.6": ("sr-r3d_101", "UCF-101", 97.3),
+        "Stergiou 5.3": ("mtnet-l", "Moments in Time", 35.2),
+        "Stergiou 5.4": ("mtnet-m", "Kinetics-700", 58.4),
+        "Stergiou 5.9": ("mtnet-s", "UCF-101", 94.2),
+    }
+    for table, (name, data, top1) in tables.items():
+        assert top1 in [p.top1 for p in NETWORKS[name].published if p.data == data], table
