@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from poof import interrupts
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import atomic
 
 CHECKSUM = "checksum"
@@ -114,7 +114,7 @@ def read_checkpoint(path: str | Path, remedy: str = "give the .pt of a training 
     path = Path(path)
     try:
         if not path.exists():
-            raise PoofError(f"{path}: there is no such checkpoint; {remedy}")
+            raise not_there(path, "checkpoint", remedy)
         if not path.is_file():
             raise PoofError(f"{path}: is no file; {remedy}")
         with path.open("rb") as file:

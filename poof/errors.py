@@ -1,7 +1,11 @@
 """Errors and warnings for the user: one line with the file, the frame and the remedy."""
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 
 from poof.printable import LONGEST, one_line
 
@@ -28,6 +32,10 @@ NEAR = 3
 """Names that an error tells where there are many."""
 FEW = 8
 """So many are all told."""
+MANY = 10_000
+"""Names of a folder that are looked at for the one that was meant."""
+ALIKE = 0.75
+"""Least likeness of a file's name to one that was given (difflib's ratio): a letter wrong, another ending."""
 
 
 def names_near(name: object, known: Iterable[object]) -> str:
@@ -51,6 +59,26 @@ def names_near(name: object, known: Iterable[object]) -> str:
     told = {each.lower(): each for each in reversed(names)}
     close = [told[each] for each in get_close_matches(str(name).lower(), told, NEAR, 0.0)]
     return f"{', '.join(close)} ({len(names)} in all)"
+
+
+def not_there(path: str | Path, what: str = "file", remedy: str = "check the path") -> PoofError:
+    """The error about a file that is not there, with up to three names of its folder that are nearly the same.
+
+    Parameters
+    ----------
+    path
+        What was given.
+    what
+        What it was taken for: 'label file', say.
+    remedy
+        What else to do.
+    """
+    path, near = Path(path), ""
+    with suppress(OSError, ValueError), os.scandir(path.parent) as entries:
+        names = {entry.name.lower(): entry.name for entry in islice(entries, MANY) if not entry.name.startswith(".")}
+        close = [names[name] for name in get_close_matches(path.name.lower(), names, NEAR, ALIKE)]
+        near = f" (there is {', '.join(close)})" if close else ""
+    return PoofError(f"{path}: there is no such {what}{near}; {remedy}")
 
 
 def first_names(names: Sequence[str]) -> str:

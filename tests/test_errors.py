@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from poof.errors import FEW, NEAR, PoofError, first_names, names_near
+from poof.errors import FEW, NEAR, PoofError, first_names, names_near, not_there
 from poof.flow.registry import available, create_flow
 from poof.labels.io import FORMATS, save_labels
 from poof.labels.model import LabelSet, Skeleton
@@ -79,3 +79,27 @@ def test_every_registry_names_the_one_that_was_meant(registry: str, tmp_path: Pa
 
 def test_bodies_are_few() -> None:
     assert len(BODIES) <= FEW
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("mouse_topp.mp4", " (there is mouse_top.mp4)"),
+        ("Mouse_Top.MP4", " (there is mouse_top.mp4)"),
+        ("mouse_top.mov", " (there is mouse_top.mp4)"),
+        ("rat.mp4", ""),
+        (".hidde.mp4", ""),
+        ("nowhere/mouse_top.mp4", ""),
+        ("a\0b", ""),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_the_one_that_may_be_meant(tmp_path: Path, given: str, told: str) -> None:
+    for name in ("mouse_top.mp4", ".hidden.mp4", "labels.csv"):
+        (tmp_path / name).touch()
+    assert f": there is no such video{told}; check the path" in str(not_there(tmp_path / given, "video"))
+
+
+def test_of_many_files_alike_three_are_told(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"camera_{number:02}.mp4").touch()
+    assert str(not_there(tmp_path / "camera_21.mp4")).count("camera_") == 1 + NEAR

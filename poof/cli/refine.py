@@ -96,11 +96,11 @@ def refine(
         "seed": seed, "flow": flow, "weights": weights, "device": device, "precision": precision, "always": always,
         "category": category, "missing": missing, "prefer": prefer, "on_damage": on_damage,
     }  # fmt: skip
-    from poof.errors import PoofError
+    from poof.errors import not_there
 
     for path in model or []:  # a name mistyped is better told before the propagation than after it
         if not path.is_file():
-            raise PoofError(f"{path}: there is no such network; give the best.pt of an earlier run, or leave -m out")
+            raise not_there(path, "network", "give the best.pt of an earlier run, or leave -m out")
     if many.in_project(videos, labels):
         from poof.cli.many_refined import refine_project
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from poof.checkpoints import check_finite, read_checkpoint, tensors_in
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.origin import sha256_of
 from poof.torchvision_ops import ensure
 
@@ -167,7 +167,7 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a checkpoint file, unwrapped and under plain names; nothing in it is executed."""
     if not Path(path).is_file():
-        raise PoofError(f"{path}: no such weights file; give the path of a checkpoint with --weights")
+        raise not_there(path, "weights file", "give the path of a checkpoint with --weights")
     content = read_checkpoint(path, "give a file of RAFT weights with --weights")
     return tensors_in(content, path)
 

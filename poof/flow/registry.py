@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.flow import plugins
 from poof.flow.base import FlowEstimator
 from poof.flow.naming import Named, check_options, parse, unknown, whole
@@ -148,7 +148,7 @@ def create_flow(
     named = parse(name)
     name = named.name
     if weights is not None and not Path(weights).is_file():
-        raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
+        raise not_there(weights, "weights file", "--flow dis needs none")
     weights = None if weights is None else Path(weights)
     if name not in ("auto", PTLFLOW, *ESTIMATORS):
         return _plugin(named, weights, device)
@@ -190,7 +190,7 @@ def _with_own(named: Named, options: Options) -> Options:
     if "weights" in own:
         weights = Path(own["weights"])
         if not weights.is_file():
-            raise PoofError(f"{weights}: no such weights file; --flow dis needs none")
+            raise not_there(weights, "weights file", "--flow dis needs none")
     return replace(
         options,
         weights=weights,

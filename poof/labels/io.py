@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, get_args
 
-from poof.errors import PoofError, names_near
+from poof.errors import PoofError, names_near, not_there
 from poof.labels.formats import (
     coco,
     cvat,
@@ -185,7 +185,7 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except FileNotFoundError:
-        raise PoofError(f"{path}: there is no such label file; check the path") from None
+        raise not_there(path, "label file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PoofError(f"{path}: cannot be read ({reason}); check the path and its permissions") from None

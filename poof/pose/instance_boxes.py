@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.labels import LabelSet
 from poof.labels.formats.reading import frame_number, read_rows
 from poof.labels.model import MAX_COORDINATE
@@ -97,7 +97,7 @@ def boxes_from_file(path: str | Path) -> Boxes:
     """
     path = Path(path)
     if not path.exists():
-        raise PoofError(f"{path}: there is no such box file; check the path")
+        raise not_there(path, "box file")
     if not path.is_file():
         raise PoofError(f"{path}: is no ordinary file; name a table of boxes")
     rows, decimal = read_rows(path)

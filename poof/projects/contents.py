@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from poof import origin
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import write_text
 
 BLOCKS, BLOCK = 64, 65536
@@ -43,7 +43,7 @@ def fingerprint(path: Path) -> str:
         else:
             _add(digest, path, BLOCKS)
     except FileNotFoundError:
-        raise PoofError(f"{path}: there is no such file; check the path") from None
+        raise not_there(path) from None
     except OSError as error:
         raise PoofError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from poof.endings import IMAGE_ENDINGS, is_video_name
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import write_text
 from poof.labels.formats import dlc_project
 from poof.labels.io import detect_format, load_labels
@@ -127,7 +127,7 @@ def create(folder: Path, videos: Sequence[Path], labels: Sequence[Path]) -> tupl
         raise PoofError(f"{file}: exists already; edit it, add videos with poof init VIDEO, or see poof status")
     for path in (*videos, *labels):
         if not path.exists():
-            raise PoofError(f"{path}: there is no such file; check the path")
+            raise not_there(path)
     chosen = list(videos) or videos_in(folder)
     if not chosen:
         raise PoofError(f"{folder}: holds no video; name some: poof init VIDEO...")
@@ -159,7 +159,7 @@ def add(file: Path, videos: Sequence[Path]) -> list[str]:
     known = {path.resolve() for path in project.paths()}
     for path in videos:
         if not path.exists():
-            raise PoofError(f"{path}: there is no such file; check the path")
+            raise not_there(path)
     new = [_relative(path, file.parent) for path in videos if path.resolve() not in known]
     if new:
         import tomlkit

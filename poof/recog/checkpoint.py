@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poof.checkpoints import tensors_of
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import atomic
 from poof.recog.build import build_model
 from poof.recog.core.model import Recognizer
@@ -47,7 +47,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if path.is_dir():
         path = path / "best.pt" if (path / "best.pt").is_file() else path / "last.pt"
     if not path.exists():
-        raise PoofError(f"{path}: there is no such checkpoint; `poof recog train` writes one")
+        raise not_there(path, "checkpoint", "`poof recog train` writes one")
     content = load_tensors(path, "a checkpoint of `poof recog train`")
     version = content.get("poof_recog") if isinstance(content, dict) else None
     if type(version) is not int:

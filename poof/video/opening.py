@@ -13,7 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 
 MAX_PIXELS = 2**27
 """Most pixels of a picture, 16K: damaged and crafted headers claim more, and a decoder would reserve memory for it."""
@@ -48,7 +48,7 @@ def open_container(path: Path) -> InputContainer:
             f"file:{path}", metadata_errors="ignore", options={"format_whitelist": _formats("%" in path.name)}
         )
     except FileNotFoundError:
-        raise PoofError(f"{path}: there is no such file; check the path") from None
+        raise not_there(path) from None
     except PermissionError:
         raise PoofError(f"{path}: may not be read; give yourself the right to read it (chmod u+r)") from None
     except av.FFmpegError as error:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import cast, get_args
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.video.base import OnDamage, Video
 from poof.video.container import ContainerVideo
 from poof.video.folder import FolderVideo
@@ -37,7 +37,7 @@ def open_video(path: str | Path, on_damage: str = "stop") -> Video:
     try:
         kind = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise PoofError(f"{path}: there is no such file or folder; check the path") from None
+        raise not_there(path, "file or folder") from None
     except ValueError:
         raise PoofError(f"{path!r}: no file can have this name; check the path") from None
     except OSError as error:

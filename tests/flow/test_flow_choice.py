@@ -111,7 +111,7 @@ def test_an_unknown_name_tells_those_that_are_near() -> None:
         ({"name": "dis", "device": "gpu"}, "unknown device 'gpu'; valid: auto, cpu, cuda, cuda:N or mps"),
         ({"name": "dis", "device": "cpu:1"}, "unknown device 'cpu:1'"),
         ({"name": "dis", "device": "cuda:x"}, "unknown device 'cuda:x'"),
-        ({"name": "dis", "weights": Path("nowhere.pth")}, "nowhere.pth: no such weights file"),
+        ({"name": "dis", "weights": Path("nowhere.pth")}, "nowhere.pth: there is no such weights file"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(options: dict[str, Any], message: str) -> None:

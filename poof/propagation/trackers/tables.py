@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.labels import load_labels
 from poof.labels.formats.long_csv import ALIASES
 from poof.labels.formats.reading import frame_number, read_rows
@@ -85,7 +85,7 @@ def read_tracks(path: Path) -> TrackTable:
         If the file is missing, no table of tracks, or a value in it makes no sense (with its line).
     """
     if not path.is_file():
-        raise PoofError(f"{path}: there is no such file; give the tracks that a point tracker wrote")
+        raise not_there(path, remedy="give the tracks that a point tracker wrote")
     table, lines, decimal = _columns(path)
     if "frame" not in table or not {"x", "y"} <= set(table) or not {"keypoint", "track"} & set(table):
         table, decimal = _of_labels(path), "."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from poof.errors import PoofError, names_near
+from poof.errors import PoofError, names_near, not_there
 from poof.recog.data.lists.base import ClipList, Options, Record, check_class_names, read_lines, resolve, shown
 from poof.recog.data.lists.benchmarks import hmdb51, something_v1, something_v2, ucf101
 from poof.recog.data.lists.folders import VIDEOS, class_folders
@@ -73,7 +73,7 @@ def read_list(
     except (OSError, ValueError):  # a name too long, or none of a file
         there = False
     if not there:
-        raise PoofError(f"{shown(path)}: there is no such list or folder")
+        raise not_there(path, "list or folder")
     if part not in ("train", "test"):
         raise PoofError(f"part={part}: choose train or test")
     if format != "auto" and format not in FORMATS:
