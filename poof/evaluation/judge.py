@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,7 @@ def judge_video(
         same[name], note = frames_alike(prediction, truth, called)
         notes += [note] if note else []
         matching.check_same_video(same[name], truth, called)
+        notes += _another_video(called, truth.info.get("video"), prediction.info.get("video"))
     predictions = same
     people, alarm = by_people(boxed(truth), of or "the labels")
     labels = matching.select_keypoints(people, names)
@@ -122,6 +124,16 @@ def judge_video(
         bare={name: int((f.px[judged].isna().groupby(frames).all()).sum()) for name, f in found.items()},
         alarms=[*([alarm] if alarm else []), *notes],
     )
+
+
+def _another_video(called: str, true: object, predicted: object) -> list[str]:
+    """What to say where files name videos that are not called the same, whatever their folder and format."""
+    if not (isinstance(true, str) and isinstance(predicted, str)):
+        return []
+    ours, theirs = Path(true).name, Path(predicted).name
+    if Path(ours).stem.lower() == Path(theirs).stem.lower():
+        return []
+    return [f"{called}: was made of {theirs}, the labels of {ours}; if these are two videos, the figures mean nothing"]
 
 
 def _another_scale(called: str, name: str, base: pd.DataFrame, found: pd.DataFrame) -> list[str]:

@@ -77,8 +77,7 @@ def another_origin(true: Array, predicted: Array) -> tuple[float, float] | None:
     """The crop's origin (x, y) in the frames, in pixels, where predictions clearly were made on a crop of them.
 
     All of them lie as far from the truth, which is right or below. Told only where that is more than a tenth of what
-    the points of the truth span, and ten times what is left without it.
-    Parameters as in `another_scale`.
+    the points of the truth span, and ten times what is left without it. Parameters as in `another_scale`.
     """
     there = np.isfinite(predicted).all(axis=1) & np.isfinite(true).all(axis=1)
     if there.sum() < MIN_SCALED:

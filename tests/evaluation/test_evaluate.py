@@ -470,3 +470,14 @@ def test_frames_go_by_names_where_both_name_the_same_images_else_by_numbers(peop
     other = people({(f, 0): CORNERS + f for f in by_number}, frame_names={f: f"frame_{f:06}.jpg" for f in by_number})
     with pytest.warns(PoofWarning, match=r"frame_000000 and img000 for frame 0\); matched by frame number"):
         assert whole(plain_evaluate(other, truth))["mean"] == 0.0
+
+
+def test_files_of_two_videos_are_told(people: Make, machine: Make) -> None:
+    truth, prediction = people({(0, 0): CORNERS}), machine({(0, 0): CORNERS})
+    truth.info["video"], prediction.info["video"] = "mice/top.mp4", "side.mp4"
+    with pytest.warns(
+        PoofWarning, match=r"^prediction: was made of side\.mp4, the labels of top\.mp4; if these are two"
+    ):
+        evaluate(prediction, truth)
+    prediction.info["video"] = "elsewhere/Top.avi"
+    evaluate(prediction, truth)  # a warning would be an error here
