@@ -36,7 +36,7 @@ def test_names_are_taken_apart() -> None:
         ("raft-small:iterations=0", "must be a whole number from 1 on"),
         ("raft-small:iterations=4,iterations=5", "gives iterations twice"),
         ("raft-small:iteration=4", "no option 'iteration'; raft-small takes iterations=VALUE"),
-        ("raft-small:weights=none.pth", "none.pth: no such weights file"),
+        ("raft-small:weights=none.pth", "none.pth: there is no such weights file"),
         ("dis:iterations=4", "no option 'iterations'; dis takes preset=VALUE"),
         ("dis-coarse:preset=fast", "dis-coarse takes no options"),
         ("dis:preset=slow", "slow"),

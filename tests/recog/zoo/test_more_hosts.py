@@ -132,7 +132,7 @@ def test_a_table_of_a_knob_has_what_is_printed_for_it(monkeypatch: pytest.Monkey
     printed = NETWORKS["mtnet-m-whole"].published
     small = replace(NETWORKS["mtnet-m-whole"], backbone=partial(multi_temporal, backbone="mtnet_half", whole=True))
     monkeypatch.setitem(NETWORKS, "mtnet-m-whole", small)
-    assert [row.knobs for row in printed[2:5]] == ["delta=1.0", "delta=0.875", "delta=0.75"]
+    assert [row.knobs for row in printed if row.knobs][:3] == ["delta=1.0", "delta=0.875", "delta=0.75"]
     rows = recog.profile_over("mtnet-m-whole", "delta=0.75,0.6", frames=1, size=32, classes=400)
     row = rows[0]
     assert (row["printed GMACs"], row["printed M params"], row["printed top-1"]) == (6.7, 21.8, 83.1)
