@@ -257,6 +257,27 @@ def test_a_table_whose_name_is_damaged(tmp_path: Path, name: str) -> None:
         assert video.damage is not None or count == 12
 
 
+@pytest.mark.parametrize(
+    ("table", "place", "value"),
+    [
+        ("mvhd", 12, b"\x93\0\x03\xe8"),  # units a second of the edits, which then show a picture at most
+        ("mvhd", 36 + 8, b"\x25"),  # the last column of a matrix that mirrors or turns
+        ("tkhd", 40 + 20, b"\1"),
+        ("tkhd", 40 + 32, b"\0"),
+    ],
+)
+def test_a_damaged_header(tmp_path: Path, table: str, place: int, value: bytes) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 25, (64, 48)) as writer:
+        for number in range(12):
+            writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    content = bytearray((tmp_path / "a.mp4").read_bytes())
+    at = content.index(table.encode()) + 4 + place
+    content[at : at + len(value)] = value
+    (tmp_path / "b.mp4").write_bytes(content)
+    with chain_of("mov,mp4,m4a,3gp,3g2,mj2", tmp_path / "b.mp4") as elements:
+        assert not elements.holds(100) and not elements.is_whole()
+
+
 @pytest.mark.parametrize(("size", "lead"), [(188, 0), (192, 4), (204, 0)])
 def test_packets_of_a_transport_stream_behind_a_damaged_beginning(tmp_path: Path, size: int, lead: int) -> None:
     """Their size was looked for at the beginning alone; the first group of pictures went without a word."""

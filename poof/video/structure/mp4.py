@@ -16,6 +16,8 @@ _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"traf", b"
 _NEEDED = (*((name,) for name in b"tkhd mdhd hdlr stsd stts stsc".split()), (b"stsz", b"stz2"), (b"stco", b"co64"))
 """What every track has; where the name of one is damaged, FFmpeg goes on with what it takes for usual."""
 _IN_FRAGMENT = {b"mfhd", b"traf", b"pssh", b"meta", b"free", b"skip", b"uuid", b"udta"}
+_SHOWN = 0.1
+"""Least share of a track that its edits show."""
 _LARGEST = 1 << 28  # bytes of an index
 
 
@@ -55,7 +57,9 @@ class Mp4Chain(Chain):
                 if extends is not None:
                     self._fragment = 0
                     self._tracks = {box[4:8] for k, box in _inside(extends) if k == b"trex"}
-                return all(_agrees(box) for k, box in _inside(content) if k == b"trak")
+                movie = dict(_inside(content)).get(b"mvhd", b"")
+                tracks = [box for k, box in _inside(content) if k == b"trak"]
+                return _has_sound_matrix(movie, 36) and all(_agrees(box, _timescale(movie)) for box in tracks)
             if end is None or end <= position:
                 return True  # FFmpeg found one somewhere
             position = end
@@ -121,8 +125,11 @@ def _inside(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += size
 
 
-def _agrees(track: bytes) -> bool:
-    """Whether a track has all its tables, and they name one and the same number of pictures (or pieces of sound)."""
+def _agrees(track: bytes, timescale: int = 0) -> bool:
+    """Whether a track has all its tables, and they name one and the same number of pictures (or pieces of sound).
+
+    `timescale`: units a second of the film's own times; 0 where it is unknown.
+    """
     tables: dict[bytes, bytes] = {}
     waiting = [track]
     while waiting:
@@ -134,7 +141,23 @@ def _agrees(track: bytes) -> bool:
     if not all(any(name in tables for name in names) for names in _NEEDED):
         return False
     counts = {_sizes(tables), _durations(tables), _chunks(tables)} - {None}
-    return len(counts) <= 1 and _shown_within(tables) and _edits_agree(tables) and _lasts_as_said(tables)
+    edits = _edits_agree(tables) and _edits_show_enough(tables, timescale) and _lasts_as_said(tables)
+    return len(counts) <= 1 and _shown_within(tables) and edits and _has_sound_matrix(tables[b"tkhd"], 40)
+
+
+def _timescale(header: bytes) -> int:
+    """Units a second, of `mvhd` or `mdhd`."""
+    return int.from_bytes(header[20:24] if header[:1] == b"\1" else header[12:16], "big")
+
+
+def _has_sound_matrix(header: bytes, place: int) -> bool:
+    """Whether the last column of the matrix that turns or mirrors pictures is (0, 0, 1), as it must be, or all is 0.
+
+    `place`: of the matrix, in a header of version 0.
+    """
+    place += 12 * (header[:1] == b"\1")
+    values = struct.unpack(">9I", header[place : place + 36].ljust(36, b"\0"))
+    return not any(values) or values[2::3] == (0, 0, 1 << 30)
 
 
 def _sizes(tables: dict[bytes, bytes]) -> int | None:
@@ -161,6 +184,18 @@ def _edits_agree(tables: dict[bytes, bytes]) -> bool:
     total = sum(int.from_bytes(edits[8 + r * size :][: 8 if wide else 4], "big") for r in range(rows))
     said = int.from_bytes(header[28:36] if header[0] == 1 else header[20:24], "big")
     return not said or not total or abs(total - said) <= 2 + said // 50
+
+
+def _edits_show_enough(tables: dict[bytes, bytes], timescale: int) -> bool:
+    """Whether the edits show a tenth of the track at least: with a damaged timescale they show hardly anything."""
+    edits, header = tables.get(b"elst", b""), tables.get(b"mdhd", b"")
+    lasts = sum(count * each for count, each in _rows(tables.get(b"stts", bytes(8))))
+    row = struct.Struct(">QqI" if edits[:1] == b"\1" else ">IiI")
+    rows = row.iter_unpack(edits[8 : max(8, len(edits) - (len(edits) - 8) % row.size)])
+    shown = sum(duration for duration, start, _ in rows if start != -1)
+    if not (timescale and shown and lasts and _timescale(header)):
+        return True
+    return shown / timescale >= _SHOWN * lasts / _timescale(header)
 
 
 def _shown_within(tables: dict[bytes, bytes]) -> bool:
