@@ -76,8 +76,11 @@ class Timeline:
         self._times = sorted(set(times)) if self.timed and -1 not in times else []
         self._step = self._constant_step(usual)
         if self.timed:
-            # What stood before the first packet is not known, unless the clock began with it.
-            begins = begins or (bool(self._times) and self._times[0] == 0)
+            # What stood before the first packet is not known, unless the clock began with it; a gap behind it says that
+            # its own time is damaged.
+            if self._step is not None and not whole:
+                begins = begins or self._times[0] == 0
+                begins = begins and abs((self._times[1] - self._times[0]) / self._step - 1) < 0.25
             agreed = ordered and len(self._times) == len(times) > 0
             if agreed and whole and self._step is not None:
                 # Nothing is lost: where the times leave a gap all the same, one of them is damaged.

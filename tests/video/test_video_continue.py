@@ -262,3 +262,15 @@ def test_a_decoder_that_leaves_a_picture_out_is_noticed(codec: str) -> None:
     assert feed(lost=9) == [0, 1, 2, 3]
     with pytest.raises(Broken, match="a picture is lost"):
         feed(lost=1)
+
+
+def test_a_damaged_time_at_the_beginning_is_no_origin(tmp_path: Path) -> None:
+    """The first picture's time was damaged to 0, where the others count from 80 ms: all were two too high."""
+    path = write_numbered(tmp_path / "a.flv", "libx264", 30, {"bf": "2", "b-adapt": "0"}, gop=10)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\x17\x01\x00\x00\x50") + 2
+    content[at : at + 200] = bytes(200)
+    content[-20:] = bytes([1] * 20)
+    path.write_bytes(content)
+    with pytest.warns(PoofWarning, match="frame numbers behind 0 may be shifted; the file does not tell them"):
+        assert len(list(open_video(path, "continue").frames())) > 10

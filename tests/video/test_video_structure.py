@@ -284,5 +284,7 @@ def test_packets_of_a_transport_stream_behind_a_damaged_beginning(tmp_path: Path
     packet = bytes(lead) + b"G" + bytes(size - lead - 1)
     (tmp_path / "a.ts").write_bytes(bytes(12 * size) + 20 * packet)
     assert TransportStream(tmp_path / "a.ts")._packet_size() == (size, lead)
+    (tmp_path / "c.ts").write_bytes(bytes(50) + 30 * packet)  # cut out of something else, at no packet's end
+    assert TransportStream(tmp_path / "c.ts")._packet_size() == (size, lead)
     (tmp_path / "b.ts").write_bytes(bytes(range(256)) * 30)
     assert TransportStream(tmp_path / "b.ts")._packet_size() == (0, 0)

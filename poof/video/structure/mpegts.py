@@ -78,7 +78,7 @@ class TransportStream(Structure):
             marks = data[lead::size][:8] == _SYNC
             if marks.sum() >= max(1, len(marks) - 3):
                 return size, lead
-        shares = [float((data[lead::size] == _SYNC).mean()) if len(data) > lead else 0.0 for size, lead in _SIZES]
+        shares = [_share(data, size) for size, _ in _SIZES]
         best = int(np.argmax(shares))
         return _SIZES[best] if shares[best] > _MOST else (0, 0)
 
@@ -132,3 +132,9 @@ class TransportStream(Structure):
                 self._timed.append(offset)
         self._got += len(payload)
         return not self._expected or self._got <= self._expected
+
+
+def _share(data: np.ndarray, size: int) -> float:
+    """Share of the pieces of `size` bytes that begin a packet, wherever the first of them is cut."""
+    rows = len(data) // size
+    return float((data[: rows * size].reshape(rows, size) == _SYNC).mean(axis=0).max()) if rows else 0.0
