@@ -130,3 +130,13 @@ def test_what_is_said_of_ctrl_c_while_modules_are_imported(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "poof: stopped\n")
+
+
+def test_a_module_in_c_that_makes_an_import_error_of_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    from poof.cli import common
+
+    def app(**_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    assert common.guarded(app) == common.STOPPED  # type: ignore[arg-type]
+    assert capsys.readouterr().err.endswith("poof: stopped\n")

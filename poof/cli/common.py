@@ -158,6 +158,9 @@ def guarded(app: Callable[..., Any]) -> int:
         print(f"poof: error: {error}", file=sys.stderr)
         return 1
     except Exception as error:
+        if _began_with_ctrl_c(error):
+            print("poof: stopped", file=sys.stderr)
+            return STOPPED
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's, which Typer carries in itself
             where = getattr(getattr(error, "ctx", None), "command_path", "poof")
             where = re.sub(r"^\S*python\S* -m poof|^root", "poof", where)
@@ -184,6 +187,13 @@ def guarded(app: Callable[..., Any]) -> int:
     if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
         print("poof: stopped", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _began_with_ctrl_c(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind an error: modules in C make an ImportError of one that meets their beginning."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def own_lines_only() -> None:
