@@ -52,13 +52,13 @@ class Mp4Chain(Chain):
         while position < self._length:
             kind, data, end = self._box(position)
             if kind == b"moov" and end is not None and end - data <= _LARGEST:
-                content = self._read(data, end - data)
-                extends = dict(_inside(content)).get(b"mvex")
+                boxes = list(_inside(self._read(data, end - data)))
+                extends = dict(boxes).get(b"mvex")
                 if extends is not None:
                     self._fragment = 0
                     self._tracks = {box[4:8] for k, box in _inside(extends) if k == b"trex"}
-                movie = dict(_inside(content)).get(b"mvhd", b"")
-                tracks = [box for k, box in _inside(content) if k == b"trak"]
+                movie = dict(boxes).get(b"mvhd", b"")
+                tracks = (box for k, box in boxes if k == b"trak")
                 return _has_sound_matrix(movie, 36) and all(_agrees(box, _timescale(movie)) for box in tracks)
             if end is None or end <= position:
                 return True  # FFmpeg found one somewhere
@@ -167,56 +167,61 @@ def _sizes(tables: dict[bytes, bytes]) -> int | None:
 
 
 def _durations(tables: dict[bytes, bytes]) -> int | None:
-    table = tables.get(b"stts", b"")
+    table = tables[b"stts"]
     if len(table) < 8:
         return None
     return sum(count for count, _ in _rows(table))
 
 
+def _edits(tables: dict[bytes, bytes]) -> list[tuple[int, int]]:
+    """(duration in the film's units, first time in the track's, -1: a pause) of each edit."""
+    table = tables.get(b"elst", b"")
+    row = struct.Struct(">Qq4x" if table[:1] == b"\1" else ">Ii4x")
+    rows = max(0, min(int.from_bytes(table[4:8], "big"), (len(table) - 8) // row.size))
+    return list(row.iter_unpack(table[8 : 8 + rows * row.size]))
+
+
 def _edits_agree(tables: dict[bytes, bytes]) -> bool:
     """Whether the edit list is as long as the track says it is: edits that were changed hide pictures."""
-    edits, header = tables.get(b"elst", b""), tables.get(b"tkhd", b"")
-    if len(edits) < 8 or len(header) < 36:
+    header = tables[b"tkhd"]
+    if len(header) < 36:
         return True
-    wide = edits[0] == 1
-    size = 20 if wide else 12
-    rows = min(int.from_bytes(edits[4:8], "big"), (len(edits) - 8) // size)
-    total = sum(int.from_bytes(edits[8 + r * size :][: 8 if wide else 4], "big") for r in range(rows))
+    total = sum(duration for duration, _ in _edits(tables))
     said = int.from_bytes(header[28:36] if header[0] == 1 else header[20:24], "big")
     return not said or not total or abs(total - said) <= 2 + said // 50
 
 
 def _edits_show_enough(tables: dict[bytes, bytes], timescale: int) -> bool:
     """Whether the edits show a tenth of the track at least: with a damaged timescale they show hardly anything."""
-    edits, header = tables.get(b"elst", b""), tables.get(b"mdhd", b"")
-    lasts = sum(count * each for count, each in _rows(tables.get(b"stts", bytes(8))))
-    row = struct.Struct(">QqI" if edits[:1] == b"\1" else ">IiI")
-    rows = row.iter_unpack(edits[8 : max(8, len(edits) - (len(edits) - 8) % row.size)])
-    shown = sum(duration for duration, start, _ in rows if start != -1)
-    if not (timescale and shown and lasts and _timescale(header)):
+    shown = sum(duration for duration, start in _edits(tables) if start != -1)
+    lasts, own = _length(tables), _timescale(tables[b"mdhd"])
+    if not (timescale and shown and lasts and own):
         return True
-    return shown / timescale >= _SHOWN * lasts / _timescale(header)
+    return shown / timescale >= _SHOWN * lasts / own
 
 
 def _shown_within(tables: dict[bytes, bytes]) -> bool:
     """Whether no picture is shown later than it is decoded by more than the whole film takes."""
-    table, durations = tables.get(b"ctts", b""), tables.get(b"stts", b"")
-    if len(table) < 16 or len(durations) < 16:
+    table, total = tables.get(b"ctts", b""), _length(tables)
+    if len(table) < 16 or len(tables[b"stts"]) < 16:
         return True
-    total = sum(count * each for count, each in _rows(durations))
     return all(offset <= total or offset >= 1 << 31 for count, offset in _rows(table) if count)  # 2^31 on: negative
 
 
 def _lasts_as_said(tables: dict[bytes, bytes]) -> bool:
     """Whether the pictures do not last far longer than the track says: those beyond its edits would be hidden."""
-    header = tables.get(b"mdhd", b"")
+    header = tables[b"mdhd"]
     wide = header[:1] == b"\1"
     if b"elst" not in tables or len(header) < (32 if wide else 20):
         return True
     said = int.from_bytes(header[24:32] if wide else header[16:20], "big")
-    total = sum(count * each for count, each in _rows(tables.get(b"stts", bytes(8))))
     unknown = said in (0, (1 << 64 if wide else 1 << 32) - 1)
-    return unknown or total <= 1.5 * said
+    return unknown or _length(tables) <= 1.5 * said
+
+
+def _length(tables: dict[bytes, bytes]) -> int:
+    """How long the track's pictures last together, in its own units."""
+    return sum(count * each for count, each in _rows(tables[b"stts"]))
 
 
 def _rows(table: bytes) -> list[tuple[int, int]]:
