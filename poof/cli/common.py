@@ -158,35 +158,39 @@ def guarded(app: Callable[..., Any]) -> int:
         print(f"poof: error: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        if _began_with_ctrl_c(error):
-            print("poof: stopped", file=sys.stderr)
-            return STOPPED
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's, which Typer carries in itself
-            where = getattr(getattr(error, "ctx", None), "command_path", "poof")
-            where = re.sub(r"^\S*python\S* -m poof|^root", "poof", where)
-            message = one_line(error.format_message())
-            message = message.replace(": Value error, ", ": ")  # Typer's way to say which choices there are
-            if message.startswith("Invalid value: missing "):
-                message = message.removeprefix("Invalid value: ")
-            if message:  # a bare `poof` has shown its help, and says no more
-                print(f"poof: error: {message} ({where} --help)", file=sys.stderr)
-            return int(error.exit_code)
-        if "--debug" in sys.argv:
-            raise
-        if isinstance(error, OSError) and error.filename is not None and error.strerror:
-            name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
-            told = one_line(f"{name}: {error.strerror}; check the path, its permissions and the free space")
-            print(f"poof: error: {told}", file=sys.stderr)
-            return 1
-        if isinstance(error, MemoryError):
-            print("poof: error: not enough memory; close other programs or take less at once", file=sys.stderr)
-            return 1
-        reason = one_line(f"{type(error).__name__}: {error}")
-        print(f"poof: error: {reason} (a fault of poof; --debug shows where)", file=sys.stderr)
-        return 1
+        if not _began_with_ctrl_c(error):
+            return _told(error)
+        code = STOPPED
     if code == STOPPED:  # Typer turns Ctrl-C into this exit code without a word
         print("poof: stopped", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """Say in one line what a command ended with, unless `--debug` wants it whole; the exit code."""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's, which Typer carries in itself
+        where = getattr(getattr(error, "ctx", None), "command_path", "poof")
+        where = re.sub(r"^\S*python\S* -m poof|^root", "poof", where)
+        message = one_line(error.format_message())
+        message = message.replace(": Value error, ", ": ")  # Typer's way to say which choices there are
+        if message.startswith("Invalid value: missing "):
+            message = message.removeprefix("Invalid value: ")
+        if message:  # a bare `poof` has shown its help, and says no more
+            print(f"poof: error: {message} ({where} --help)", file=sys.stderr)
+        return int(error.exit_code)
+    if "--debug" in sys.argv:
+        raise error
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        told = one_line(f"{name}: {error.strerror}; check the path, its permissions and the free space")
+        print(f"poof: error: {told}", file=sys.stderr)
+        return 1
+    if isinstance(error, MemoryError):
+        print("poof: error: not enough memory; close other programs or take less at once", file=sys.stderr)
+        return 1
+    reason = one_line(f"{type(error).__name__}: {error}")
+    print(f"poof: error: {reason} (a fault of poof; --debug shows where)", file=sys.stderr)
+    return 1
 
 
 def _began_with_ctrl_c(error: BaseException | None) -> bool:
