@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from clips_and_tables import WEIGHTS
 
 from poof.flow.device import resolve_device
 from poof.flow.raft import RaftFlow
 from poof.flow.raft_weights import new_network
 from poof.synthetic import SyntheticVideo, sample, truth
 from poof.video.base import ArrayVideo
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "shared/data/weights/raft-small.pth"
 
 
 class Runs:
