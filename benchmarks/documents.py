@@ -8,10 +8,10 @@
 `documents.txt` has the tables, `documents_tables.py` reads them. A row is trained in place of the printed one in a
 budget of minutes, three seeds: on the motion task as `recog.py` has it (narrow networks from a common start), on
 ucf101-mini as `recog_imagenet.py` has it (MobileNetV2 from ImageNet), or at several sub-sampling rates of the motion
-task. Each run is a file in --out; those that are there are kept, so a table goes on where it stopped. Parameters and
-GMACs are those of the printed network. Two rows of the same seed see the same clips in the same order: their difference
-is taken seed by seed, and its 95 % interval is Student's over the seeds. An ordering cannot be told where that interval
-contains zero.
+task. Each run is a line of --runs, and what is there is kept, so a table goes on where it stopped; the file beside this
+program has the runs behind docs/documents.md. Parameters and GMACs are those of the printed network. Two rows of the
+same seed see the same clips in the same order: their difference is taken seed by seed, and its 95 % interval is
+Student's over the seeds. An ordering cannot be told where that interval contains zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import recog as narrow
 import recog_imagenet
 import torch
 from clips_and_tables import head, line
-from documents_tables import Row, Spec, Table, chosen, file_name
+from documents_tables import Row, Spec, Table, chosen, run_name
 from scipy.stats import t as student
 
 from poof import recog
@@ -47,6 +47,7 @@ from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.recipes import recipe
 
 RATES = (1, 2, 4)
+RUNS = Path(__file__).with_name("documents_runs.jsonl")
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 Record = dict[str, Any]
 LOSSES = ("enopr", "projection_loss")
@@ -109,32 +110,41 @@ def budget(task: str, args: argparse.Namespace) -> Record:
 
 
 def run_row(task: str, spec: Spec, seed: int, args: argparse.Namespace) -> Record:
-    """One row and seed: from its file where that is there, else trained.
+    """One row and seed: as it stands in the file of runs, else trained.
 
     Raises
     ------
     PoofError
-        If the file was made with another budget.
+        If it was made with another budget.
     """
-    target = args.out / file_name(task, spec, seed)
-    own = budget(task, args)
-    if target.is_file():
-        known: Record = json.loads(target.read_text())
+    name, own = run_name(task, spec, seed), budget(task, args)
+    known = runs(args).get(name)
+    if known is not None:
         if known["budget"] != own:
-            raise PoofError(f"{target} was run with {known['budget']}; give the same options, or another --out")
+            raise PoofError(
+                f"{args.runs}: {name} was run with {known['budget']}; give the same options, or another --runs"
+            )
         return known
-    found = LEARN[task](spec, seed, args.out / f"run-{target.stem}", args)
-    content = {"spec": str(spec), "seed": seed, "budget": own, **found}
-    target.write_text(json.dumps(content, indent=1))
+    content = {"run": name, "budget": own, **LEARN[task](spec, seed, args.out / f"run-{name}", args)}
+    with args.runs.open("a") as file:  # one write a line: two tables may run side by side
+        file.write(json.dumps(content) + "\n")
     return content
+
+
+def runs(args: argparse.Namespace) -> dict[str, Record]:
+    """The runs that are there, by name."""
+    if not args.runs.is_file():
+        return {}
+    return {record["run"]: record for record in map(json.loads, args.runs.read_text().splitlines())}
 
 
 def values(table: Table, row: Row, args: argparse.Namespace) -> dict[int, Record]:
     """The runs of a row that are there, by seed."""
     if row.small is None:
         return {}
-    files = ((seed, args.out / file_name(table.task, row.small, seed)) for seed in range(args.seeds))
-    return {seed: json.loads(file.read_text()) for seed, file in files if file.is_file()}
+    known = runs(args)
+    names = ((seed, run_name(table.task, row.small, seed)) for seed in range(args.seeds))
+    return {seed: known[name] for seed, name in names if name in known}
 
 
 def figures(table: Table, row: Row, args: argparse.Namespace, metric: str = "") -> dict[int, float]:
@@ -247,7 +257,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="what there is, and how much of it has run")
     parser.add_argument("--show", action="store_true", help="run nothing")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("runs/documents"), help="clips, starts and runs (JSON)")
+    parser.add_argument("--out", type=Path, default=Path("runs/documents"), help="clips, starts and checkpoints")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="what each run came to (JSON, a line a run)")
     parser.add_argument("--clips", type=int, default=640, help="training clips of the motion task")
     parser.add_argument("--epochs", type=int, default=4, help="on the motion task, after the start")
     parser.add_argument("--start-epochs", type=int, default=3)
@@ -259,6 +270,7 @@ def main() -> None:
     if args.quick:
         args.clips, args.epochs, args.start_epochs, args.ucf_epochs = 16, 1, 1, 1
         args.out = args.out / "quick"
+        args.runs = args.out / "runs.jsonl"
     if not (args.tables or args.list or args.show):
         parser.error('say which tables, as in "Gebotys 4.6"; --list has them')
     torch.set_num_threads(1)

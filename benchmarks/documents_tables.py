@@ -190,10 +190,10 @@ def _row(line: str, task: str) -> Row:
     return Row(label, figure, full, replace(small, rate=full.rate, objective=full.objective))
 
 
-def file_name(task: str, spec: Spec, seed: int) -> str:
-    """Of the run's answers; rows that differ in the rate of the test alone share a run."""
+def run_name(task: str, spec: Spec, seed: int) -> str:
+    """Of one training; rows that differ in the rate of the test alone share it."""
     rate = f"_rate{spec.rate[0]}" if spec.rate else ""
-    return f"{task}_{re.sub(r'[^A-Za-z0-9.=+-]+', '_', str(spec))}{rate}_{seed}.json"
+    return f"{task}_{re.sub(r'[^A-Za-z0-9.=+-]+', '_', str(spec))}{rate}_{seed}"
 
 
 def chosen(names: Sequence[str]) -> list[Table]:

@@ -15,7 +15,7 @@ from poof.errors import PoofError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import documents
-from documents_tables import Row, Spec, chosen, file_name, parse_spec, small_of, tables
+from documents_tables import Row, Spec, chosen, parse_spec, run_name, small_of, tables
 
 HUANG_3, HUANG_4, HUANG_5 = (1, 2, 3, 9, 10, 11, 12, 13), (2, 3, 4, 5), (4, 5, 6, 7, 8)
 WANTED = [
@@ -31,7 +31,16 @@ WANTED = [
 
 def arguments(folder: Path) -> argparse.Namespace:
     return argparse.Namespace(
-        out=folder, seeds=3, clips=16, epochs=1, start_epochs=1, ucf_epochs=1, size=48, lr=0.02, quick=True
+        out=folder,
+        runs=folder / "runs.jsonl",
+        seeds=3,
+        clips=16,
+        epochs=1,
+        start_epochs=1,
+        ucf_epochs=1,
+        size=48,
+        lr=0.02,
+        quick=True,
     )
 
 
@@ -156,11 +165,12 @@ def test_activations_learn_by_the_projections_loss_alone(tmp_path: Path) -> None
 def test_rows_that_differ_in_the_rate_of_the_test_share_a_run(tmp_path: Path) -> None:
     table = tables()["Zeng 4.2"]
     rows = table.rows[0], table.rows[2]
-    names = {file_name("rates", row.small, 0) for row in rows if row.small}
-    assert names == {"rates_r2plus1d_18_quarter_rate1_0.json"}
-    content = {"top1": {}, "clip_top1": {"1": 0.3, "2": 0.4}, "budget": {}}
-    (tmp_path / names.pop()).write_text(json.dumps(content))
-    assert [documents.figures(table, row, arguments(tmp_path)) for row in rows] == [{0: 30.0}, {0: 40.0}]
+    names = {run_name("rates", row.small, 0) for row in rows if row.small}
+    assert names == {"rates_r2plus1d_18_quarter_rate1_0"}
+    content = {"run": names.pop(), "top1": {}, "clip_top1": {"1": 0.3, "2": 0.4}, "budget": {}}
+    args = arguments(tmp_path)
+    args.runs.write_text(json.dumps(content))
+    assert [documents.figures(table, row, args) for row in rows] == [{0: 30.0}, {0: 40.0}]
 
 
 def test_show_prints_both_tables_and_the_verdicts(
@@ -169,10 +179,12 @@ def test_show_prints_both_tables_and_the_verdicts(
     monkeypatch.setattr(documents, "costs", lambda spec, folder: (11.266, 14.509))
     args, table = arguments(tmp_path), tables()["Gebotys 4.1"]
     tops = {"none": (0.5, 0.5), "attention alone": (0.5, 0.5), "motion alone": (0.8, 0.81), "M2A": (0.9, 0.88)}
-    for row in table.rows:
-        assert isinstance(row, Row) and row.small is not None
-        for seed, top1 in enumerate(tops[row.label]):
-            (tmp_path / file_name("motion", row.small, seed)).write_text(json.dumps({"top1": top1, "budget": {}}))
+    with args.runs.open("w") as file:
+        for row in table.rows:
+            assert isinstance(row, Row) and row.small is not None
+            for seed, top1 in enumerate(tops[row.label]):
+                record = {"run": run_name("motion", row.small, seed), "top1": top1, "budget": {}}
+                file.write(json.dumps(record) + "\n")
     documents.show(table, args)
     said = capsys.readouterr().out
     assert "| motion alone | 28.9 | 80.50 ± 6.4 |  | 11.266 | 14.509 |  |" in said
