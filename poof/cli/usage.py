@@ -56,6 +56,8 @@ FILLED = {
     "export": ("result", "video"),
 }
 """Command -> what it takes from the project when it is given none of it."""
+ALONE = {"--show-recipe": ("data", "output")}
+"""Flag -> what its command needs no more where it is given."""
 
 
 class Command(TyperCommand):
@@ -67,6 +69,9 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As Click does; a missing argument becomes a list of all that are missing."""
         given = list(args)
+        for flag in ALONE.keys() & set(args):
+            for parameter in self.params:
+                parameter.required = bool(parameter.required and parameter.name not in ALONE[flag])
         if not {"--help", "-h"} & set(args):
             self._settle_project(ctx, args)
         try:

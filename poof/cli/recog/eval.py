@@ -85,7 +85,7 @@ def evaluate(
     from poof.cli.recog.rates import show_grid
     from poof.errors import PoofError
     from poof.files import check_output
-    from poof.recog.evaluation.compare import compare
+    from poof.recog.evaluation.compare import compare, read_answers
     from poof.recog.evaluation.splits import mean_over_splits, parse_splits
 
     if plot is not None and against is None:
@@ -107,6 +107,8 @@ def evaluate(
     for path in (json, plot):
         if path is not None:
             check_output(path, force)
+    if against is not None:
+        read_answers(against)  # what cannot be compared with is told before the judging
     own = [split] if splits is None else parse_splits(splits, len(runs))
     lists = [options.clip_list(data, root, labels, format, number, part, max_broken) for number in own]
     names = lists[0]

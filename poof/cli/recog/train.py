@@ -38,6 +38,10 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Clips a batch.", min=1)] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches an update of the weights.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the rate: steps, cosine or plateau.")] = None,
+    milestone: Annotated[
+        list[int] | None, typer.Option(help="Epoch behind which steps lower the rate, repeatable.", min=1)
+    ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Weight decay.", min=0)] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient; 0: any.", min=0)] = None,
     sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
@@ -99,22 +103,19 @@ def train(
     from poof.recog.training.train import train as run
     from poof.recog.training.transfer import start_from
     from poof.recog.zoo.networks import NETWORKS
-    from poof.recog.zoo.recipes import recipe as make_recipe
+    from poof.recog.zoo.recipes import recipe_for
 
     if json is not None:
         check_output(json, force)
-    if rate and sampling == options.Rule.UNIFORM:
-        raise PoofError(f"--rate {rate} takes frames in a row: leave out --sampling uniform")
-    if (output / "last.pt").exists() and not (resume or force):
-        raise PoofError(f"{output}: holds a run; go on with --resume, or begin anew with --force")
-    preset, published = make_recipe(recipe), NETWORKS.get(network.partition(":")[0])
-    frames = frames or (published.frames if published else preset.frames)
-    size = size or (published.size if published else preset.size)
-    options_ = make_recipe(
+    options_ = recipe_for(
         recipe,
+        NETWORKS.get(network.partition(":")[0]),
         frames=frames,
         size=size,
-        short=preset.short if size == preset.size else None,
+        rule=sampling and sampling.value,  # type: ignore[arg-type]
+        rate=rate,
+        schedule=schedule,  # type: ignore[arg-type]
+        milestones=tuple(sorted(milestone)) if milestone else None,
         dropout=dropout,
         augment=augment,
         optimizer=optimizer,
@@ -125,8 +126,6 @@ def train(
         lr=lr,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
-        rule="dense" if rate else sampling.value if sampling else None,
-        window=preset.window and max(preset.window // preset.frames, 1) * frames,
         flip=flip,
         only=only,
         multigrid=multigrid,
@@ -134,6 +133,8 @@ def train(
     if show_recipe:
         options.show([{"option": key, "value": value} for key, value in options_.lines()], options_.document)
         return
+    if (output / "last.pt").exists() and not (resume or force):
+        raise PoofError(f"{output}: holds a run; go on with --resume, or begin anew with --force")
     if options_.only != "all" and options_.objective == "all" and start is None and weights is None and not resume:
         raise PoofError(
             f"recipe {recipe}, only={options_.only}: the rest of the network would stay at random weights; start from "
@@ -163,10 +164,16 @@ def train(
     settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
     torch.manual_seed(seed)
     model = recog.build_model(
-        network, module or [], frames, len(clips.labels), size=size, dropout=options_.dropout, weights=weights
+        network,
+        module or [],
+        options_.frames,
+        len(clips.labels),
+        size=options_.size,
+        dropout=options_.dropout,
+        weights=weights,
     )
     if rate:
-        options_ = replace(options_, window=frames * model.per_segment * rate)
+        options_ = replace(options_, window=options_.frames * model.per_segment * rate)
     if start is not None and not resume:
         start_from(model, start)
     if not quiet:

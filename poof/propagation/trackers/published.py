@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import atomic
 from poof.origin import cache_folder, sha256_of
 from poof.propagation.trackers.base import PointTracker
@@ -105,7 +105,7 @@ def code_of(published: Published, folder: Path | None = None) -> ModuleType:
         If there is no such folder, the download fails, or the code needs a package that is not there.
     """
     if folder is not None and not folder.is_dir():
-        raise PoofError(f"{folder}: no such folder; give a copy of the repository {published.repository}")
+        raise not_there(folder, "folder", f"give a copy of the repository {published.repository}")
     if folder is None and len(published.own) == 1 and importlib.util.find_spec(published.own[0]) is not None:
         return _imported(published)
     where = folder or published.folder
@@ -177,7 +177,7 @@ def weights_of(published: Published, given: Path | None = None, digest: str | No
         If the file is not there and cannot be downloaded, or is not the one that is demanded or was there before.
     """
     if given is not None and not given.is_file():
-        raise PoofError(f"{given}: no such weights file; leave it out to have {published.name}'s downloaded")
+        raise not_there(given, "weights file", f"leave it out to have {published.name}'s downloaded")
     path = given or published.file
     if not path.is_file():
         _download_weights(published, path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from poof.errors import PoofError
 from poof.recog.data.sampling import Rule
 from poof.recog.data.transform import SCALES
+
+Schedule = Literal["steps", "cosine", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Recipe:
     batch: int = 8
     accumulate: int = 1
     lr: float = 0.01
-    schedule: Literal["steps", "cosine", "plateau"] = "cosine"
+    schedule: Schedule = "cosine"
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     warmup: float = 1.0
@@ -91,6 +93,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.objective not in ("all", "modules"):
             raise PoofError(f"objective={self.objective}: choose one of all, modules")
+        if self.schedule not in get_args(Schedule):
+            raise PoofError(f"schedule={self.schedule}: choose one of {', '.join(get_args(Schedule))}")
+        if self.milestones and self.schedule != "steps":
+            told = ", ".join(map(str, self.milestones))
+            raise PoofError(f"milestones {told} belong to schedule=steps, not to {self.schedule}")
         if self.optimizer not in ("sgd", "adam", "adamw"):
             raise PoofError(f"optimizer={self.optimizer}: choose one of sgd, adam, adamw")
         if min(self.epochs, self.batch, self.accumulate) < 1 or self.lr <= 0:

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from poof.errors import PoofError, PoofWarning
+from poof.errors import PoofError, PoofWarning, not_there
 from poof.recog.core.backbone import Host
 from poof.recog.core.tensor_files import check_finite, load_tensors
 from poof.torchvision_ops import ensure
@@ -40,7 +40,7 @@ def load_weights(host: Host, weights: str | Path) -> None:
         path = Path(weights)
         if not path.is_file():
             known = ", ".join(host.weights) or "none"
-            raise PoofError(f"{path}: no such file, and no published weights of that name (there are: {known})")
+            raise not_there(path, remedy=f"and no published weights of that name (there are: {known})")
         source, state = str(path), read_state(path)
     load_backbone(host.net, state, source, host.classifier, host.inflated)
 

@@ -24,7 +24,7 @@ Pipeline = Callable[[Array, int, np.random.Generator, Sequence[float]], Array]
 
 def jitter(frames: Array, size: int, rng: np.random.Generator, scales: Sequence[float] = ()) -> Array:
     """A random square of clips whose shorter side is drawn from 256/224 to 320/224 of the square's (Huang, 3.6.1)."""
-    short = int(rng.integers(round(size * 256 / 224), round(size * 320 / 224) + 1))
+    short = int(rng.integers(size * 256 // 224, size * 320 // 224 + 1))
     return _random_square(_shorter(frames, short), size, rng)
 
 
@@ -50,12 +50,12 @@ def mfnet(frames: Array, size: int, rng: np.random.Generator, scales: Sequence[f
 
 
 def stergiou(frames: Array, size: int, rng: np.random.Generator, probability: float, chapter: int) -> Array:
-    """A random square of clips whose shorter side is 320/224 of it; with `probability` changed further.
+    """A random square of clips whose shorter side is 320/224 of it (chapter 5: 320/256), and more with `probability`.
 
     Each change with a probability of 0.4. Chapter 4: Gaussian blur, mean blur, each colour shifted by 1 to 15,
     geometry; chapter 5: blur, brighter, contrast up or down, geometry.
     """
-    cut = _random_square(_shorter(frames, round(size * 320 / 224)), size, rng)
+    cut = _random_square(_shorter(frames, round(size * 320 / (224 if chapter == 4 else 256))), size, rng)
     if rng.random() >= probability:
         return cut
     if chapter == 4:

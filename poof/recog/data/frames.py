@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from poof.endings import IMAGE_ENDINGS
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.files import atomic
 from poof.progress import Track, silent
 from poof.recog.data.lists.base import Record
@@ -182,5 +182,5 @@ def _stamp(path: Path) -> list[int]:
     try:
         status = path.stat()
     except OSError:
-        raise PoofError(f"{path}: there is no such file; check the list's root") from None
+        raise not_there(path, remedy="check the list's root") from None
     return [status.st_size, zlib.crc32(str(status.st_mtime_ns).encode())]

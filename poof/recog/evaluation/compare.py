@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poof.errors import PoofError
+from poof.errors import PoofError, not_there
 from poof.evaluation.significance import McNemar, mcnemar_of
 from poof.files import atomic
 from poof.recog.data.lists.base import shown
@@ -118,6 +118,8 @@ def read_answers(path: Path) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path, dtype={"path": str, "label": str}, keep_default_na=False)
+    except FileNotFoundError:
+        raise not_there(path, "file of answers", "`poof recog eval RUN -d LIST -o FILE` writes one") from None
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise PoofError(f"{path}: cannot be read as answers of `poof recog eval` ({shown(error)})") from error
     missing = {"path", "label", "correct"} - set(table.columns)

@@ -82,7 +82,7 @@ def judging_view(
     if rule is not None:
         view = replace(view, rule=rule)
     if rate is not None:
-        view = replace(view, rule="dense", window=view.segments * view.per_segment * rate)
+        window = view.segments * view.per_segment * rate
     if window is not None:
         view = replace(view, window=window, rule="dense" if view.rule == "uniform" else view.rule)
     return view, _differences(trained, view)

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from poof.errors import PoofError, names_near
-from poof.recog.core.recipe import Recipe
+from poof.recog.core.network import Network
+from poof.recog.core.recipe import Recipe, Schedule
+from poof.recog.data.sampling import Rule
 
-__all__ = ["RECIPES", "Recipe", "recipe"]
+__all__ = ["RECIPES", "Recipe", "recipe", "recipe_for"]
 
 SMALL = Recipe(document="for data sets of hundreds of clips: short, cosine, small batches")
 TSM = Recipe(
@@ -141,6 +143,8 @@ DEM = Recipe(
 )
 CLASSREG = replace(
     STERGIOU,
+    size=256,
+    short=None,
     epochs=120,
     batch=16,
     milestones=(50, 100),
@@ -327,3 +331,60 @@ def recipe(name: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise PoofError(f"unknown recipe '{name}'; there are {names_near(name, RECIPES)}")
     return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+
+
+def recipe_for(
+    name: str,
+    network: Network | None,
+    *,
+    frames: int | None = None,
+    size: int | None = None,
+    rule: Rule | None = None,
+    rate: int | None = None,
+    schedule: Schedule | None = None,
+    milestones: tuple[int, ...] | None = None,
+    **changes: Any,
+) -> Recipe:
+    """A preset as it trains a network, with some options changed; None changes nothing.
+
+    Parameters
+    ----------
+    network
+        A document's; None for a backbone.
+    frames, size
+        If not given: what the network brings of its own (other than 8 frames, 224 pixels), else the recipe's.
+    rule, rate
+        How frames are chosen; every `rate`-th in a row, by the recipe's rule where that takes frames in a row.
+    schedule
+        Another schedule leaves the recipe's milestones behind.
+
+    Raises
+    ------
+    PoofError
+        If there is no such recipe, or options contradict each other.
+    """
+    preset, usual = recipe(name), Recipe()
+    if rate is not None and rule == "uniform":
+        raise PoofError(f"--rate {rate} takes frames in a row: leave out --sampling uniform")
+    if network is not None:
+        frames = frames or (network.frames if network.frames != usual.frames else None)
+        size = size or (network.size if network.size != usual.size else None)
+    frames, size, window = frames or preset.frames, size or preset.size, preset.window
+    if rate is not None:
+        window = frames * rate
+        rule = rule or (preset.rule if preset.rule != "uniform" else "dense")
+    elif window is not None:
+        window = max(window // preset.frames, 1) * frames
+    if milestones is None:
+        milestones = preset.milestones if schedule in (None, preset.schedule) else ()
+    return replace(
+        preset,
+        frames=frames,
+        size=size,
+        rule=rule or preset.rule,
+        window=window,
+        short=preset.short if size == preset.size else None,
+        schedule=schedule or preset.schedule,
+        milestones=milestones,
+        **{key: value for key, value in changes.items() if value is not None},
+    )

@@ -196,7 +196,7 @@ def test_descriptions_are_json_and_tell_weights_apart(name: str, authors: Callab
 def test_weights_that_cannot_be_had_are_told_with_their_address(name: str, authors: Callable[[str], Path]) -> None:
     with pytest.raises(PoofError, match=rf"{name}: its weights could not be downloaded \(OSError\); fetch https://"):
         create_tracker(name, "cpu")
-    with pytest.raises(PoofError, match=r"none.pth: no such weights file"):
+    with pytest.raises(PoofError, match=r"none.pth: there is no such weights file"):
         create_tracker(f"{name}:weights=none.pth", "cpu")
 
 
@@ -222,7 +222,7 @@ def test_alltracker_says_that_it_needs_cuda() -> None:
         ("cotracker4", "unknown tracker 'cotracker4'; valid: cotracker3, cotracker3-online"),
         ("tapnext:step=4", "no option 'step'; tapnext takes weights=VALUE"),
         ("tapnext:fast", "tapnext has no variant 'fast'"),
-        ("tapnext:code=nowhere", "nowhere: no such folder"),
+        ("tapnext:code=nowhere", "nowhere: there is no such folder"),
     ],
 )
 def test_names_that_are_none_are_refused(name: str, words: str) -> None:

@@ -66,6 +66,7 @@ def test_options_override_and_say_so() -> None:
     assert said == ["frames 4 (trained with 2)", "window 16 (trained with 8)"]
     view, said = judging_view(model, rate=1)
     assert (view.window, said) == (2, ["window 2 (trained with 8)"])
+    assert judging_view(model, rate=3, rule="normal")[0].rule == "normal"
     view, said = judging_view(model, rule="uniform", size=48)
     assert said == ["sampling uniform (trained with dense)", "size 48 (trained with 32)"]
     for wrong in ({"rate": 1, "window": 4}, {"rate": 1, "rule": "uniform"}, {"window": 4, "rule": "uniform"}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from poof.recog.training.sheet import draw_clips
 from poof.recog.training.train import WITHIN
 from poof.recog.training.transfer import start_from
 from poof.recog.zoo.networks import NETWORKS
-from poof.recog.zoo.recipes import RECIPES, Recipe, recipe
+from poof.recog.zoo.recipes import RECIPES, Recipe, recipe, recipe_for
 
 # Epochs, clips an update, learning rate, schedule, milestones, warm-up epochs, decay, largest norm of the gradient, ...
 DESCENT = """
@@ -73,8 +74,8 @@ tam-kinetics 8 224 0.5 dense None swap scales tsm False
 srtg 16 224 0.0 dense 32 swap stergiou-80 one False
 transfer 16 224 0.0 dense 32 swap stergiou-80 one False
 mtnet 16 256 0.5 normal 32 swap stergiou-70 one False
-classreg 16 224 0.5 normal 32 swap stergiou-70 one False
-classreg-finetune 16 224 0.5 normal 32 swap stergiou-70 one False
+classreg 16 256 0.5 normal 32 swap stergiou-70 one False
+classreg-finetune 16 256 0.5 normal 32 swap stergiou-70 one False
 tesnet 1 299 0.5 uniform None swap scales one False
 tesnet-projection 1 299 0.5 uniform None swap scales one False
 tesnet-flow 1 299 0.5 uniform None swap scales one False
@@ -183,6 +184,46 @@ def test_networks_bring_frames_and_size() -> None:
     assert cost.elsewhere == ("16 frames of 224 px, 200 classes",)
 
 
+def test_a_recipe_fits_the_network_it_trains() -> None:
+    def frames_and_size(name: str, network: str, **options: int) -> tuple[int, int]:
+        found = recipe_for(name, NETWORKS.get(network), **options)  # type: ignore[arg-type]
+        return found.frames, found.size
+
+    assert frames_and_size("tea-finetune", "tea-res2net50") == (16, 224)  # the network brings nothing of its own
+    assert frames_and_size("mtnet", "mtnet-m") == (16, 256)
+    assert frames_and_size("tesnet", "tsn-inception_resnet_v2") == (3, 299)
+    assert frames_and_size("dan-x3d", "dan-x3d_xs") == (4, 160)
+    assert frames_and_size("small", "tesnet64-resnet50") == (1, 224)
+    assert frames_and_size("dem", "no network of a document") == (16, 112)
+    assert frames_and_size("dem", "mf-kpsem", frames=4, size=64) == (4, 64)
+
+
+def test_a_rate_keeps_the_rule_of_a_recipe_that_takes_frames_in_a_row() -> None:
+    def rule_and_window(name: str, **options: object) -> tuple[str, int | None]:
+        found = recipe_for(name, None, **options)  # type: ignore[arg-type]
+        return found.rule, found.window
+
+    assert rule_and_window("mtnet") == ("normal", 32)
+    assert rule_and_window("mtnet", rate=5) == ("normal", 80)  # Kinetics' frames lie 5 apart
+    assert rule_and_window("srtg", rate=3, frames=8) == ("dense", 24)
+    assert rule_and_window("tsm", rate=2) == ("dense", 16)
+    assert rule_and_window("tsm", rate=2, rule="normal") == ("normal", 16)
+    assert rule_and_window("srtg", frames=8) == ("dense", 16)
+    with pytest.raises(PoofError, match="--rate 2 takes frames in a row: leave out --sampling uniform"):
+        rule_and_window("tsm", rate=2, rule="uniform")
+
+
+def test_milestones_and_schedule_may_be_others() -> None:
+    short = recipe_for("tsm", None, epochs=10, milestones=(4, 8))
+    assert [short.rate(epoch) for epoch in (3, 4, 8)] == pytest.approx([0.01, 0.001, 0.0001])
+    assert recipe_for("tsm", None, schedule="cosine").milestones == ()
+    assert recipe_for("dan", None, schedule="steps", milestones=(9,)).rate(9) == pytest.approx(0.012)
+    with pytest.raises(PoofError, match="schedule=linear: choose one of steps, cosine, plateau"):
+        recipe_for("tsm", None, schedule="linear")  # type: ignore[arg-type]
+    with pytest.raises(PoofError, match="milestones 4 belong to schedule=steps"):
+        recipe_for("dan", None, milestones=(4,))
+
+
 def test_a_run_may_gain_modules(tmp_path: Path) -> None:
     bare = recog.build_model("resnet18_quarter", [], 2, 4, size=32)
     save_model(tmp_path / "last.pt", bare)
@@ -223,6 +264,31 @@ def test_sizes_before_the_cut() -> None:
     steps = np.array([np.diff(cut[0, 50, :, 0].astype(float)).mean() for cut in cuts])
     scale = 1 / steps  # pixels of the clip for one of the video
     assert 128 / 150 - 0.02 < scale.min() < scale.max() < 160 / 150 + 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "shorts"),
+    [
+        ("jitter", 224, range(256, 321)),
+        ("jitter", 160, range(182, 229)),  # X3D-XS (Huang 2022, Section 3.6.1)
+        ("stergiou-80", 224, [320]),
+        ("stergiou-70", 256, [320]),  # Chapter 5 cuts 256 from the same 320 pixels
+    ],
+)
+def test_shorter_sides_before_the_cut(
+    monkeypatch: pytest.MonkeyPatch, name: str, size: int, shorts: Sequence[int]
+) -> None:
+    seen: set[int] = set()
+
+    def shorter(frames: np.ndarray, short: int) -> np.ndarray:
+        seen.add(short)
+        return frames[:, :size, :size]
+
+    monkeypatch.setattr("poof.recog.data.augment._shorter", shorter)
+    blank = np.zeros((1, size, size, 3), np.uint8)
+    for seed in range(1500 if len(shorts) > 1 else 1):
+        PIPELINES[name](blank, size, np.random.default_rng(seed), ())
+    assert (min(seen), max(seen)) == (min(shorts), max(shorts))
 
 
 def test_chances_of_stergious_changes(monkeypatch: pytest.MonkeyPatch) -> None:
