@@ -81,9 +81,8 @@ def timeline(session: Session, first: int, last: int, bins: int | None = None) -
         per = 1.0 if bins is None else max(1.0, count / max(1, bins))
         rows = []
         for subject in document.subjects:
-            lines = _lines(session, subject, first, last)
-            for k, line in enumerate(lines):
-                rows.append({"subject": subject, "keypoint": k, "line": _binned(line, per)})
+            lines = _binned(_lines(session, subject, first, last), per)
+            rows += [{"subject": subject, "keypoint": k, "line": line} for k, line in enumerate(lines)]
         return {
             "revision": session.revision,
             "from": first,
@@ -96,8 +95,8 @@ def timeline(session: Session, first: int, last: int, bins: int | None = None) -
         }
 
 
-def _lines(session: Session, subject: int, first: int, last: int) -> list[np.ndarray]:
-    """(F,) characters of each keypoint of a subject."""
+def _lines(session: Session, subject: int, first: int, last: int) -> np.ndarray:
+    """(K, F) characters of the keypoints of a subject."""
     document, machine = session.document, session.machine
     count = len(document.keypoints)
     lines = np.full((count, last - first + 1), NOTHING)
@@ -114,7 +113,7 @@ def _lines(session: Session, subject: int, first: int, last: int) -> list[np.nda
         column = lines[:, frame - first]
         for place in np.flatnonzero(points.decided).tolist():
             column[place] = _character(points, place)
-    return list(lines)
+    return lines
 
 
 def _character(points: Points, k: int) -> str:
@@ -128,13 +127,14 @@ def _character(points: Points, k: int) -> str:
     return str(min(9, int(10 * sure))) if sure == sure else "5"
 
 
-def _binned(line: np.ndarray, per: float) -> str:
-    if per <= 1:
-        return "".join(line.tolist())
-    text = line.tolist()
-    edges = [round(i * per) for i in range(int(np.ceil(len(text) / per)))]
-    parts = ["".join(text[a:b]) for a, b in zip(edges, [*edges[1:], len(text)])]
-    return "".join(max(part, key=URGENCY.index) for part in parts)
+def _binned(lines: np.ndarray, per: float) -> list[str]:
+    """Lines (K, F) as text, of every `per` frames the most noteworthy character."""
+    if per > 1:
+        known, where = np.unique(lines, return_inverse=True)
+        urgency = np.array([URGENCY.index(character) for character in known])[where].reshape(lines.shape)
+        edges = [round(i * per) for i in range(int(np.ceil(lines.shape[1] / per)))]
+        lines = np.array(list(URGENCY))[np.maximum.reduceat(urgency, edges, axis=1)]
+    return ["".join(line) for line in lines.tolist()]
 
 
 def _spans(frames: list[int]) -> list[list[int]]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from poof.errors import PoofError
 from poof.flow.dis import DisFlow
@@ -81,9 +82,8 @@ class Survey:
         result = np.zeros(self.count, bool)
         for scene in self.scenes:
             values = self.sharpness[scene.start : scene.stop]
-            for index, value in enumerate(values):
-                usual = np.median(values[max(0, index - AROUND) : index + AROUND + 1])
-                result[scene.start + index] = value < BLURRED * usual
+            around = sliding_window_view(np.pad(values, AROUND, constant_values=np.nan), 2 * AROUND + 1)
+            result[scene.start : scene.stop] = values < BLURRED * np.nanmedian(around, axis=1)
         return result
 
     def looks_of(self, frames: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -133,6 +133,12 @@ class Tab:
         if message.type == "error" and not any(words in message.text for words in expected):
             self.errors.append(message.text)
 
+    def show(self, video: int, frame: int) -> None:
+        """Show another video in this tab, and put away the dialogs that an earlier test left."""
+        self.run("() => document.querySelectorAll('dialog').forEach((dialog) => dialog.close())")
+        self.run("([id, n]) => poof.store.show(id, n)", [video, frame])
+        self.until(OPENED)
+
     def run(self, script: str, argument: Any = None) -> Any:
         """The value of JavaScript in the page."""
         return self.page.evaluate(script, argument)
@@ -207,6 +213,35 @@ def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
     errors = [error for tab in tabs for error in tab.errors]
     for tab in tabs:
         tab.context.close()
+    assert not errors
+
+
+@pytest.fixture(scope="module")
+def kept_tabs(browser: Any) -> Iterator[dict[str, Tab]]:
+    """The tab that stays open on each server, by its address."""
+    tabs: dict[str, Tab] = {}
+    yield tabs
+    for tab in tabs.values():
+        tab.context.close()
+
+
+@pytest.fixture
+def show(browser: Any, kept_tabs: dict[str, Tab]) -> Iterator[Callable[..., Tab]]:
+    """Show a frame of a video in the tab that the module's tests share: a new one costs seconds of processor time."""
+    used: list[Tab] = []
+
+    def start(url: str, video: int = 0, frame: int = 1) -> Tab:
+        if url not in kept_tabs:
+            kept_tabs[url] = Tab(browser)
+            kept_tabs[url].open(url)
+        used.append(kept_tabs[url])
+        used[-1].show(video, frame)
+        return used[-1]
+
+    yield start
+    errors = [error for tab in used for error in tab.errors]
+    for tab in used:
+        tab.errors.clear()
     assert not errors
 
 

@@ -150,8 +150,8 @@ def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(small: Any, open_ta
     one.until("() => poof.store.points.get(5, 0)[0].x < 80")
 
 
-def test_a_label_is_taken_back_and_a_track_ends(small: Any, open_tab: Any) -> None:
-    tab = open_tab(f"{small.url}#video=1&frame=2")
+def test_a_label_is_taken_back_and_a_track_ends(small: Any, show: Any) -> None:
+    tab = show(small.url, 1, 2)
     gone = "([n, k]) => !poof.store.points.get(n, 0)[k] || !poof.store.points.get(n, 0)[k].human"
     tab.go(2)
     for keys in (["Control+z"], ["Delete"]):
@@ -176,8 +176,8 @@ def test_a_label_is_taken_back_and_a_track_ends(small: Any, open_tab: Any) -> No
     assert tab.point(9, 1)["human"] and tab.point(2, 0)["human"]
 
 
-def test_what_refining_left_in_dispute_is_listed_until_a_person_has_decided(small: Any, open_tab: Any) -> None:
-    tab = open_tab(f"{small.url}#video=0&frame=1")
+def test_what_refining_left_in_dispute_is_listed_until_a_person_has_decided(small: Any, show: Any) -> None:
+    tab = show(small.url, 0, 1)
     tab.go(1)
     tab.run(
         """() => poof.store.hear("job", { id: 77, kind: "refine", video: 0, state: "done", done: 1, total: 1,
@@ -192,8 +192,8 @@ def test_what_refining_left_in_dispute_is_listed_until_a_person_has_decided(smal
     assert tab.page.inner_text("#disputes summary") == "1 disputed point"
 
 
-def test_a_keypoint_that_undo_took_away_is_no_longer_chosen(small: Any, open_tab: Any) -> None:
-    tab = open_tab(f"{small.url}#video=0&frame=1")
+def test_a_keypoint_that_undo_took_away_is_no_longer_chosen(small: Any, show: Any) -> None:
+    tab = show(small.url, 0, 1)
     tab.press("k")
     tab.page.get_by_role("textbox").fill("ear")
     tab.press("Enter")

@@ -23,12 +23,13 @@ BRIGHT = """([x, y]) => {
     return document.getElementById("picture").getContext("2d").getImageData(sx, sy, 1, 1).data[0] > 110;
 }"""
 """JavaScript: at the screen's place of a frame position there is a bright pixel."""
+NAMES = ("dots", "large", "long", "hostile")
 MANY = [f"p{k}" for k in range(100)]
 
 
 @pytest.fixture(scope="module")
-def clips(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """The address of the page on one of several clips, with a hundred keypoints."""
+def address(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the page on the clips `NAMES`, with a hundred keypoints."""
     folder = tmp_path_factory.mktemp("clips")
     image = np.full((1080, 1920, 3), 30, np.uint8)
     for x, y in [mark for marks in MARKS for mark in marks]:
@@ -37,17 +38,20 @@ def clips(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory)
         for _ in range(3):
             writer.write(image)
     write_clip(folder / "large.mp4", 3, (3840, 2160))
-    write_clip(folder / "long.mp4", 3000, (128, 96))
+    write_clip(folder / "long.mp4", 3000, (64, 48))  # the server looks at each of them
     write_clip(folder / HOSTILE_FILE, 6)
-    names = ("dots", "large", "long", "hostile")
-    server = serve(
-        *(folder / f"{name}.mp4" for name in names[:3]), folder / HOSTILE_FILE, "--keypoints", ",".join(MANY)
-    )
-    return lambda name: f"{server.url}#video={names.index(name)}&frame=1"
+    files = (*(folder / f"{name}.mp4" for name in NAMES[:3]), folder / HOSTILE_FILE)
+    return serve(*files, "--keypoints", ",".join(MANY)).url
 
 
-def test_a_click_is_pixel_true_at_three_zooms(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("dots"))
+@pytest.fixture
+def clips(show: Any, address: str) -> Callable[[str], Any]:
+    """Show one of the clips."""
+    return lambda name: show(address, NAMES.index(name))
+
+
+def test_a_click_is_pixel_true_at_three_zooms(clips: Any) -> None:
+    tab = clips("dots")
     keypoint = 0
     for n, scale in enumerate((None, 1.7, 12.0)):
         tab.go(n)
@@ -79,8 +83,8 @@ def test_a_click_is_pixel_true_at_three_zooms(clips: Any, open_tab: Any) -> None
             keypoint += 1
 
 
-def test_names_are_text_and_nothing_else(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("hostile"))
+def test_names_are_text_and_nothing_else(clips: Any) -> None:
+    tab = clips("hostile")
     tab.page.wait_for_selector("#proposals button")
     for name in HOSTILE:
         tab.press("k")
@@ -97,8 +101,8 @@ def test_names_are_text_and_nothing_else(clips: Any, open_tab: Any) -> None:
     assert tab.run("() => document.querySelectorAll('img, script:not([src])').length") == 0
 
 
-def test_every_action_has_its_key_in_the_list(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("long"))
+def test_every_action_has_its_key_in_the_list(clips: Any) -> None:
+    tab = clips("long")
     without = tab.run(
         """async () => {
             const { actionsOf } = await import("/static/actions.js");
@@ -118,8 +122,8 @@ def test_every_action_has_its_key_in_the_list(clips: Any, open_tab: Any) -> None
     assert tab.run(nameless) == 0
 
 
-def test_panning_a_large_frame_with_a_hundred_points(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("large"))
+def test_panning_a_large_frame_with_a_hundred_points(clips: Any) -> None:
+    tab = clips("large")
     edits = [
         {
             "op": "set",
@@ -159,14 +163,14 @@ def test_panning_a_large_frame_with_a_hundred_points(clips: Any, open_tab: Any) 
     assert drawn > 1, drawn
 
 
-def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("long"))
+def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any) -> None:
+    tab = clips("long")
     tab.until("() => poof.store.video.frames === 3000", seconds=60)
     for n in (2999, 1503, 7):
         began = time.monotonic()
         tab.go(n)
         assert time.monotonic() - began < 30  # mostly a tenth of a second; the machine may be busy
-    tab.click(60, 50)
+    tab.click(30, 24)
     tab.saved()
     # One label among three thousand frames is seen in the timeline, and a click there goes there.
     tab.until("() => poof.timeline.whole && poof.timeline.whole.labelled.includes(7)")
@@ -179,8 +183,8 @@ def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any, open_tab: 
     assert tab.run("() => poof.store.keypoint") == 1
 
 
-def test_playback_keeps_time_and_comes_back_in_a_loop(clips: Any, open_tab: Any) -> None:
-    tab = open_tab(clips("long"))
+def test_playback_keeps_time_and_comes_back_in_a_loop(clips: Any) -> None:
+    tab = clips("long")
     tab.go(0)
     tab.press(".", "Space")
     tab.until("() => poof.store.frame > 20")
@@ -201,8 +205,9 @@ def test_playback_keeps_time_and_comes_back_in_a_loop(clips: Any, open_tab: Any)
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (3840, 2160)])
-def test_nothing_is_cut_off(clips: Any, open_tab: Any, size: tuple[int, int]) -> None:
-    tab = open_tab(clips("long"), size=size)
+def test_nothing_is_cut_off(clips: Any, size: tuple[int, int]) -> None:
+    tab = clips("long")
+    tab.page.set_viewport_size({"width": size[0], "height": size[1]})
     outside = """() => [...document.querySelectorAll("header button, footer button, #right > *")].filter((element) => {
         const box = element.getBoundingClientRect();
         return box.right > innerWidth + 1 || box.bottom > innerHeight + 1 || box.width < 10;
