@@ -22,7 +22,6 @@ from functools import cache
 
 import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
-from scipy.spatial.distance import cdist
 
 from poof.errors import PoofError
 from poof.labels.model import LabelSet, Points, Source
@@ -191,7 +190,7 @@ def mark_radius(size: tuple[int, int], instances: Iterable[Points]) -> float:
         if len(xy) < 2:
             continue
         sides.append(float(np.ptp(xy, axis=0).max()))
-        apart = cdist(xy, xy)
+        apart = np.linalg.norm(xy[:, None] - xy, axis=2)
         np.fill_diagonal(apart, np.inf)
         gaps.append(float(np.median(apart.min(axis=1))))
     wanted = min(0.022 * float(np.median(sides)), 0.35 * float(np.median(gaps))) if sides else 0.006 * unit

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from poof.errors import PoofError
 
@@ -71,6 +70,8 @@ def auroc(score: Array, positive: Array, least: int = 1) -> float:
     least
         Fewer than this many of either class give NaN.
     """
+    from scipy.stats import rankdata  # slow to import
+
     score, positive = np.asarray(score, np.float64), np.asarray(positive, bool)
     keep = np.isfinite(score)
     score, positive = score[keep], positive[keep]

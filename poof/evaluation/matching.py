@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from poof.errors import PoofError
 from poof.evaluation.metrics import l2_error
@@ -126,6 +125,8 @@ def pair_instances(predicted: dict[int, Points], true: dict[int, Points], by_id:
         return {i: i for i in true if i in predicted}
     if len(true) == 1 and len(predicted) == 1:
         return {next(iter(true)): next(iter(predicted))}
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     ours, theirs = list(true), list(predicted)
     gain = np.zeros((len(ours), len(theirs)))
     for row, instance in enumerate(ours):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest, chi2
 
 from poof.errors import PoofError
 
@@ -64,6 +63,8 @@ def mcnemar(
     PoofError
         If a count is negative.
     """
+    from scipy.stats import binomtest, chi2  # slow to import
+
     if first_only < 0 or second_only < 0:
         raise PoofError("McNemar's test needs counts of 0 or more")
     total, difference = first_only + second_only, abs(first_only - second_only)

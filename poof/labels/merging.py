@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from poof.errors import PoofError, names_near
 from poof.labels.changes import Place
@@ -215,6 +214,8 @@ def _matched(theirs: dict[int, Points], ours: dict[int, Points]) -> dict[int, in
                 cost[r, c] = np.hypot(*(theirs[i].xy[both] - ours[j].xy[both]).T).mean() / side
     found: dict[int, int] = {}
     if cost.size:
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         rows, columns = linear_sum_assignment(np.where(np.isfinite(cost), cost, 1e6))
         found = {other[r]: mine[c] for r, c in zip(rows, columns) if cost[r, c] <= NEAR}
     free = max([*mine, *found.values()], default=-1) + 1

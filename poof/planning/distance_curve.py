@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 REPLICATES = 400
 """Bootstrap samples; more change the ends of an interval by less than a tenth of its width."""
@@ -116,6 +115,8 @@ def monotone(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     Weighted isotonic regression over the distances with data (`count` > 0), straight lines between them and from 0 at
     distance 0; NaN beyond the last.
     """
+    from scipy.optimize import isotonic_regression  # slow to import
+
     known = count > 0
     result = np.full(len(count), np.nan)
     if not known.any():

@@ -33,7 +33,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from poof.labels.model import LabelSet
 from poof.propagation.evidence import Evidence
@@ -169,6 +168,8 @@ def sides_apart(chains: Sequence[Evidence]) -> np.ndarray:
 
 def _nearby(values: np.ndarray, otherwise: float) -> np.ndarray:
     """(F, K) mean over the frames around each, of those that have a value; `otherwise` where none has."""
+    from scipy.ndimage import gaussian_filter1d  # slow to import, and trackers are rare
+
     known = np.isfinite(values)
     total, count = (
         gaussian_filter1d(part, NEARBY, axis=0, mode="constant")
