@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from poof.errors import FEW, PoofError, names_near
 from poof.recog.core.backbone import Factory, Host
@@ -25,6 +26,8 @@ from poof.recog.zoo.modules import MODULES
 
 Request: TypeAlias = str | tuple[str, Mapping[str, Any]]
 """A module by name, with knobs: 'm2a', 'm2a:shift=zero,attention=tam' or ('m2a', {'shift': 'zero'})."""
+_KEEP_SHAPES = (_BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Dropout)
+"""The meta device computes their shapes in Python, slower than all convolutions together."""
 
 
 def prepared(factory: Factory, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> Factory:
@@ -93,6 +96,9 @@ def make_plan(
     with torch.device("meta"):
         probe = factory(num_classes)
     probe.net.eval()
+    for layer in probe.net.modules():
+        if isinstance(layer, _KEEP_SHAPES):
+            layer.forward = _unchanged  # type: ignore[method-assign]
     frame_count = FrameCount(frames)
     for name, knobs in requests:
         _request_places(probe, plan, frame_count, name, knobs, backbone)
@@ -111,14 +117,19 @@ def make_plan(
     return plan
 
 
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
 def _request_places(
     probe: Host, plan: Plan, frame_count: FrameCount, name: str, knobs: Mapping[str, Any], backbone: str
 ) -> None:
+    costs: dict[tuple[Any, Shape], tuple[int, Shape]] = {}  # of places that are alike, the first one is counted
     for place in MODULES[name].places(probe, **_split(name, knobs)[0]):
         layer = probe.net.get_submodule(place.path)
 
         def visit(x: Tensor, place: Place = place) -> Tensor:
-            return _place(x, place, name, knobs, plan, probe.dims, frame_count, backbone)
+            return _place(x, place, name, knobs, plan, probe.dims, frame_count, backbone, costs)
 
         if place.side == "before":
             layer.register_forward_pre_hook(lambda _, inputs, visit=visit: (visit(inputs[0]), *inputs[1:]))
@@ -135,21 +146,25 @@ def _place(
     dims: int,
     frame_count: FrameCount,
     backbone: str,
+    costs: dict[tuple[Any, Shape], tuple[int, Shape]],
 ) -> Tensor:
     shape = _shape(x, dims, frame_count)
     if shape.frames < MODULES[name].min_frames:
         plan.left_out.append(f"{name} {place}: {shape.frames} frame there, {MODULES[name].min_frames} needed")
         return x
     module = _make(name, {**dict(place.knobs), **knobs}, shape, f"{backbone}, {place}")
-    twin = copy.deepcopy(module).to("meta").eval()
-    with Counting() as counting:
-        y = apply(twin, x, dims, frame_count)
-    line = Insertion(name, place, shape, _shape(y, dims, frame_count), parameters(module), counting.count.macs)
+    macs, after = costs.get((place.knobs, shape), (0, None))
+    if after != shape:
+        twin = copy.deepcopy(module).to("meta").eval()
+        with Counting() as counting:
+            x = apply(twin, x, dims, frame_count)
+        macs, after = costs[place.knobs, shape] = counting.count.macs, _shape(x, dims, frame_count)
+    line = Insertion(name, place, shape, after, parameters(module), macs)
     key = f"{place.path or 'input'}_{place.side}_{name}".replace(".", "_")
     while any(planned.key == key for planned in plan.modules):
         key += "_again"
     plan.modules.append(PlannedModule(key, module, line))
-    return y
+    return x
 
 
 def _shape(x: Tensor, dims: int, frame_count: FrameCount) -> Shape:
