@@ -50,11 +50,11 @@ def test_render_train_eval_predict_explain(app: typer.Typer, tmp_path: Path) -> 
     run(app, "motion-task", folder, "--train", 8, "--test", 8, "--frames", 6, "--size", 32, "-q")
     assert "8 of 8 clips of 8 classes are sound" in run(app, "check", "-d", folder / "train.txt")
     common = ["-d", folder / "train.txt", "-o", tmp_path / "run", "--size", 32, "--frames", 4, "--workers", 0]
-    text = run(app, "train", "mobilenet_v2", "-m", "tsm", *common, "--val", folder / "test.txt", "--epochs", 1)
+    text = run(app, "train", "resnet18_quarter", "-m", "tsm", *common, "--val", folder / "test.txt", "--epochs", 1)
     assert "validation top-1" in text
     assert "clips/s" in text
     with pytest.raises(PoofError, match="holds a run; go on with --resume"):
-        run(app, "train", "mobilenet_v2", "-m", "tsm", *common, "--epochs", 1)
+        run(app, "train", "resnet18_quarter", "-m", "tsm", *common, "--epochs", 1)
     judge = ["-d", folder / "test.txt", "--workers", 0, "--clips", 2]
     with pytest.warns(PoofWarning, match="best epoch was chosen by 8 of these 8 clips.*judge last"):
         run(app, "eval", tmp_path / "run", *judge, "-o", tmp_path / "a.csv", "-q")

@@ -87,7 +87,7 @@ def test_rates_are_read(text: str) -> None:
 
 def test_videos_shorter_than_a_clip_are_told(tmp_path: Path) -> None:
     _, test = render_task(tmp_path, 8, 8, 6, 32)
-    model = recog.build_model("mobilenet_v2", (), 2, 8, size=32)
+    model = recog.build_model("resnet18_quarter", (), 2, 8, size=32)
     with pytest.warns(PoofWarning, match="8 of 8 videos have fewer than the 8 frames that a clip spans at rate 4"):
         judged = judge_rates(model, read_list(test), View(2, 1, 32, flip="none"), (1, 4))
     assert list(judged) == [1, 4]
@@ -169,7 +169,7 @@ def test_train_at_rates_transfer_and_judge_the_grid(tmp_path: Path) -> None:
     task = tmp_path / "task"
     run("motion-task", task, "--train", 8, "--test", 8, "--frames", 8, "--size", 32, "-q")
     common = ["--size", 32, "--frames", 4, "--workers", 0, "--epochs", 1]
-    network = ["r2plus1d_18_quarter", "-m", "dem:match=true,stages=conv2", "-d", task / "train.txt"]
+    network = ["resnet18_quarter", "-m", "tsm", "-d", task / "train.txt"]
     for rate in (1, 2):
         run("train", *network, "-o", tmp_path / f"sr{rate}", "--rate", rate, *common, "-q")
         assert training_rate(load_model(tmp_path / f"sr{rate}")) == rate
@@ -232,7 +232,7 @@ def test_the_rate_falls_when_the_loss_does_not() -> None:
 def test_a_plateau_ends_the_training(tmp_path: Path) -> None:
     train_list, test_list = render_task(tmp_path, 8, 8, 6, 32)
     torch.manual_seed(0)
-    model = recog.build_model("mobilenet_v2", (), 2, 8, size=32, dropout=0.9)
+    model = recog.build_model("resnet18_quarter", (), 2, 8, size=32, dropout=0.9)
     options = replace(RECIPES["dem"], epochs=9, batch=8, accumulate=1, patience=1, lr=1e-9, floor=1e-11, rule="uniform")
     rows = train(model, read_list(train_list), tmp_path / "run", options, validation=read_list(test_list))
     assert len(rows) < 9

@@ -29,7 +29,7 @@ VOXELS = torch.tensor([[0.0, 1, 2, 3], [4, 2, 0, 0]]).view(2, 4, 1, 1)
 WEIGHTS = torch.tensor([1.0, -0.5])
 
 
-def network(name: str = "resnet18", modules: tuple[str, ...] = (), size: int = 64) -> recog.Recognizer:
+def network(name: str = "resnet18_quarter", modules: tuple[str, ...] = (), size: int = 64) -> recog.Recognizer:
     torch.manual_seed(0)
     model = recog.build_model(name, list(modules), 4, 6, size=size, dropout=0.3)
     model.labels = [f"kind {number}" for number in range(6)]
@@ -80,7 +80,7 @@ def test_splines_pass_through_the_cells_and_keep_what_is_even() -> None:
     assert torch.allclose(interpolate(torch.full((1, 1, 3, 2), 4.0), (2, 5, 5)), torch.full((1, 2, 5, 5), 4.0))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "r3d_18"])
+@pytest.mark.parametrize("name", ["resnet18_quarter", "mobilenet_v2", "r2plus1d_18_quarter"])
 def test_weights_are_the_classifiers_and_equal_the_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(name)
     found = evidence(model, clip(), 2)
@@ -122,13 +122,13 @@ def test_stages_with_class_regularisation_have_weights_of_their_own() -> None:
     found = evidence(model, clip(), 1, stage=2)
     assert found.source == "class regularisation"
     assert (found.weights >= 0).all()
-    assert len(found.weights) == len(found.features) == 128
+    assert len(found.weights) == len(found.features) == 32
     assert evidence(network(), clip(), 1, stage=2).source == "gradients"
 
 
 @pytest.mark.parametrize(
     ("name", "modules"),
-    [("resnet18", ("tsm",)), ("i3d_resnet18", ("srtg",)), ("x3d_m", ()), ("resnet18", ("m2a",))],
+    [("resnet18_quarter", ("tsm",)), ("i3d_resnet18", ("srtg",)), ("x3d_m", ()), ("resnet18_quarter", ("m2a",))],
 )
 def test_tubes_of_any_network_without_changing_it(name: str, modules: tuple[str, ...]) -> None:
     model = network(name, modules)
@@ -243,7 +243,7 @@ def test_skip_connections_hand_on_unchanged() -> None:
 
 
 def test_branches_may_repeat_channels_and_layers_do_not() -> None:
-    model = network("resnet18", ("tsm",))
+    model = network("resnet18_quarter", ("tsm",))
     layers = class_feature_pyramid(model, clip(), 1, theta=0.8, depth=2)
     tree = class_feature_pyramid(model, clip(), 1, theta=0.8, depth=2, mode="features")
     assert layers.channels(0) == tree.channels(0)
@@ -303,7 +303,7 @@ def test_a_sum_of_groups_has_the_kernel_of_the_one_and_passes_to_the_other() -> 
 
 
 def test_options_that_make_no_sense() -> None:
-    model = network()
+    model = network("resnet18")
     for arguments, reason in (
         ({"theta": 1.2}, "theta=1.2"),
         ({"depth": -1}, "depth=-1"),
@@ -353,7 +353,7 @@ def test_files_of_tubes_and_pyramids(video: Path, tmp_path: Path) -> None:
 
 
 def test_a_graph_has_few_nodes_that_hang_together(tmp_path: Path) -> None:
-    model = network("resnet18", ("tsm",))
+    model = network("resnet18_quarter", ("tsm",))
     found = class_feature_pyramid(model, clip(), 1, theta=0.6, depth=2)
     at = places(found)
     for level in range(3):

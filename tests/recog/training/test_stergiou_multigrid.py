@@ -83,7 +83,7 @@ def test_training_sees_the_shapes_and_goes_on_where_it_stopped(tmp_path: Path) -
 
     def network() -> recog.Recognizer:
         torch.manual_seed(0)
-        return recog.build_model("resnet18", ["tsm"], 4, 8, size=32, dropout=0)
+        return recog.build_model("resnet18_quarter", ["tsm"], 4, 8, size=32, dropout=0)
 
     options = recipe("small", epochs=1, batch=2, flip="none", multigrid=True, warmup=0.0)
     model, shapes, rates = network(), [], []

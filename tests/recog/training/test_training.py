@@ -44,7 +44,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClipList, ClipList]:
 
 def network(modules: tuple[str, ...] = ("tsm",), dropout: float = 0.3) -> recog.Recognizer:
     torch.manual_seed(1)
-    return recog.build_model("mobilenet_v2", modules, 4, 8, size=32, dropout=dropout)
+    return recog.build_model("resnet18_quarter", modules, 4, 8, size=32, dropout=dropout)
 
 
 def weights(model: recog.Recognizer) -> list[Tensor]:
@@ -69,7 +69,7 @@ def test_rates_of_the_presets() -> None:
 
 def test_groups_of_the_recipe_of_tsm() -> None:
     # ResNet-18 with M2A: 20 norms, convolutions without bias in the host and with bias in the module.
-    model = recog.build_model("resnet18", ["m2a"], 4, 8, size=32)
+    model = recog.build_model("resnet18_quarter", ["m2a"], 4, 8, size=32)
     groups = parameter_groups(model, "tsm", 0.01, 5e-4)
     found = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
     assert found == {(1.0, 5e-4): 20 + 2 * 8, (1.0, 0.0): 2 * 20, (2.0, 0.0): 2 * 8, (5.0, 5e-4): 1, (10.0, 0.0): 1}
@@ -86,10 +86,10 @@ def test_the_classifier_learns_five_times_as_fast_with_tsms_groups(
     # One step from the same weights on the same batch, without decay: the classifier's change is five times as large.
     def step(groups: str) -> tuple[Tensor, Tensor]:
         model = network(dropout=0)
-        before = [v.clone() for v in (model.backbone.classifier[1].weight, model.backbone.features[0][0].weight)]
+        before = [v.clone() for v in (model.backbone.fc.weight, model.backbone.conv1.weight)]
         options = replace(FAST, epochs=1, batch=16, schedule="steps", weight_decay=0, clip_norm=0, groups=groups)
         train(model, task[0], tmp_path / groups, options)
-        after = (model.backbone.classifier[1].weight, model.backbone.features[0][0].weight)
+        after = (model.backbone.fc.weight, model.backbone.conv1.weight)
         return tuple((a - b).detach() for a, b in zip(after, before))  # type: ignore[return-value]
 
     (classifier, stem), (faster, same) = step("one"), step("tsm")
@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(task: tuple[ClipList,
         train(stopped, task[0], tmp_path / "parts", FAST, validation=task[1])
     assert read_checkpoint(tmp_path / "parts" / "last.pt")["training"]["state"]["batches"] == 2
     torch.manual_seed(99)
-    resumed = recog.build_model("mobilenet_v2", ["tsm"], 4, 8, size=32, dropout=0.3)
+    resumed = recog.build_model("resnet18_quarter", ["tsm"], 4, 8, size=32, dropout=0.3)
     rows = train(resumed, task[0], tmp_path / "parts", FAST, Settings(resume=True), validation=task[1])
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed)))
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in history])
@@ -190,7 +190,7 @@ def test_workers_change_nothing(task: tuple[ClipList, ClipList], tmp_path: Path)
 def test_losses_of_modules_and_own_ways_back(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
     model = network()
     first = next(module for _, module in model.temporal_modules())
-    first.losses = lambda: {"extra": model.backbone.classifier[1].bias.square().sum()}  # type: ignore[method-assign]
+    first.losses = lambda: {"extra": model.backbone.fc.bias.square().sum()}  # type: ignore[method-assign]
     names: set[str] = set()
 
     def backward(model: recog.Recognizer, loss: Tensor, extra: dict[str, Tensor], differentiate: object) -> None:
@@ -198,7 +198,7 @@ def test_losses_of_modules_and_own_ways_back(task: tuple[ClipList, ClipList], tm
         differentiate(loss + 0.5 * sum(extra.values()))  # type: ignore[operator]
 
     train(model, task[0], tmp_path, replace(FAST, epochs=1), backward=backward)
-    assert names == {"features_3_conv_0_0_before_tsm.extra"}
+    assert names == {"layer1_0_conv1_before_tsm.extra"}
 
 
 def test_mixed_precision_trains(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
@@ -233,12 +233,12 @@ def test_videos_shorter_than_the_clip_are_told(task: tuple[ClipList, ClipList], 
 
 
 def test_what_cannot_be_trained_is_said(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
-    other = recog.build_model("resnet18", [], 4, 3, size=32)
+    other = recog.build_model("resnet18_quarter", [], 4, 3, size=32)
     with pytest.raises(PoofError, match="has 8 classes, the network was built for 3"):
         train(other, task[0], tmp_path, FAST)
     with pytest.raises(PoofError, match="the loss is nan; nothing was kept; begin anew with a lower --lr"):
         model = network()
-        torch.nn.init.constant_(model.backbone.classifier[1].weight, float("nan"))
+        torch.nn.init.constant_(model.backbone.fc.weight, float("nan"))
         train(model, task[0], tmp_path, FAST)
     train(network(), task[0], tmp_path, replace(FAST, epochs=1))
     with pytest.raises(PoofError, match=r"trained with lr=0\.01, not 0\.5; resume with the same"):
@@ -257,7 +257,7 @@ def test_checkpoints_come_back_with_modules_and_labels(task: tuple[ClipList, Cli
     with torch.no_grad():
         assert torch.equal(loaded(clips), model.eval()(clips))
     assert loaded.labels == list(task[0].labels)
-    assert [line.module for line in loaded.insertions] == ["m2a", "tsm"] * 10
+    assert [line.module for line in loaded.insertions] == ["m2a", "tsm"] * 8
     (tmp_path / "other.pt").write_bytes(b"x")
     with pytest.raises(PoofError, match=r"other\.pt: cannot be read as a checkpoint"):
         load_model(tmp_path / "other.pt")
@@ -336,7 +336,7 @@ def test_predictions_are_ranked(video: Path) -> None:
 
 def test_grad_cam_by_hand() -> None:
     # Stage 4 of a frame-by-frame network: the logit is linear in its features, so the maps have a closed form.
-    model = recog.build_model("resnet18", (), 4, 8, size=64).eval()
+    model = recog.build_model("resnet18_quarter", (), 4, 8, size=64).eval()
     clip = torch.randn(4, 3, 64, 64)
     kept: list[Tensor] = []
     handle = model.backbone.layer4.register_forward_hook(lambda _, __, output: kept.append(output.detach()))
@@ -347,7 +347,7 @@ def test_grad_cam_by_hand() -> None:
     assert heat.layer == "backbone.layer4"
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "i3d_resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", ["resnet18_quarter", "i3d_resnet18", "mobilenet_v2"])
 def test_every_frame_has_a_map_of_its_own(backbone: str) -> None:
     torch.manual_seed(0)
     model = recog.build_model(backbone, ["m2a"], 4, 8, size=64)
@@ -369,7 +369,7 @@ def test_explanation_writes_a_sheet_a_video_and_the_entropy(video: Path, tmp_pat
     assert [path.name for path in done.files] == ["clip-heat.png", "clip-heat.mp4"]
     shown = open_video(done.files[1])
     assert (shown.count(), shown.size) == (9, (48, 36))
-    assert len(done.diagnostics) == 10
+    assert len(done.diagnostics) == 8
     with pytest.raises(PoofError, match="unknown class 'kind 9'; the network knows kind 0"):
         explain(model, video, tmp_path / "out", classes=["kind 9"])
 

@@ -216,7 +216,7 @@ def test_only_regions_see_the_order_of_frames() -> None:
     x = torch.randn(1, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     for module, sees in (("nonlocal", False), ("se", False), ("rnl:kernel=1x3x3", False), ("rnl", True), ("cpa", True)):
         torch.manual_seed(0)
-        model = recog.build_model("resnet18", [module], 4, 3, size=32).eval()
+        model = recog.build_model("resnet18_quarter", [module], 4, 3, size=32).eval()
         for one in model.inserted.modules():
             if isinstance(one, PyramidAttention):
                 for kernel in one.kernels:
@@ -333,7 +333,7 @@ def test_places_and_kernels() -> None:
     with torch.device("meta"):
         five = recog.build_model("resnet50", ["se", "rnl"], 8, 3, size=64)
         one = recog.build_model("resnet50", ["rnl:blocks=1,kernel=1x3x3"], 8, 3, size=64)
-        small = recog.build_model("resnet18", ["rnl"], 8, 3, size=64)
+        small = recog.build_model("resnet18_quarter", ["rnl"], 8, 3, size=64)
     places = ["after layer2.0", "after layer2.2", "after layer3.0", "after layer3.2", "after layer3.4"]
     assert [str(line.place) for line in five.insertions if line.module == "rnl"] == places
     assert [line.module for line in five.insertions[:2]] == ["se", "rnl"]  # the chain: SE in front
@@ -361,7 +361,7 @@ def test_bad_settings_are_refused_with_the_reason() -> None:
         ("se:reduction=0", "does not divide"),
     ):
         with pytest.raises(PoofError, match=reason):
-            recog.build_model("resnet18", [request], 2, 3, size=32)
+            recog.build_model("resnet18_quarter", [request], 2, 3, size=32)
     assert parse_kernel("3x7x7") == (3, 7, 7)
     with pytest.raises(PoofError, match="at least 2 in a batch"):
         SqueezeAddition(SHAPE).train()(features(count=1))
@@ -421,7 +421,7 @@ def test_pixels_become_places_of_the_clip() -> None:
 
 @pytest.mark.parametrize("modules", [["se", "rnl"], ["cpa"], ["nonlocal"]])
 def test_maps_reach_the_user(modules: list[str]) -> None:
-    model = recog.build_model("resnet18", modules, 2, 3, size=32).eval()
+    model = recog.build_model("resnet18_quarter", modules, 2, 3, size=32).eval()
     with model.watching(), torch.no_grad():
         model(torch.randn(1, 2, 3, 32, 32))
     rows = model.pictures()

@@ -136,7 +136,7 @@ def test_nothing_static_passes_to_the_busy_pathway() -> None:
 
 
 def test_at_first_two_independent_networks_with_averaged_logits() -> None:
-    model = network("bqn-resnet50:backbone=resnet18,ratio=1.0").eval()
+    model = network("bqn-resnet50:backbone=resnet18_quarter,ratio=1.0").eval()
     clips = torch.randn(2, 6, 3, 64, 64)
     moving = model.mbpm(clips)
     still = model.still(clips, moving)
@@ -150,7 +150,7 @@ def test_at_first_two_independent_networks_with_averaged_logits() -> None:
 
 
 def test_quiet_and_busy_are_complementary() -> None:
-    model = network("bqn-resnet50:backbone=resnet18,ratio=1.0")
+    model = network("bqn-resnet50:backbone=resnet18_quarter,ratio=1.0")
     clips = torch.rand(2, 6, 3, 64, 64)
     moving = model.mbpm(clips)
     assert torch.allclose(model.still(clips, moving) + moving, clips.unflatten(1, (2, 3)).mean(2), atol=1e-6)
@@ -158,7 +158,7 @@ def test_quiet_and_busy_are_complementary() -> None:
 
 
 def test_the_released_quiet_input_is_the_first_frame() -> None:
-    model = network("bqn-resnet50:backbone=resnet18,quiet=frame")
+    model = network("bqn-resnet50:backbone=resnet18_quarter,quiet=frame")
     clips = torch.rand(1, 6, 3, 64, 64)
     still = model.still(clips, model.mbpm(clips))
     assert still.shape == (1, 2, 3, 40, 40)
@@ -166,7 +166,7 @@ def test_the_released_quiet_input_is_the_first_frame() -> None:
     assert torch.allclose(still[0], expected)
 
 
-@pytest.mark.parametrize("name", ["bqn-resnet50:backbone=resnet18", "bqn-mobilenet_v2", "bqn-x3d_m"])
+@pytest.mark.parametrize("name", ["bqn-resnet50:backbone=resnet18_quarter", "bqn-mobilenet_v2", "bqn-x3d_m"])
 def test_every_parameter_learns(name: str) -> None:
     model = network(name, size=32)
     clips = torch.randn(2, 6, 3, 32, 32)
@@ -182,7 +182,7 @@ def test_every_parameter_learns(name: str) -> None:
 
 @pytest.mark.parametrize(("design", "count"), [("lc1", 8), ("lc3", 8), ("lc5", 8), ("none", 0)])
 def test_designs_differ_where_they_should(design: str, count: int) -> None:
-    model = network(f"bqn-resnet50:backbone=resnet18,lateral={design}")
+    model = network(f"bqn-resnet50:backbone=resnet18_quarter,lateral={design}")
     assert len(laterals(model)) == count
     assert any(hasattr(one, "band_pass") and parameters(one.band_pass) for one in laterals(model)) == (
         design in ("lc1", "lc3")
@@ -190,7 +190,7 @@ def test_designs_differ_where_they_should(design: str, count: int) -> None:
 
 
 def test_one_connection_a_stage() -> None:
-    model = network("bqn-resnet50:backbone=resnet18,at=stages")
+    model = network("bqn-resnet50:backbone=resnet18_quarter,at=stages")
     assert list(model.laterals) == ["0", "2", "4", "6"]
     with torch.device("meta"):
         model = recog.build_model("bqn-resnet50:at=stages", frames=2, num_classes=3, size=64)
@@ -211,12 +211,12 @@ def test_bad_settings_are_refused_with_the_reason() -> None:
         with pytest.raises(PoofError, match=reason):
             recog.build_model(name, frames=2, num_classes=3, size=64)
     with pytest.raises(PoofError, match="3 frames a segment"):
-        network("bqn-resnet50:backbone=resnet18")(torch.rand(1, 4, 3, 64, 64))
+        network("bqn-resnet50:backbone=resnet18_quarter")(torch.rand(1, 4, 3, 64, 64))
 
 
 def test_saved_networks_come_back_with_their_knobs(tmp_path: object) -> None:
     path = tmp_path / "model.pt"  # type: ignore[operator]
-    model = network("bqn-resnet50:backbone=resnet18,lateral=lc3,quiet=frame").eval()
+    model = network("bqn-resnet50:backbone=resnet18_quarter,lateral=lc3,quiet=frame").eval()
     save_model(path, model)
     other = load_model(path)
     clips = torch.rand(1, 6, 3, 64, 64)
@@ -225,7 +225,7 @@ def test_saved_networks_come_back_with_their_knobs(tmp_path: object) -> None:
 
 
 def test_heat_maps_and_pictures_of_both_pathways() -> None:
-    model = network("bqn-resnet50:backbone=resnet18")
+    model = network("bqn-resnet50:backbone=resnet18_quarter")
     clip = torch.rand(6, 3, 64, 64)
     maps = [grad_cam(model, clip, 0, stage).maps.shape for stage in (2, 6)]
     assert maps == [(2, 8, 8), (2, 5, 5)]
@@ -238,7 +238,7 @@ def test_heat_maps_and_pictures_of_both_pathways() -> None:
 
 
 def test_report_names_places_of_both_pathways() -> None:
-    model = network("bqn-resnet50:backbone=resnet18")
+    model = network("bqn-resnet50:backbone=resnet18_quarter")
     rows = recog.explain_places(model)
     assert [row["module"] for row in rows].count("tsm") == 16
     assert rows[0]["module"] == "mbpm"
@@ -257,7 +257,7 @@ def test_published_rows_belong_to_the_published_knobs() -> None:
 def test_recipe_of_the_document() -> None:
     dan = RECIPES["dan"]
     assert (dan.epochs, dan.batch * dan.accumulate, dan.lr, dan.warmup) == (50, 256, 0.12, 7)
-    model = network("bqn-resnet50:backbone=resnet18")
+    model = network("bqn-resnet50:backbone=resnet18_quarter")
     groups = parameter_groups(model, dan.groups, dan.lr, dan.weight_decay)
     found = {(g["scale"], round(g["weight_decay"] / dan.weight_decay)): len(g["params"]) for g in groups}
     norms = sum(2 for m in model.modules() if isinstance(m, nn.BatchNorm2d))

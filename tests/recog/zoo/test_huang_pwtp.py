@@ -218,7 +218,7 @@ def test_bad_settings_are_refused_with_the_reason() -> None:
         ("pwtp:joint=sum", "choose one of mgda, scheduler, fixed, separate"),
     ):
         with pytest.raises(PoofError, match=reason):
-            recog.build_model("resnet18", [request], 2, 3, size=32)
+            recog.build_model("resnet18_quarter", [request], 2, 3, size=32)
     with pytest.raises(PoofError, match="cut into segments of 4"):
         module()(clips(6))
 
@@ -277,7 +277,7 @@ def gradients(joint: str, **knobs: object) -> tuple[dict[str, torch.Tensor], dic
     """Gradients that a joint training leaves, those of either loss alone, and what it says of the step."""
     torch.manual_seed(0)
     options = "".join(f",{key}={value}" for key, value in knobs.items())
-    model = recog.build_model("resnet18", [f"pwtp:t=3,joint={joint}{options}"], 2, 3, size=32, dropout=0)
+    model = recog.build_model("resnet18_quarter", [f"pwtp:t=3,joint={joint}{options}"], 2, 3, size=32, dropout=0)
     x, labels = torch.randn(2, 6, 3, 32, 32), torch.tensor([0, 2])
     one = next(m for _, m in model.temporal_modules() if isinstance(m, DynamicAppearance))
 
@@ -338,7 +338,7 @@ def test_scheduler_counts_the_steps_of_the_training(tmp_path: Path) -> None:
         records.append(Record(path, number % 2))
     data = ClipList(tuple(records), ("a", "b"), "random")
     torch.manual_seed(0)
-    model = recog.build_model("resnet18", ["pwtp:t=3,joint=scheduler"], 2, 2, size=32)
+    model = recog.build_model("resnet18_quarter", ["pwtp:t=3,joint=scheduler"], 2, 2, size=32)
     options = recipe("small", epochs=2, batch=4, lr=0.01)
     rows = train(model, data, tmp_path / "run", options)
     one = next(m for _, m in model.temporal_modules() if isinstance(m, DynamicAppearance))
@@ -352,7 +352,7 @@ def test_classifier_alone_can_be_trained(tmp_path: Path) -> None:
     for number in range(4):
         np.save(tmp_path / f"{number}.npy", np.full((6, 32, 32, 3), 60 * number, np.uint8))
     records = tuple(Record(tmp_path / f"{number}.npy", number % 2) for number in range(4))
-    model = recog.build_model("resnet18", ["pwtp:t=3"], 2, 2, size=32)
+    model = recog.build_model("resnet18_quarter", ["pwtp:t=3"], 2, 2, size=32)
     before = {n: p.clone() for n, p in model.named_parameters()}
     train(model, ClipList(records, ("a", "b"), "grey"), tmp_path / "run", recipe("small", epochs=1, only="classifier"))
     changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
@@ -361,7 +361,7 @@ def test_classifier_alone_can_be_trained(tmp_path: Path) -> None:
 
 def test_networks_without_it_train_as_before() -> None:
     with torch.device("meta"):
-        model = recog.build_model("resnet18", ["tsm"], 4, 3, size=32)
+        model = recog.build_model("resnet18_quarter", ["tsm"], 4, 3, size=32)
     assert backward_of_modules(model, 10, lambda gradients: None) is None
 
 

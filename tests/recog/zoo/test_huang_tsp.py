@@ -166,7 +166,7 @@ def test_parameters_of_the_document() -> None:
 
 
 def test_pyramid() -> None:
-    model = recog.build_model("resnet18", ["tsp:layers=stem:16+stage3:4,k=64"], 1, 3, size=32, dropout=0)
+    model = recog.build_model("resnet18_quarter", ["tsp:layers=stem:16+stage3:4,k=64"], 1, 3, size=32, dropout=0)
     assert model.per_segment == 64
     assert [(str(line.place), line.before.frames, line.after.frames) for line in model.insertions] == [
         ("before layer1.0", 64, 16),
@@ -201,7 +201,7 @@ def test_bad_settings_are_refused_with_the_reason() -> None:
         ("tsp:layers=stem:2+stage1:4,k=8", "4 images from 2 frames"),
     ):
         with pytest.raises(PoofError, match=reason):
-            recog.build_model("resnet18", [request], 1, 3, size=32)
+            recog.build_model("resnet18_quarter", [request], 1, 3, size=32)
     with pytest.raises(PoofError, match="cut into segments of 4"):
         TemporalSqueeze(Shape(6, 3, 8, 8), 4, 1)
     with pytest.raises(PoofError, match="cut into segments of 10"):
@@ -234,7 +234,7 @@ def moving_square(frames: int, dx: int, size: int = 64) -> torch.Tensor:
 
 
 def test_flow_images_show_the_motion() -> None:
-    model = recog.build_model("tesnet2-resnet50:backbone=resnet18,k=4,d=2", frames=1, num_classes=3, size=64)
+    model = recog.build_model("tesnet2-resnet50:backbone=resnet18_quarter,k=4,d=2", frames=1, num_classes=3, size=64)
     assert isinstance(model, TwoStream)
     flow = model._prepare["flow"](moving_square(4, 2))[0]
     inside = flow[:3, :, 28:36, 24:34].mean((2, 3))
@@ -246,7 +246,9 @@ def test_flow_images_show_the_motion() -> None:
     assert still.abs().max() < 0.1 * unit
 
 
-@pytest.mark.parametrize("name", ["tesnet2-resnet50:backbone=resnet18,k=3,d=2", "rgb+busy-resnet50:backbone=resnet18"])
+@pytest.mark.parametrize(
+    "name", ["tesnet2-resnet50:backbone=resnet18_quarter,k=3,d=2", "rgb+busy-resnet50:backbone=resnet18_quarter"]
+)
 def test_two_streams_average_their_scores(name: str, tmp_path: object) -> None:
     torch.manual_seed(0)
     model = recog.build_model(name, frames=2, num_classes=3, size=32, dropout=0).eval()
@@ -271,7 +273,7 @@ def test_two_streams_average_their_scores(name: str, tmp_path: object) -> None:
 
 
 def test_streams_see_what_they_should() -> None:
-    model = recog.build_model("rgb+busy-resnet50:backbone=resnet18", frames=2, num_classes=3, size=48)
+    model = recog.build_model("rgb+busy-resnet50:backbone=resnet18_quarter", frames=2, num_classes=3, size=48)
     assert isinstance(model, TwoStream)
     x = torch.rand(1, 6, 3, 48, 48)
     assert torch.equal(model._prepare["rgb"](x), x[:, [1, 4]])
@@ -279,4 +281,4 @@ def test_streams_see_what_they_should() -> None:
     with pytest.raises(PoofError, match="no flow within segments of one frame"):
         FlowImages(create_flow("dis"), 1, 48)
     with pytest.raises(PoofError, match="tvl1"):
-        recog.build_model("tesnet2-resnet50:backbone=resnet18,flow=tvl1", frames=2, num_classes=3, size=48)
+        recog.build_model("tesnet2-resnet50:backbone=resnet18_quarter,flow=tvl1", frames=2, num_classes=3, size=48)

@@ -111,7 +111,7 @@ def test_on_any_backbone_with_the_rates_of_the_document(backbone: str) -> None:
     twin = copy.deepcopy(model)
     other = next(module for _, module in twin.temporal_modules() if isinstance(module, ClassRegularisation))
     assert other._classifier[0] is twin.get_submodule(f"backbone.{model.classifier}")
-    one = recog.build_model("resnet18", ["classreg:rate=1.0"], 4, 7, size=64)
+    one = recog.build_model("resnet18_quarter", ["classreg:rate=1.0"], 4, 7, size=64)
     assert [site.rate for _, site in one.temporal_modules()] == [1.0] * 4
 
 
@@ -131,7 +131,7 @@ def test_costs_of_the_formula() -> None:
 def test_rates_outside_are_refused() -> None:
     for knobs, reason in (("rate=0.0", r"it must be in \(0, 1\]"), ("guess=mean", "choose one of sum, max")):
         with torch.device("meta"), pytest.raises(PoofError, match=reason):
-            recog.build_model("resnet18", [f"classreg:{knobs}"], 4, 3, size=64)
+            recog.build_model("resnet18_quarter", [f"classreg:{knobs}"], 4, 3, size=64)
 
 
 # ------------------------------------------------------------------------------------------ training a part alone
@@ -141,7 +141,7 @@ def test_rates_outside_are_refused() -> None:
 def test_the_rest_stays_as_it_is(part: str, tmp_path: Path) -> None:
     clips = read_list(render_task(tmp_path / "task", 8, 8, 6, 32)[0])
     torch.manual_seed(0)
-    model = recog.build_model("resnet18", ["classreg"], 4, 8, size=32)
+    model = recog.build_model("resnet18_quarter", ["classreg"], 4, 8, size=32)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     train(model, clips, tmp_path / "run", recipe("small", epochs=1, batch=4, flip="none", only=part, lr=0.5))
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
@@ -152,19 +152,19 @@ def test_the_rest_stays_as_it_is(part: str, tmp_path: Path) -> None:
 
 def test_a_run_gives_the_backbone_for_modules_to_be_trained_on(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    trained = recog.build_model("resnet18", [], 4, 8, size=32)
+    trained = recog.build_model("resnet18_quarter", [], 4, 8, size=32)
     save_model(tmp_path / "best.pt", trained)
-    model = recog.build_model("resnet18", ["classreg"], 4, 8, size=32, weights=tmp_path / "best.pt")
+    model = recog.build_model("resnet18_quarter", ["classreg"], 4, 8, size=32, weights=tmp_path / "best.pt")
     for key, value in trained.backbone.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[key], value)
     save_model(tmp_path / "more.pt", model)
     with pytest.warns(PoofWarning, match=r"more\.pt: its modules' weights are left out"):
-        recog.build_model("resnet18", ["tsm"], 4, 8, size=32, weights=tmp_path / "more.pt")
+        recog.build_model("resnet18_quarter", ["tsm"], 4, 8, size=32, weights=tmp_path / "more.pt")
 
 
 def test_parts_that_are_not_there(tmp_path: Path) -> None:
     clips = read_list(render_task(tmp_path / "task", 8, 8, 6, 32)[0])
-    model = recog.build_model("resnet18", [], 4, 8, size=32)
+    model = recog.build_model("resnet18_quarter", [], 4, 8, size=32)
     for part, reason in (("modules", "has nothing to learn there"), ("head", "choose one of all, modules")):
         with pytest.raises(PoofError, match=reason):
             train(model, clips, tmp_path / "run", recipe("small", epochs=1, batch=4, only=part))

@@ -214,7 +214,7 @@ def test_open_clips_are_scaled_closed_ones_pass_and_teach_nothing() -> None:
 def test_share_of_open_gates_stands_in_the_curves(tmp_path: Path) -> None:
     lists = [read_list(path) for path in render_task(tmp_path / "task", 8, 8, 6, 32)]
     torch.manual_seed(0)
-    model = recog.build_model("resnet18", ["srtg:layers=1"], 4, 8, size=32)
+    model = recog.build_model("resnet18_quarter", ["srtg:layers=1"], 4, 8, size=32)
     rows = train(model, lists[0], tmp_path / "run", recipe("small", epochs=1, batch=4, flip="none"))
     shares = [value for key, value in rows[0].items() if key.endswith(".gate_open")]
     assert len(shares) == len(model.insertions) == 8
