@@ -98,7 +98,7 @@ def make_plan(
     probe.net.eval()
     for layer in probe.net.modules():
         if isinstance(layer, _KEEP_SHAPES):
-            layer.forward = _unchanged  # type: ignore[method-assign]
+            layer.forward = _unchanged  # type: ignore[assignment, method-assign]
     frame_count = FrameCount(frames)
     for name, knobs in requests:
         _request_places(probe, plan, frame_count, name, knobs, backbone)
