@@ -203,11 +203,12 @@ def atomic(path: Path, durable: bool = True, check: Callable[[Path], object] = c
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        if durable:
+            remember(path, temporary)
         temporary.replace(path)
         if durable:
             with suppress(OSError):  # not every system lets one open folders
                 _to_disk(path.parent)
-            remember(path)
     except OSError as error:
         if temporary is not None and error.filename not in (None, str(temporary), str(path)):
             raise

@@ -83,14 +83,16 @@ def origin_of(path: Path) -> Origin:
 def is_remembered(path: Path) -> bool:
     """Whether a file has the content that poof gave it under this name."""
     try:
-        return _mark(path).read_text() == checksum(path)
+        return checksum(path) in _mark(path).read_text().split()
     except (OSError, ValueError):
         return False
 
 
-def remember(path: Path) -> None:
-    """Keep the checksum of a file that poof has just written; where that cannot be kept nothing happens."""
-    path = Path(path)
+def remember(path: Path, written: Path) -> None:
+    """Keep the checksum of what is about to take the name `path`; where that cannot be kept nothing happens.
+
+    The one kept before stays beside it: wherever a Ctrl-C falls, the file is one that poof knows.
+    """
     if path.suffix.lower() in UNWATCHED:
         return
     with suppress(OSError, ValueError):
@@ -100,7 +102,8 @@ def remember(path: Path) -> None:
             return
         mark.parent.mkdir(parents=True, exist_ok=True)
         temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
-        temporary.write_text(checksum(path))
+        before = mark.read_text().split()[-1:] if mark.exists() else []
+        temporary.write_text("\n".join([*before, checksum(written)]))
         temporary.replace(mark)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from poof.errors import PoofError
-from poof.files import check_apart, check_output, write_text
-from poof.origin import Origin, origin_of
+from poof.files import check_apart, check_output, write_bytes, write_text
+from poof.origin import Origin, is_remembered, origin_of
 
 
 def test_a_file_is_poofs_as_long_as_it_has_poofs_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +29,27 @@ def test_a_file_is_poofs_as_long_as_it_has_poofs_content(tmp_path: Path, monkeyp
     monkeypatch.setenv("POOF_CACHE", str(tmp_path / "emptied"))
     (tmp_path / "moved.png").rename(path)
     assert origin_of(path) is Origin.FOREIGN
+
+
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_a_stop_while_a_file_takes_its_name_leaves_one_that_poof_knows(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace = tmp_path / "a.png", Path.replace
+    write_bytes(path, b"old")
+
+    def stopped(self: Path, target: Path) -> None:
+        if target == path:
+            if moment == "behind":
+                replace(self, target)
+            raise KeyboardInterrupt
+        replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == {"before": b"old", "behind": b"new"}[moment]
+    assert is_remembered(path)
 
 
 def test_what_looks_like_poofs_needs_force(tmp_path: Path) -> None:
