@@ -1,6 +1,7 @@
-"""Ctrl-C at many moments of one command: `moments.py NAME COUNT` in an empty folder; prints what is wrong, a line each.
+"""Ctrl-C at many moments of commands: `moments.py NAME COUNT NAME COUNT ...` in an empty folder.
 
-Everything is imported once; each run of the command is a fork of that process, with an alarm that presses Ctrl-C.
+It prints what is wrong, a line each. Everything is imported once; each run of a command is a fork of that process,
+with an alarm that presses Ctrl-C.
 """
 
 from __future__ import annotations
@@ -71,13 +72,18 @@ def outputs(name: str, folder: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """All moments of one command."""
-    name, count = sys.argv[1], int(sys.argv[2])
+    """All moments of all commands."""
     torch.set_num_threads(1)
     shorten()
-    whole = Path.cwd() / "whole"
-    whole.mkdir()
-    os.environ["POOF_CACHE"] = str(Path.cwd() / "cache-whole")
+    for name, count in zip(sys.argv[1::2], sys.argv[2::2]):
+        stop(name, int(count), Path.cwd() / name)
+
+
+def stop(name: str, count: int, base: Path) -> None:
+    """All moments of one command, in folders below `base`."""
+    whole = base / "whole"
+    whole.mkdir(parents=True)
+    os.environ["POOF_CACHE"] = str(base / "cache-whole")
     make(whole)
     code, told, usual = run(name, whole, None)
     if code:
@@ -85,8 +91,8 @@ def main() -> None:
         return
     right, stopped = outputs(name, whole), 0
     for i in range(count):
-        os.environ["POOF_CACHE"] = str(Path.cwd() / f"cache-{i}")
-        folder = Path.cwd() / str(i)
+        os.environ["POOF_CACHE"] = str(base / f"cache-{i}")
+        folder = base / str(i)
         folder.mkdir()
         make(folder)
         given = {path.name for path in folder.iterdir()}
@@ -103,7 +109,7 @@ def main() -> None:
             print(f"{name}, moment {i}: ends with something else")
         if stray := {path.name for path in folder.iterdir()} - given - {path.split("/")[0] for path in WANTED[name]}:
             print(f"{name}, moment {i}: {sorted(stray)} stay")
-    print(f"stopped {stopped} of {count}", file=sys.stderr)
+    print(f"{name}: stopped {stopped} of {count}", file=sys.stderr)
 
 
 if __name__ == "__main__":

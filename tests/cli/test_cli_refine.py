@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,47 +188,14 @@ REFUSALS: dict[str, tuple[list[str], list[str]]] = {
 }
 """Arguments that cannot work, and what the refusal must say."""
 
-LINES = """
-import contextlib, io, json, os, sys
-from poof.cli import build, common
-answers = []
-for line in json.load(sys.stdin):
-    sys.argv = ["poof", "refine", *line]
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = common.guarded(build())
-    answers.append([code, said.getvalue(), [name for name in os.listdir() if name != "cache"]])
-print(json.dumps(answers))
-"""
-"""Runs one command line after the other in one process: loading PyTorch takes longer than a refusal."""
-
-
-@pytest.fixture(scope="module")
-def answers(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    """What was said to each of `REFUSALS`: exit code, standard error, files left."""
-    folder = tmp_path_factory.mktemp("refusals")
-    lines = [[argument.format(clip=clip) for argument in arguments] for arguments, _ in REFUSALS.values()]
-    result = subprocess.run(
-        [sys.executable, "-c", LINES],
-        cwd=folder,
-        env=environment(folder),
-        input=json.dumps(lines),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=True,
-    )
-    return dict(zip(REFUSALS, json.loads(result.stdout)))
-
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_cannot_work_is_refused_in_one_line(name: str, answers: dict[str, list[Any]]) -> None:
-    code, said, files = answers[name]
-    lines = [line for line in said.splitlines() if line.startswith("poof: error: ")]
-    assert code == 1 and len(lines) == 1 and "a fault of poof" not in said, said
-    for words in REFUSALS[name][1]:
-        assert words in lines[0]
-    assert files == []
+def test_what_cannot_work_is_refused_in_one_line(name: str, clip: Path, tmp_path: Path) -> None:
+    arguments, words = REFUSALS[name]
+    result = poof("refine", *[argument.format(clip=clip) for argument in arguments], cwd=tmp_path)
+    refused(result, *words)
+    assert "a fault of poof" not in result.stderr
+    assert left(tmp_path) == []
 
 
 def test_files_of_others_are_kept_and_own_ones_replaced(clip: Path, tmp_path: Path) -> None:
