@@ -63,9 +63,4 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def poof_on_a_full_disk(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The same where a limit on file sizes stands in for a full disk: writes beyond it fail in the same place."""
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.argv[0] = 'poof';"
-        "from poof.cli import main; main()"
-    )
-    return run([sys.executable, "-c", script], *arguments, cwd=cwd)
+    return poof(*arguments, cwd=cwd, LARGEST_FILE="2000")
