@@ -164,3 +164,13 @@ def test_a_shell_completes_commands_and_their_options(words: str, found: str) ->
     main = "import sys; sys.argv = ['poof']; from poof.__main__ import main; main()"
     told = subprocess.run([sys.executable, "-c", main], env=os.environ | asked_for, capture_output=True, text=True)
     assert found in told.stdout.split()
+
+
+def test_a_recipe_is_shown_without_data_and_folder(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(capsys, monkeypatch, "recog", "train", "resnet18", "--recipe", "tsm", "--show-recipe") == (0, "")
+    code, told = asked(capsys, monkeypatch, "recog", "train", "--show-recipe")
+    assert code == 2 and "missing NETWORK; for example" in told
+    code, told = asked(capsys, monkeypatch, "recog", "train", "resnet18")
+    assert code == 2 and "missing --data FILE and --output FILE" in told

@@ -55,6 +55,16 @@ def test_render_train_eval_predict_explain(app: typer.Typer, tmp_path: Path) -> 
     assert "clips/s" in text
     with pytest.raises(PoofError, match="holds a run; go on with --resume"):
         run(app, "train", "resnet18_quarter", "-m", "tsm", *common, "--epochs", 1)
+    with (
+        pytest.warns(PoofWarning, match="a figure on it will be too good"),
+        pytest.raises(PoofError, match=r"train\.txt: has no test part; leave out --val test"),
+    ):
+        run(app, "train", "resnet18_quarter", *common, "--val", "test", "--force")
+    assert "milestones     3, 7" in run(
+        app, "train", "resnet18", *common, "--recipe", "tsm", "--milestone", 7, "--milestone", 3, "--show-recipe"
+    )
+    with pytest.raises(PoofError, match=r"none\.csv: there is no such file of answers"):
+        run(app, "eval", tmp_path / "run", "-d", folder / "none.txt", "--against", tmp_path / "none.csv")
     judge = ["-d", folder / "test.txt", "--workers", 0, "--clips", 2]
     with pytest.warns(PoofWarning, match="best epoch was chosen by 8 of these 8 clips.*judge last"):
         run(app, "eval", tmp_path / "run", *judge, "-o", tmp_path / "a.csv", "-q")

@@ -160,6 +160,8 @@ def train(
             )
         judged = data if val == "test" else Path(val)
         validation = options.clip_list(judged, root, labels, format, split, "test", max_broken)
+        if val == "test" and validation.records == clips.records:
+            raise PoofError(f"{data}: has no test part; leave out --val test, or name a list of clips to judge by")
         said = f"{len(validation)} to judge by"
     settings = Settings(workers, pick_device(device), amp, seed, max_broken, resume)
     torch.manual_seed(seed)

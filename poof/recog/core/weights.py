@@ -42,19 +42,31 @@ def load_weights(host: Host, weights: str | Path) -> None:
             known = ", ".join(host.weights) or "none"
             raise not_there(path, remedy=f"and no published weights of that name (there are: {known})")
         source, state = str(path), read_state(path)
-    load_backbone(host.net, state, source, host.classifier, host.inflated)
+    left = load_backbone(host.net, state, source, host.classifier, host.inflated)
+    if left and str(weights) not in host.weights:
+        tell_classifier(source)
 
 
-def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classifier: str, inflated: bool) -> None:
-    """Copy `state` into `net`, strictly but for a classifier of another size; 2D kernels are inflated where needed."""
+def tell_classifier(source: str) -> None:
+    """Warn that the classifier of a file was not taken."""
+    said = f"{source}: its classifier is of another data set; that of this network starts anew"
+    warnings.warn(said, PoofWarning, stacklevel=3)
+
+
+def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classifier: str, inflated: bool) -> list[str]:
+    """Copy `state` into `net`, strictly but for a classifier of another size; 2D kernels are inflated where needed.
+
+    Gives the keys of the classifier, where it was left as it is.
+    """
     own = net.state_dict()
     fitted = {key: _fit(value, own.get(key), inflated) for key, value in state.items()}
     stem = next(key for key, value in own.items() if value.dim() > 3)
     if stem in fitted and fitted[stem].shape[1] == 3 != own[stem].shape[1]:  # pictures of motion have other planes
         fitted[stem] = over_planes(fitted[stem], own[stem].shape[1])
-    for key in (f"{classifier}.weight", f"{classifier}.bias"):
-        if key in fitted and key in own and fitted[key].shape != own[key].shape:
-            fitted[key] = own[key]
+    left = [key for key in (f"{classifier}.weight", f"{classifier}.bias") if key in fitted and key in own]
+    left = [key for key in left if fitted[key].shape != own[key].shape]
+    for key in left:
+        fitted[key] = own[key]
     wrong = [key for key, value in fitted.items() if key in own and value.shape != own[key].shape]
     missing, extra = own.keys() - fitted.keys(), fitted.keys() - own.keys()
     # Files from before batch norm counted its batches lack that key, and nothing depends on it here.
@@ -65,6 +77,7 @@ def load_backbone(net: nn.Module, state: dict[str, Tensor], source: str, classif
                 f"{source}: does not fit this backbone: it {kind} '{min(keys)}' and {len(keys) - 1} more keys"
             )
     net.load_state_dict(fitted, strict=False)
+    return left
 
 
 def over_planes(kernels: Tensor, planes: int) -> Tensor:

@@ -8,14 +8,18 @@ from typing import Any
 
 from poof.errors import PoofError, PoofWarning
 from poof.recog.checkpoint import read_checkpoint
-from poof.recog.core.model import Recognizer
+from poof.recog.core.model import HostedRecognizer, Recognizer
+from poof.recog.core.tensor_files import load_tensors
+from poof.recog.core.weights import load_backbone, read_state, tell_classifier
 from poof.recog.insertion import parse_request
 from poof.recog.zoo.networks import NETWORKS
 from poof.recog.zoo.published import fill, find
 
 
 def start_from(model: Recognizer, run: Path | str) -> list[str]:
-    """Fill `model` with the weights of a run of the same network, or of its authors; gives the keys left as they are.
+    """Fill `model` with the weights of a run of the same network, of its authors, or of its backbone alone.
+
+    Gives the keys left as they are.
 
     Those are the ones whose first size is the number of classes, where the run had another number of them.
 
@@ -29,6 +33,8 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
     if release is not None:
         fill(model, release)
         return []
+    if isinstance(model, HostedRecognizer) and _is_backbone_alone(Path(run)):
+        return _from_backbone(model, Path(run))
     content = read_checkpoint(run)
     state, own = content["state"], model.state_dict()
     classes = (content["config"]["num_classes"], model.config["num_classes"])
@@ -56,6 +62,26 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
         left.append(key)
     model.load_state_dict({**state, **{key: own[key] for key in {*left, *added}}})
     return left
+
+
+def _is_backbone_alone(path: Path) -> bool:
+    """Whether a file holds weights, but is no checkpoint of ours."""
+    if not path.is_file():
+        return False
+    content = load_tensors(path, "weights")
+    return not (isinstance(content, dict) and "poof_recog" in content)
+
+
+def _from_backbone(model: HostedRecognizer, path: Path) -> list[str]:
+    """Fill the backbone from a file in its own keys (MFNet, X3D, torchvision's); modules start anew."""
+    left = load_backbone(model.backbone, read_state(path), str(path), model.classifier, model.dims == 3)
+    names = sorted({line.module for line in model.insertions})
+    if names:
+        said = f"{path}: holds a backbone alone; {', '.join(names)} start anew"
+        warnings.warn(said, PoofWarning, stacklevel=3)
+    if left:
+        tell_classifier(str(path))
+    return [f"backbone.{key}" for key in left]
 
 
 def _modules(content: dict[str, Any]) -> list[str]:

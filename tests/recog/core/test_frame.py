@@ -70,6 +70,7 @@ def test_published_weights_load_strictly_after_insertion_and_give_the_same_netwo
         assert not torch.allclose(model(still), plain(still[:, 0]), atol=1e-3)  # zeros come in at both ends
 
 
+@pytest.mark.filterwarnings("ignore:.*classifier is of another data set")
 def test_weights_before_or_after_insertion_are_the_same(tmp_path: Path) -> None:
     ensure()
     from torchvision import models
@@ -86,6 +87,7 @@ def test_weights_before_or_after_insertion_are_the_same(tmp_path: Path) -> None:
     assert torch.equal(first.backbone.state_dict()["conv1.weight"], state["conv1.weight"])
 
 
+@pytest.mark.filterwarnings("ignore:.*classifier is of another data set")
 def test_inflated_weights_answer_a_still_clip_like_the_image(tmp_path: Path) -> None:
     ensure()
     from torchvision import models

@@ -80,6 +80,7 @@ def test_keys_are_those_of_the_published_weights() -> None:
         assert set(MFNet(400).state_dict()) == expected_keys()
 
 
+@pytest.mark.filterwarnings("ignore:.*classifier is of another data set")
 def test_published_weights_load_with_the_branch_inside(tmp_path: Path) -> None:
     state = MFNet(400).state_dict()
     old = {f"module.{key}": value for key, value in state.items() if "num_batches" not in key}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from poof.recog.zoo.published import bqn, m2a, rnl, srtg, tam, tdn, tea, tsm, x3d
+from poof.recog.zoo.published import bqn, m2a, mtnet, rnl, srtg, tam, tdn, tea, tsm, x3d
 from poof.recog.zoo.published.rules import Rules
 
 RELEASES: dict[str, Rules] = {
     "bqn": bqn.RULES,
+    "mtnet": mtnet.RULES,
     "tea": tea.RULES,
     "tdn": tdn.RULES,
     "rnl": rnl.RULES,

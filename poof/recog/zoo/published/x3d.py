@@ -1,4 +1,4 @@
-"""X3D of PyTorchVideo."""
+"""X3D of PySlowFast and PyTorchVideo."""
 
 from __future__ import annotations
 
@@ -27,4 +27,6 @@ def _norm(state: State, model: Recognizer) -> State:
     return changed
 
 
-RULES = Rules("X3D of PyTorchVideo", r"^s2\.pathway0_res0\.branch1\.", "build x3d_m (or another size)", change=_norm)
+RULES = Rules(
+    "X3D of PySlowFast or PyTorchVideo", r"^s2\.pathway0_res0\.branch1\.", "build x3d_m (or another size)", change=_norm
+)
