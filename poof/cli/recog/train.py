@@ -47,14 +47,15 @@ def train(
     sampling: Annotated[options.Rule | None, typer.Option(help="How frames are chosen.")] = None,
     flip: Annotated[str | None, typer.Option(help="Mirror half of the clips: swap (labels too), plain, none.")] = None,
     rate: Annotated[
-        int | None, typer.Option(help="Clips of every n-th frame (sampling dense, window frames * n).", min=1)
+        int | None,
+        typer.Option(help="Clips of every n-th frame in a row (sampling dense, or normal if the recipe's).", min=1),
     ] = None,
     only: Annotated[str | None, typer.Option(help="What learns: all, modules, last (stage) or classifier.")] = None,
     start: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="Start from a run of the same network or its authors' file, with its modules.",
+            help="Start from a run of the same network, its authors' file, or a file of its backbone alone.",
         ),
     ] = None,
     multigrid: Annotated[
