@@ -52,8 +52,7 @@ def learn_motion(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> 
     model = narrow.build(row, 8, args, narrow.start(row, args) if row.start else None, seed)
     training, test = narrow.motion_task(args, model.per_segment)
     epochs = args.epochs + (args.start_epochs if whole and not row.start else 0)
-    # Small batches: M2A is at 65 % where eight clips at 0.02 leave it at 54, in as many clips.
-    options = replace(narrow.motion_recipe(args, epochs), batch=args.batch)
+    options = narrow.motion_recipe(args, epochs)
     if not whole:
         options = replace(options, objective=spec.objective, only="modules")
     history = train(model, training, run, options, Settings(seed=seed))
@@ -83,7 +82,15 @@ def learn_rates(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> R
     training, test = read_list(folder / "train.txt"), read_list(folder / "test.txt")
     torch.manual_seed(seed)
     model = recog.build_model(spec.name, spec.modules, 6, 8, size=24, dropout=0.2)
-    options = recipe("small", epochs=args.epochs, lr=args.lr, flip="none", rule="dense", window=6 * spec.rate[0])
+    options = recipe(
+        "small",
+        epochs=args.epochs,
+        lr=args.lr,
+        optimizer=args.optimizer,
+        flip="none",
+        rule="dense",
+        window=6 * spec.rate[0],
+    )
     train(model, training, run, options, Settings(seed=seed))
     view = replace(trained_view(model), clips=2)
     judged = judge_rates(model, test, view, RATES)
@@ -98,8 +105,8 @@ LEARN = {"motion": learn_motion, "ucf": learn_ucf, "rates": learn_rates}
 
 def budget(task: str, args: argparse.Namespace) -> Record:
     """The options that a run depends on."""
-    keys = {"ucf": ("ucf_epochs",), "rates": ("clips", "epochs", "lr")}
-    own = keys.get(task, ("clips", "epochs", "start_epochs", "size", "lr", "batch"))
+    keys = {"ucf": ("ucf_epochs",), "rates": ("clips", "epochs", "lr", "optimizer")}
+    own = keys.get(task, ("clips", "epochs", "start_epochs", "size", "lr", "optimizer"))
     return {key: getattr(args, key) for key in own}
 
 
@@ -139,8 +146,9 @@ def main() -> None:
     parser.add_argument("--start-epochs", type=int, default=3)
     parser.add_argument("--ucf-epochs", type=int, default=6)
     parser.add_argument("--size", type=int, default=48)
-    parser.add_argument("--lr", type=float, default=0.05)
-    parser.add_argument("--batch", type=int, default=4, help="clips a step on the motion task")
+    parser.add_argument("--lr", type=float, default=0.002, help="on the motion task")
+    # SGD, as the documents have it, leaves M2A at 54 % in as many clips; with AdamW it is at 69.
+    parser.add_argument("--optimizer", default="adamw", help="on the motion task: sgd, adam or adamw")
     parser.add_argument("--quick", action="store_true", help="a few clips, one epoch: the numbers mean nothing")
     args = parser.parse_args()
     if args.quick:

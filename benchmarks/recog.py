@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--ucf-epochs", type=int, default=12)
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--optimizer", default="sgd", help="sgd, adam or adamw")
     parser.add_argument("--seeds", type=int, default=2, help="runs on ucf101-mini, averaged")
     args = parser.parse_args()
     if args.quick:
@@ -195,7 +196,7 @@ def motion_task(args: argparse.Namespace, per_segment: int = 1) -> tuple[ClipLis
 
 def motion_recipe(args: argparse.Namespace, epochs: int) -> Any:
     """No mirroring (it turns right into left) and no crops: the rendered scenes are as many as one likes."""
-    return recipe("small", epochs=epochs, lr=args.lr, flip="none", scales=(1.0,))
+    return recipe("small", epochs=epochs, lr=args.lr, optimizer=args.optimizer, flip="none", scales=(1.0,))
 
 
 def start(row: Row, args: argparse.Namespace) -> Path:

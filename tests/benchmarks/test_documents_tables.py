@@ -40,8 +40,8 @@ def arguments(folder: Path) -> argparse.Namespace:
         start_epochs=1,
         ucf_epochs=1,
         size=48,
-        lr=0.02,
-        batch=4,
+        lr=0.002,
+        optimizer="adamw",
         quick=True,
     )
 
