@@ -192,6 +192,22 @@ def test_what_refining_left_in_dispute_is_listed_until_a_person_has_decided(smal
     assert tab.page.inner_text("#disputes summary") == "1 disputed point"
 
 
+def test_a_late_answer_does_not_replace_a_later_one(small: Any, show: Any) -> None:
+    tab = show(small.url, 0, 1)
+    tab.page.wait_for_selector("#proposals button")
+    held: list[Any] = []
+    tab.page.route("**/proposals?*", lambda route: route.continue_() if held else held.append(route))
+    tab.run("() => { poof.store.fetchProposals(); }")
+    tab.run("() => poof.store.fetchProposals()")
+    frames = "() => poof.store.proposals.frames.length"
+    assert len(held) == 1 and tab.run(frames) > 0
+    with tab.page.expect_response("**/proposals?*"):
+        held[0].fulfill(json={"kind": "first", "final": False, "frames": [], "notes": []})
+    tab.page.unroute("**/proposals?*")
+    tab.run("() => new Promise((done) => setTimeout(done, 100))")
+    assert tab.run(frames) > 0
+
+
 def test_a_keypoint_that_undo_took_away_is_no_longer_chosen(small: Any, show: Any) -> None:
     tab = show(small.url, 0, 1)
     tab.press("k")

@@ -251,7 +251,9 @@ export async function goNext(store) {
     return;
   }
   try {
-    const found = await store.api.next(store.video.id, store.frame, [...store.skipped]);
+    const { id } = store.video;
+    const found = await store.api.next(id, store.frame, [...store.skipped]);
+    if (store.video.id !== id) return;
     if (found.frame === null) store.tell(found.reason);
     else arrive(store, found);
   } catch (error) {

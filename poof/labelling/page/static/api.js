@@ -10,6 +10,24 @@ export class ServerError extends Error {
   }
 }
 
+/** Answers overtake each other: what was asked earlier must not replace what was asked, and answered, later. */
+export class Turns {
+  constructor() {
+    this.asked = 0;
+    this.taken = 0;
+  }
+
+  /** To be called when asking; gives a function that takes the answer's turn, and says whether it still has one. */
+  next() {
+    const turn = ++this.asked;
+    return () => {
+      if (turn < this.taken) return false;
+      this.taken = turn;
+      return true;
+    };
+  }
+}
+
 const EVENTS = ["hello", "edit", "skeleton", "propagated", "proposals", "timeline", "work", "job", "video", "saved"];
 
 function tabName() {

@@ -1,5 +1,6 @@
 // What the page knows and what the person is looking at; everything that changes it goes through here.
 
+import { Turns } from "./api.js";
 import { PointStore } from "./points.js";
 import { ABSENT, placed, settled } from "./states.js";
 
@@ -28,6 +29,8 @@ export class Store {
     this.range = null; // [from, to] that the person marked, inclusive
     this.jobs = new Map();
     this.proposals = null;
+    this.proposalTurns = new Turns();
+    this.showTurns = new Turns();
     this.skipped = new Set();
     this.lineUp = true;
     this.loop = null; // [from, to] that playback repeats
@@ -75,7 +78,9 @@ export class Store {
 
   /** Show another video. */
   async show(id, frame = 0) {
+    const current = this.showTurns.next();
     const video = await this.api.video(id);
+    if (!current()) return;
     this.video = null;
     this.points.reset(video.frames);
     this.range = null;
@@ -268,9 +273,10 @@ export class Store {
 
   async fetchProposals() {
     const id = this.video.id;
+    const current = this.proposalTurns.next();
     try {
       const found = await this.api.proposals(id, [...this.skipped]);
-      if (this.video.id !== id) return;
+      if (this.video.id !== id || !current()) return;
       this.proposals = found;
       this.emit("proposals");
     } catch (error) {

@@ -1,5 +1,6 @@
 // What is known of each keypoint over time, a row each; a click goes there.
 
+import { Turns } from "./api.js";
 import { byId, enlarged, fitCanvas, font, oncePerRedraw } from "./dom.js";
 import { colourOf, INK } from "./palette.js";
 
@@ -22,6 +23,7 @@ export class Timeline {
     this.part = null; // and for what is seen, when that is less
     this.draw = oncePerRedraw(() => this.redraw());
     this.asked = 0;
+    this.turns = new Turns();
     this.timer = null;
     this.scrub = null;
     new ResizeObserver(() => this.draw()).observe(this.box);
@@ -65,6 +67,7 @@ export class Timeline {
   async read() {
     const { store } = this;
     const id = store.video.id;
+    const current = this.turns.next();
     const last = store.video.frames - 1;
     const bins = Math.max(100, Math.floor(this.wide));
     try {
@@ -75,7 +78,7 @@ export class Timeline {
         const to = Math.min(last, Math.ceil(this.to + this.span / 2));
         part = await store.api.timeline(id, from, to, bins * 2);
       }
-      if (store.video.id !== id) return;
+      if (store.video.id !== id || !current()) return;
       this.whole = whole;
       this.part = part;
       this.draw();
