@@ -25,7 +25,7 @@ from pathlib import Path
 import recog as narrow
 import recog_imagenet
 import torch
-from documents_report import Record, overview, runs, show
+from documents_report import Record, overview, runs, show, summary
 from documents_tables import Spec, chosen, run_name
 
 from poof import recog
@@ -138,6 +138,9 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", help="names or documents; all with --list and --show alone")
     parser.add_argument("--list", action="store_true", help="what there is, and how much of it has run")
     parser.add_argument("--show", action="store_true", help="run nothing")
+    parser.add_argument(
+        "--summary", action="store_true", help="what ran came to, a line a table, as in docs/documents.md"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/documents"), help="clips, starts and checkpoints")
     parser.add_argument("--runs", type=Path, default=RUNS, help="what each run came to (JSON, a line a run)")
@@ -155,12 +158,12 @@ def main() -> None:
         args.clips, args.epochs, args.start_epochs, args.ucf_epochs = 16, 1, 1, 1
         args.out = args.out / "quick"
         args.runs = args.out / "runs.jsonl"
-    if not (args.tables or args.list or args.show):
+    if not (args.tables or args.list or args.show or args.summary):
         parser.error('say which tables, as in "Gebotys 4.6"; --list has them')
     torch.set_num_threads(1)
     some = chosen(args.tables)
-    if args.list:
-        overview(some, args)
+    if args.list or args.summary:
+        (overview if args.list else summary)(some, args)
         return
     for table in some:
         if not args.show:

@@ -141,6 +141,29 @@ def counted(compared: Compared) -> str:
     return ", ".join(f"{said.count(verdict)} {verdict}" for verdict in (HOLDS, FAILS, UNTOLD) if verdict in said)
 
 
+def summary(some: list[Table], args: argparse.Namespace) -> None:
+    """The table of docs/documents.md: what the rows came to of each table that has a difference with an interval."""
+    print(
+        head("table", "runs", "our rows, as printed from top to bottom", "orderings that hold", "that do not", "rest")
+    )
+    for table in some:
+        able = [row for row in table.rows if not row.lacking]
+        there = {row.label: list(figures(table, row, args).values()) for row in able}
+        compared = verdicts(table, args)
+        if not any("±" in said for *_, said in compared):
+            continue
+        rows = []
+        for label, (mean, half) in ((label, interval(samples)) for label, samples in there.items() if samples):
+            rows.append(f"{label} {mean:.1f}" + (f" ± {half:.1f}" if math.isfinite(half) else ""))
+        told: dict[str, list[str]] = {HOLDS: [], FAILS: [], UNTOLD: []}
+        for first, second, verdict, _ in compared:
+            assert first.printed is not None and second.printed is not None
+            sign = "<" if first.printed < second.printed else ">"
+            told[verdict].append(f"{first.label} {sign} {second.label}")
+        count = f"{sum(map(len, there.values()))} of {args.seeds * len(able)}"
+        print(line(table.name, count, *map("; ".join, (rows, told[HOLDS], told[FAILS])), len(told[UNTOLD])))
+
+
 def overview(some: list[Table], args: argparse.Namespace) -> None:
     """A line a table: its rows, the runs that are there, what its orderings came to; and why other rows cannot run."""
     print(head("table", "asks", "where", "runs", "printed orderings"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import sys
@@ -106,3 +107,15 @@ def test_every_command_parses(command: str) -> None:
         assert context.params.get("recipe") in {None, *RECIPES}
         for module in context.params["module"] or ():
             parse_request(module)
+
+
+def test_the_last_section_is_what_the_kept_runs_came_to(capsys: pytest.CaptureFixture[str]) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import documents
+    from documents_report import summary
+    from documents_tables import chosen
+
+    summary(chosen([]), argparse.Namespace(runs=documents.RUNS, seeds=3))
+    lines = capsys.readouterr().out.splitlines()
+    section = PAGE.split("## What the small runs came to")[1].splitlines()
+    assert len(lines) > 2 and [line for line in section if line.startswith("|")] == lines
