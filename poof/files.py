@@ -7,11 +7,12 @@ temporary file; the next one that writes into the folder removes it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -248,9 +249,23 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 raise OSError("what was read back is not what was written")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 as `write_bytes` does; half a character, which UTF-8 cannot hold, becomes '?'."""
-    write_bytes(path, text.encode("utf-8", "replace"))
+def write_text(path: Path, text: str | Iterable[str]) -> None:
+    """Write a text, whole or in parts, in UTF-8 as `write_bytes` does, holding no more than a part of it at once.
+
+    Half a character, which UTF-8 cannot hold, becomes '?'.
+    """
+    written = hashlib.blake2b()
+
+    def same(temporary: Path) -> None:
+        with temporary.open("rb") as file:
+            if hashlib.file_digest(file, hashlib.blake2b).digest() != written.digest():
+                raise OSError("what was read back is not what was written")
+
+    with atomic(path, check=same) as temporary, temporary.open("wb") as file:
+        for part in [text] if isinstance(text, str) else text:
+            data = part.encode("utf-8", "replace")
+            written.update(data)
+            file.write(data)
 
 
 def tidy(folder: Path) -> None:

@@ -187,3 +187,17 @@ def test_names_that_cannot_be_files(tmp_path: Path) -> None:
             check_output(path, force=True)
     assert time.monotonic() - begun < 60
     write_bytes(tmp_path / ("x" * 200), b"")
+
+
+def test_a_text_in_parts_is_the_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "o.txt", (part for part in ("ä", "", "\ud800b", "\n")))
+    assert (tmp_path / "o.txt").read_bytes() == "ä?b\n".encode()
+
+    def parts() -> Iterator[str]:
+        yield "begun"
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        write_text(tmp_path / "o.txt", parts())
+    assert [file.name for file in tmp_path.iterdir()] == ["o.txt"]
+    assert (tmp_path / "o.txt").read_bytes() == "ä?b\n".encode()

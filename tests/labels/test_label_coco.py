@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -399,3 +400,19 @@ def test_fields_of_a_newer_poof(tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text(json.dumps(written))
     with pytest.raises(PoofError, match=r"out\.json: was written by a newer poof"):
         load_labels(tmp_path / "out.json")
+
+
+def test_a_long_file_is_written_without_being_held(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "labels.json"
+    labels = LabelSet(Skeleton(tuple(f"k{i}" for i in range(20))))
+    for frame in range(600):
+        labels.add(frame, 0, Points.human(frame, rng.uniform(0, 100, (20, 2))))
+    save_labels(labels, tmp_path / "first.json")  # what is imported does not count
+    tracemalloc.start()
+    save_labels(labels, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (
+        peak < 1.5 * path.stat().st_size
+    )  # images and the runs of frames; with all annotations nearly eight times as much
+    assert load_labels(path).instances[599, 0].xy[19] == pytest.approx(labels.instances[599, 0].xy[19], abs=1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,10 @@ def save(labels: LabelSet, path: Path) -> None:
         if labels.image_size:
             image["width"], image["height"] = labels.image_size
         images.append(image | {"frame_index": frame})
-    identified = labels.tracked and len(labels.instance_ids) > 1
-    annotations = [
-        _annotation(i, numbers[frame], frame, instance, points, labels.skeleton.keypoints, identified)
-        for i, (frame, instance, points) in enumerate(labels, 1)
-    ]
     extra: dict[str, Any] = {"version": VERSION, "tracked": labels.tracked}
-    if record.is_recorded(labels):
+    recorded = record.is_recorded(labels)
+    if recorded:
         extra["written"] = record.list_of(labels)
-        for entry, (frame, instance, points) in zip(annotations, labels):
-            stamps = record.stamps_of(frame, instance, points, labels.skeleton.keypoints)
-            entry["poof"] = entry.get("poof", {}) | {"written": stamps}
     if labels.individuals:
         extra["individuals"] = {str(i): name for i, name in sorted(labels.individuals.items())}
     skeleton = labels.skeleton
@@ -58,9 +51,21 @@ def save(labels: LabelSet, path: Path) -> None:
         "poof": extra,
         "categories": [category],
         "images": images,
-        "annotations": annotations,
+        "annotations": _annotations(labels, numbers, recorded),
     }
     write_text(path, _dump(document))
+
+
+def _annotations(labels: LabelSet, numbers: Mapping[int, int], recorded: bool) -> Iterator[dict[str, Any]]:
+    """One after the other: all of them take more memory than the labels themselves."""
+    names = labels.skeleton.keypoints
+    identified = labels.tracked and len(labels.instance_ids) > 1
+    for i, (frame, instance, points) in enumerate(labels, 1):
+        entry = _annotation(i, numbers[frame], frame, instance, points, names, identified)
+        if recorded:
+            stamps = record.stamps_of(frame, instance, points, names)
+            entry["poof"] = entry.get("poof", {}) | {"written": stamps}
+        yield entry
 
 
 def _annotation(
@@ -141,16 +146,21 @@ def _number(value: float) -> float:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def _dump(document: Mapping[str, Any]) -> str:
+def _dump(document: Mapping[str, Any]) -> Iterator[str]:
     """JSON with one line for each image and annotation: compact, and still readable in a diff."""
-    parts = []
+    between = "{\n"
     for key, value in document.items():
-        if isinstance(value, list) and value:
-            body = "[\n" + ",\n".join(_line(item) for item in value) + "\n]"
-        else:
-            body = _line(value)
-        parts.append(f"{json.dumps(key)}: {body}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+        yield f"{between}{json.dumps(key)}: "
+        between = ",\n"
+        lines = map(_line, value) if isinstance(value, (list, Iterator)) else None
+        first = next(lines, None) if lines is not None else _line(value)
+        if lines is None or first is None:
+            yield first or "[]"
+            continue
+        yield f"[\n{first}"
+        yield from (f",\n{line}" for line in lines)
+        yield "\n]"
+    yield "\n}\n"
 
 
 def _line(value: Any) -> str:
