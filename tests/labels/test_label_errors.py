@@ -313,10 +313,14 @@ def test_full_disk_leaves_the_old_file(
     path = tmp_path / name
     path.write_text("precious")
 
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
+    really_open = Path.open
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    def full(file: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if "w" in mode:
+            raise OSError(28, "No space left on device")
+        return really_open(file, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(PoofError, match=f"{name}: cannot be written .No space left on device.; free space"):
         save_labels(labels, path, checked=True)
     assert path.read_bytes() == b"precious"
