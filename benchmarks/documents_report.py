@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ Compared = list[tuple[Row, Row, str, str]]
 
 def runs(args: argparse.Namespace) -> dict[str, Record]:
     """The runs that are there, by name."""
-    if not args.runs.is_file():
-        return {}
-    return {record["run"]: record for record in map(json.loads, args.runs.read_text().splitlines())}
+    return _read(args.runs, args.runs.stat().st_size) if args.runs.is_file() else {}
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path, size: int) -> dict[str, Record]:
+    """Read once for all rows that are shown; lines are only ever added, so that the size tells contents apart."""
+    return {record["run"]: record for record in map(json.loads, file.read_text().splitlines())}
 
 
 def values(table: Table, row: Row, args: argparse.Namespace) -> dict[int, Record]:

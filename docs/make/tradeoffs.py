@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -52,6 +53,7 @@ TICKS = (5, 10, 20, 30, 50, 100, 200)
 Row = tuple[float, float, float]
 
 
+@cache
 def counted(name: str, frames: int = 16, size: int = 224) -> float:
     """GMACs of a network of poof."""
     known = costs_of_all().get(name)
