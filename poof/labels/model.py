@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError, names_near
 from poof.labels.changes import Changes
 from poof.labels.symmetry import mirror_pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = np.ndarray
 
@@ -400,6 +402,8 @@ class LabelSet:
             if estimated:
                 presence = np.full(len(points), np.nan) if points.presence is None else points.presence
                 rows[PRESENCE_COLUMN] += presence[keep].tolist()
+        import pandas as pd  # slow to import, and few need a table
+
         return pd.DataFrame(rows)
 
 

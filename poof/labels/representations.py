@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError
 from poof.labels.changes import Changes
 from poof.labels.model import LabelSet, Visible, describe_sources
 from poof.printable import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATES = {
     Visible.ABSENT: "absent",

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError
 from poof.flow.base import FlowEstimator
@@ -25,6 +24,9 @@ from poof.propagation.identity import link_identities
 from poof.propagation.settings import MAX_RADIUS as LARGEST
 from poof.propagation.settings import Settings
 from poof.video.base import Video
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 THRESHOLD = 0.05
 """Mean error that is allowed, as a fraction of the longer side of the subject."""
@@ -99,6 +101,8 @@ class RadiusReport:
 
     def to_table(self) -> pd.DataFrame:
         """The curves, one row a keypoint and distance; the keypoint '' stands for all of them."""
+        import pandas as pd  # slow to import, and few need a table
+
         parts = [
             pd.DataFrame(
                 {

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError
 from poof.files import write_bytes
@@ -226,6 +225,8 @@ def sheet_bytes(
     if ending == ".h5":
         data = table_bytes(Table(names, columns, rows, sheet.values), KEY)
         return data if kept is None else _with_group(data, kept, tracked)
+    import pandas as pd  # slow to import, and only a .csv needs it
+
     index: pd.Index = pd.MultiIndex.from_tuples(rows) if rows and len(rows[0]) > 1 else pd.Index([r[0] for r in rows])
     table = pd.DataFrame(sheet.values, index=index, columns=pd.MultiIndex.from_tuples(columns, names=names))
     return table.to_csv(lineterminator="\n").encode("utf-8", "replace")

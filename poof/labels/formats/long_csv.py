@@ -33,10 +33,9 @@ from __future__ import annotations
 import csv
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from poof.errors import PoofError, PoofWarning
 from poof.files import write_text
@@ -57,6 +56,9 @@ from poof.labels.model import (
 )
 from poof.labels.symmetry import mirror_pairs
 from poof.labels.validation import MAX_FRAME
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENDINGS: tuple[str, ...] = (".csv",)
 _REQUIRED = ("frame", "keypoint", "x", "y")
@@ -252,6 +254,8 @@ def _cell(table: pd.DataFrame, line: int, column: str) -> str:
 
 def _table(path: Path) -> tuple[pd.DataFrame, str]:
     """The cells as text, indexed by line number, and the decimal sign."""
+    import pandas as pd  # slow to import, and only tables need it
+
     ((line, first), *rows), decimal = read_rows(path)
     written = next((name.removeprefix(record.HEADER) for name in first if name.startswith(record.HEADER)), None)
     header = [_STAMPS if name.startswith(record.HEADER) else name.lower() for name in first]
@@ -309,11 +313,18 @@ def _numbers(path: Path, table: pd.DataFrame, column: str, decimal: str) -> Arra
     text = table[column]
     if decimal == ",":
         text = text.str.replace(",", ".", regex=False)
-    values = pd.to_numeric(text.where(text != "", "nan"), errors="coerce").to_numpy(np.float64)
+    values = _floats(text)
     wrong = np.isnan(values) & ~text.str.lower().isin(["", *EMPTY_WORDS]).to_numpy(bool)
     for line in _lines(table, wrong):
         raise PoofError(f"{path}: line {line}: {column} '{_cell(table, line, column)}' is not a number; correct it")
     return values
+
+
+def _floats(cells: pd.Series[str]) -> Array:
+    """Text as float64; NaN for what is empty and for what is no number."""
+    import pandas as pd  # as above
+
+    return pd.to_numeric(cells.where(cells != "", "nan"), errors="coerce").to_numpy(np.float64)
 
 
 def _whole(path: Path, table: pd.DataFrame, column: str, decimal: str, empty: Array | int = 0) -> Array:
@@ -347,7 +358,7 @@ def _keys(path: Path, table: pd.DataFrame, labels: LabelSet, decimal: str) -> se
     """(frame, instance, keypoint index) of each row, for rows of keypoints and instances that the labels have."""
     numbers = {name: i for i, name in labels.individuals.items()}
     joints = {name: k for k, name in enumerate(labels.skeleton.keypoints)}
-    names = table["instance"] if "instance" in table else pd.Series("0", table.index)
+    names = table["instance"] if "instance" in table else ["0"] * len(table)
     frames = _whole(path, table, "frame", decimal).tolist()
     return {
         (frame, numbers.get(name, 0) if numbers else int(float(name)), joints[keypoint])
@@ -357,10 +368,9 @@ def _keys(path: Path, table: pd.DataFrame, labels: LabelSet, decimal: str) -> se
 
 def _refuse_duplicates(path: Path, table: pd.DataFrame, frames: Array, instances: Array) -> None:
     """Each keypoint of an instance may stand in a frame once."""
-    keys = pd.DataFrame({"frame": frames, "instance": instances, "keypoint": table["keypoint"].to_numpy()})
-    keys.index = table.index
+    keys = table[["keypoint"]].assign(frame=frames, instance=instances)
     for line in _lines(table, keys.duplicated()):
-        frame, instance, keypoint = keys.loc[line]
+        keypoint, frame, instance = keys.loc[line]
         raise PoofError(
             f"{path}: line {line}: frame {frame}: {keypoint} of instance {instance} is labelled twice; keep one row"
         )
@@ -408,7 +418,7 @@ def _visible(path: Path, table: pd.DataFrame, complete: bool, decimal: str) -> A
     cells = (
         words.map(YES_AND_NO).fillna(table["visible"].str.replace(",", ".")).mask(told | words.isin(EMPTY_WORDS), "")
     )
-    flags = pd.to_numeric(cells.where(cells != "", "nan"), errors="coerce").to_numpy(np.float64)
+    flags = _floats(cells)
     for line in _lines(table, ~np.isin(flags, (0, 1, 2)) & (cells != "")):
         raise PoofError(
             f"{path}: line {line}: visible '{_cell(table, line, 'visible')}' is not 0, 1, 2 or {ABSENT} (in words:"
@@ -510,6 +520,8 @@ def _with_every_keypoint(
     table: pd.DataFrame, labels: LabelSet, frame: int, instance: int, points: Points
 ) -> pd.DataFrame:
     """The table with all keypoints of the first instance, in the order of the skeleton."""
+    import pandas as pd  # as above
+
     count = int(points.decided.sum())
     blank = {"frame": frame, "instance": instance, "visible": 0, "source": "", "anchor": -1, "steps": 0}
     if set(REFINED_COLUMNS) <= set(table):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from poof.labels.model import LabelSet
 from poof.origin import sha256_of
 from poof.propagation.subject import subject_sides
 from poof.propagation.trackers.gaps import frames_set
-from poof.propagation.trackers.tables import TrackTable, read_tracks
 from poof.propagation.trackers.trajectories import Trajectory
 from poof.video.base import Video
+
+if TYPE_CHECKING:
+    from poof.propagation.trackers.tables import TrackTable
 
 NEAR = 0.05, 3.0
 """A numbered track belongs to the label that it passes nearer than this: longer sides of the subject, or pixels."""
@@ -43,6 +45,8 @@ class TracksFile:
     """
 
     def __init__(self, path: str | Path) -> None:
+        from poof.propagation.trackers.tables import read_tracks  # with pandas, slow to import
+
         self.path = Path(path)
         self._table = read_tracks(self.path)
         self.name = self.path.name
