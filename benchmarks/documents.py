@@ -17,7 +17,6 @@ and its 95 % interval is Student's over the seeds. An ordering cannot be told wh
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +24,9 @@ from pathlib import Path
 import recog as narrow
 import recog_imagenet
 import torch
-from documents_report import Record, overview, runs, show, summary
+from documents_report import overview, show, summary
 from documents_tables import Spec, chosen, run_name
+from kept_runs import RUNS, Record, kept
 
 from poof import recog
 from poof.errors import PoofError
@@ -42,7 +42,6 @@ from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.recipes import recipe
 
 RATES = (1, 2, 4)
-RUNS = Path(__file__).with_name("documents_runs.jsonl")
 
 
 def learn_motion(spec: Spec, seed: int, run: Path, args: argparse.Namespace) -> Record:
@@ -118,18 +117,8 @@ def run_row(task: str, spec: Spec, seed: int, args: argparse.Namespace) -> Recor
     PoofError
         If it was made with another budget.
     """
-    name, own = run_name(task, spec, seed), budget(task, args)
-    known = runs(args).get(name)
-    if known is not None:
-        if known["budget"] != own:
-            raise PoofError(
-                f"{args.runs}: {name} was run with {known['budget']}; give the same options, or another --runs"
-            )
-        return known
-    content = {"run": name, "budget": own, **LEARN[task](spec, seed, args.out / f"run-{name}", args)}
-    with args.runs.open("a") as file:  # one write a line: two tables may run side by side
-        file.write(json.dumps(content) + "\n")
-    return content
+    name = run_name(task, spec, seed)
+    return kept(args.runs, name, budget(task, args), lambda: LEARN[task](spec, seed, args.out / f"run-{name}", args))
 
 
 def main() -> None:

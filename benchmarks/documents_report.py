@@ -6,14 +6,13 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from clips_and_tables import head, line
 from documents_tables import Row, Spec, Table, run_name
+from kept_runs import Record, runs
 from scipy.stats import t as student
 
 from poof import recog
@@ -21,27 +20,15 @@ from poof.errors import PoofError
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 LOSSES = ("enopr", "projection_loss")
-Record = dict[str, Any]
 Compared = list[tuple[Row, Row, str, str]]
 """Both rows, the verdict, and our difference in words."""
-
-
-def runs(args: argparse.Namespace) -> dict[str, Record]:
-    """The runs that are there, by name."""
-    return _read(args.runs, args.runs.stat().st_size) if args.runs.is_file() else {}
-
-
-@lru_cache(maxsize=1)
-def _read(file: Path, size: int) -> dict[str, Record]:
-    """Read once for all rows that are shown; lines are only ever added, so that the size tells contents apart."""
-    return {record["run"]: record for record in map(json.loads, file.read_text().splitlines())}
 
 
 def values(table: Table, row: Row, args: argparse.Namespace) -> dict[int, Record]:
     """The runs of a row that are there, by seed."""
     if row.small is None:
         return {}
-    known = runs(args)
+    known = runs(args.runs)
     names = ((seed, run_name(table.task, row.small, seed)) for seed in range(args.seeds))
     return {seed: known[name] for seed, name in names if name in known}
 

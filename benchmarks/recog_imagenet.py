@@ -12,14 +12,15 @@ clips in the same order. A run takes one to three minutes of one core; those tha
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from clips_and_tables import SHARED, head, line
+from documents_report import interval
+from documents_tables import Spec, run_name
+from kept_runs import RUNS, Record, kept, runs
 
 from poof import recog
 from poof.recog.checkpoint import load_model
@@ -42,12 +43,13 @@ ROWS: dict[str, list[str]] = {
     "tdn": ["tdn:shift=true"],
 }
 STARTS = ("imagenet", "scratch")
+TEST_CLIPS = {"ucf": 27, "motion": 80}
 
 
 def lists(task: str, folder: Path) -> tuple[ClipList, ClipList]:
     """Training and test clips, decoded once."""
     if task == "motion":
-        parts = render_task(folder / "motion", 320, 80, 16, 64)
+        parts = render_task(folder / "motion", 320, TEST_CLIPS["motion"], 16, 64)
         return read_list(parts[0]), read_list(parts[1])
     found = []
     for part in ("train", "test"):
@@ -60,15 +62,22 @@ def lists(task: str, folder: Path) -> tuple[ClipList, ClipList]:
 
 
 def run(
-    task: str, row: str, start: str, seed: int, epochs: int, folder: Path, clips: tuple[ClipList, ClipList]
-) -> Path:
-    """Train and judge one network; gives the file of its answers."""
-    target = folder / f"{task}-{row}-{start}-{seed}.json"
-    if not target.is_file():
-        judged = learn(("mobilenet_v2", ROWS[row], 8), clips, folder / target.stem, task, start, seed, epochs)
-        right = (judged.video_scores.argmax(1) == judged.labels).tolist()
-        target.write_text(json.dumps({"top1": judged.video_top1, "right": right}))
-    return target
+    task: str, row: str, start: str, seed: int, clips: tuple[ClipList, ClipList], args: argparse.Namespace
+) -> Record:
+    """Train and judge one network, unless its run is there."""
+    name = named(task, row, start, seed)
+
+    def made() -> Record:
+        network = "mobilenet_v2", ROWS[row], 8
+        return {"top1": learn(network, clips, args.out / f"run-{name}", task, start, seed, args.epochs).video_top1}
+
+    return kept(args.runs, name, {f"{task}_epochs": args.epochs}, made)
+
+
+def named(task: str, row: str, start: str, seed: int) -> str:
+    """The name of a run; on ucf101-mini from ImageNet it is one of the documents' tables."""
+    kind = {("ucf", "imagenet"): "ucf", ("ucf", "scratch"): "ucf-scratch"}.get((task, start), f"{task}-{start}")
+    return run_name(kind, Spec("mobilenet_v2", tuple(ROWS[row])), seed)
 
 
 def learn(
@@ -100,29 +109,27 @@ def wilson(right: float, total: int) -> tuple[float, float]:
     return (middle - half) / (1 + z * z / total), (middle + half) / (1 + z * z / total)
 
 
-def show(task: str, folder: Path) -> None:
+def show(task: str, seeds: int, file: Path) -> None:
     """The table: mean over seeds, least and most, and the interval of as many test clips."""
-    print(
-        head("module", "start", "seeds", "top-1, mean", "least to most", "interval of the clips", "over none, by seed")
-    )
+    print(head("module", "start", "seeds", "top-1, mean", "least to most", "95 % interval of the clips", "over none"))
+    total = TEST_CLIPS[task]
     for start in STARTS:
         bare: dict[int, float] = {}
         for row in ROWS:
-            files = sorted(folder.glob(f"{task}-{row}-{start}-*.json"))
-            if not files:
+            names = {seed: named(task, row, start, seed) for seed in range(seeds)}
+            values = {seed: runs(file)[name]["top1"] for seed, name in names.items() if name in runs(file)}
+            if not values:
                 continue
-            seeds = [int(file.stem.rsplit("-", 1)[1]) for file in files]
-            content = [json.loads(file.read_text()) for file in files]
-            values = [one["top1"] for one in content]
-            if row == "none":
-                bare = dict(zip(seeds, values))
-            total = len(content[0]["right"])
-            low, high = wilson(float(np.mean(values)) * total, total)
-            gains = [value - bare[seed] for seed, value in zip(seeds, values) if seed in bare]
-            spread = f" ± {1.96 * np.std(gains, ddof=1) / math.sqrt(len(gains)):.1%}" if len(gains) > 1 else ""
-            gain = "" if row == "none" or not gains else f"{np.mean(gains):+.1%}{spread}"
-            least, clips = f"{min(values):.0%} to {max(values):.0%}", f"{low:.0%} to {high:.0%}"
-            print(line(row, start, len(values), f"{np.mean(values):.1%}", least, clips, gain))
+            mean, _ = interval([*values.values()])
+            low, high = wilson(mean * total, total)
+            least = f"{min(values.values()):.0%} to {max(values.values()):.0%}"
+            bare = bare or values
+            gains = [value - bare[seed] for seed, value in values.items() if seed in bare]
+            over = ""
+            if row != "none" and len(gains) > 1:
+                gain, half = interval(gains)
+                over = f"{gain:+.1%} ± {half:.1%}"
+            print(line(row, start, len(values), f"{mean:.1%}", least, f"{low:.0%} to {high:.0%}", over))
 
 
 def main() -> None:
@@ -133,20 +140,21 @@ def main() -> None:
     parser.add_argument("--starts", default=None, help="imagenet, scratch (default: both; motion: imagenet)")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=Path("runs/imagenet"))
+    parser.add_argument("--out", type=Path, default=Path("runs/imagenet"), help="clips and checkpoints")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="what each run came to (JSON, a line a run)")
     parser.add_argument("--show", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     starts = arguments.starts or ("imagenet" if arguments.task == "motion" else ",".join(STARTS))
     if not arguments.show:
+        arguments.out.mkdir(parents=True, exist_ok=True)
         clips = lists(arguments.task, arguments.out)
         for seed in range(arguments.seeds):
             for start in starts.split(","):
                 for row in arguments.only.split(","):
-                    file = run(arguments.task, row, start, seed, arguments.epochs, arguments.out, clips)
-                    print(file.stem, json.loads(file.read_text())["top1"], flush=True)
-    show(arguments.task, arguments.out)
+                    record = run(arguments.task, row, start, seed, clips, arguments)
+                    print(record["run"], record["top1"], flush=True)
+    show(arguments.task, arguments.seeds, arguments.runs)
 
 
 if __name__ == "__main__":
