@@ -1,6 +1,7 @@
 """MSPN: the network, its checkpoints, training on labels with provenance, and prediction on video."""
 
 from poof.deprecated import old_names
+from poof.pose.crops import parse_margin
 from poof.pose.initial import initial_network
 from poof.pose.instance_boxes import boxes_from_file, boxes_from_labels
 from poof.pose.model import PoseModel, load_model, parse_input_size
@@ -23,6 +24,7 @@ __all__ = [
     "initial_network",
     "load_model",
     "parse_input_size",
+    "parse_margin",
     "predict_pose",
     "recipe_named",
     "split",

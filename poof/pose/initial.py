@@ -18,11 +18,12 @@ from poof.pose.model import (
     read_checkpoint,
     rgb_weights,
     skeleton_in,
+    skeleton_of_people,
     weights_in,
 )
 from poof.pose.mspn import MSPN
-from poof.pose.naming import Network, architecture_of, load_resnet, naming_of
-from poof.pose.transfer import COCO_KEYPOINTS, carry_over
+from poof.pose.naming import Network, architecture_of, load_resnet, naming_of, to_ours
+from poof.pose.transfer import carry_over
 from poof.pose.unet import UNet
 
 NAMED = ("random", "imagenet", "mspn50-coco")
@@ -55,8 +56,9 @@ def initial_network(
         Names of the heat maps it shall have.
     init
         'random'; 'imagenet': every stage's body from torchvision's ImageNet ResNet; 'mspn50-coco': mmpose's MSPN,
-        trained on COCO; or the path of a checkpoint: ours, official, mmpose's or a torchvision ResNet's. Networks of
-        another skeleton are carried over joint by joint, by name (`poof.pose.transfer`).
+        trained on COCO; or the path of a checkpoint: ours, official, mmpose's or a ResNet's (torchvision's, or the
+        official ImageNet file, resnet-50_rename.pth). Networks of another skeleton are carried over joint by joint, by
+        name (`poof.pose.transfer`).
     stages, body
         Of the network; None takes what a checkpoint has, else 2 stages on ResNet-50. The body 'unet' is the small
         network for one footage in place of MSPN; it starts from chance or from another of its kind.
@@ -108,25 +110,27 @@ def _from_content(
         found = architecture_in(source, content)
         state, theirs = network_in(source, content), skeleton_in(source, content).keypoints
     else:
-        state = weights_in(content, source)
-        if naming_of(state) == "torchvision":
-            guessed = "resnet50" if "layer1.0.conv3.weight" in state else "resnet18"
+        state = rgb_weights(weights_in(content, source))
+        if naming_of(state) in ("torchvision", "official body"):
+            bottleneck = any(
+                name.endswith(("layer1.0.conv3.weight", "layer1.0.conv_bn_relu3.conv.weight")) for name in state
+            )
+            guessed = "resnet50" if bottleneck else "resnet18"
             network = MSPN(len(keypoints), DEFAULT_STAGES if stages is None else stages, body=body or guessed)
             load_resnet(network, state, source)
             return network, list(keypoints)
-        state = rgb_weights(state, content, source)
-        theirs = ()
+        state, theirs = to_ours(state, source), ()
         found = architecture_of(state, source)
     for what, wanted, has in (("stages", stages, found.stages), ("body", body, found.body)):
         if wanted is not None and wanted != has:
             raise PoofError(f"{source}: has {what} {has}, not {wanted}; leave --{what} out or choose other weights")
     if not theirs:
-        # Files without names: COCO's joints by their number, else the skeleton at hand if the numbers agree.
-        theirs = COCO_KEYPOINTS if found.num_keypoints == len(COCO_KEYPOINTS) else tuple(keypoints)
+        # Files without names: people's joints by their number, else the skeleton at hand if the numbers agree.
+        theirs = skeleton_of_people(found.num_keypoints) or tuple(keypoints)
         if len(theirs) != found.num_keypoints:
             raise PoofError(
                 f"{source}: has {found.num_keypoints} heat maps without names, the labels have {len(keypoints)} "
-                "keypoints; only COCO's 17 joints are known without names"
+                "keypoints; only COCO's 17 and MPII's 16 joints are known without names"
             )
     fresh = found._replace(num_keypoints=len(keypoints)).build()
     return fresh, carry_over(fresh, keypoints, state, theirs, source)

@@ -19,16 +19,17 @@ from torch import Tensor
 from poof import checkpoints
 from poof.errors import PoofError
 from poof.labels import Skeleton
-from poof.pose.crops import MARGIN, normalise
+from poof.pose.crops import LARGEST_MARGIN, MARGIN, normalise
 from poof.pose.decoding import decode
 from poof.pose.mspn import MULTIPLE
-from poof.pose.naming import Architecture, Network, architecture_of, clean, load, to_ours
+from poof.pose.naming import Architecture, Network, architecture_of, clean, load, naming_of, to_ours
 from poof.pose.precision import Precision, place, run
-from poof.pose.transfer import COCO_KEYPOINTS
+from poof.pose.transfer import COCO_KEYPOINTS, MPII_KEYPOINTS
 
 FORMAT, VERSION = "poof-pose", 1
 INPUT_SIZE = (256, 192)
-_LARGEST_SIDE, _WIDEST = 4096, 100.0
+MPII_INPUT_SIZE = (256, 256)
+_LARGEST_SIDE = 4096
 
 
 def parse_input_size(text: str) -> tuple[int, int]:
@@ -63,7 +64,7 @@ class PoseModel:
     input_size
         (height, width) of the crops.
     margin
-        How much larger than a subject's box the crops are.
+        How much larger than a subject's box the crops are; see `Crop.around`.
     recipe
         What it was trained with; for the record.
     validation
@@ -183,19 +184,23 @@ def weights_in(content: dict[str, Any], source: str) -> dict[str, Tensor]:
     return state
 
 
-def rgb_weights(state: dict[str, Tensor], content: dict[str, Any], source: str) -> dict[str, Tensor]:
-    """A foreign MSPN's weights under our names, for RGB input: the official release was trained on BGR.
+def rgb_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A foreign file's weights for RGB input: what bears the official names was trained on BGR, in a wrapper or bare.
 
     Mean and deviation follow the channel in both releases, so turning the first convolution round is exact.
     """
-    state = to_ours(state, source)
-    if isinstance(content.get("model"), dict):
-        state["top.conv.conv.weight"] = state["top.conv.conv.weight"].flip(1)
-    return state
+    if not naming_of(state).startswith("official"):
+        return state
+    return {name: value.flip(1) if value.ndim == 4 and value.shape[1] == 3 else value for name, value in state.items()}
+
+
+def skeleton_of_people(count: int) -> tuple[str, ...]:
+    """The joints of a file without names that has this many heat maps: COCO's 17, MPII's 16; else none."""
+    return {len(joints): joints for joints in (COCO_KEYPOINTS, MPII_KEYPOINTS)}.get(count, ())
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseModel:
-    """Read a pose model: a checkpoint of ours, or one of the official or mmpose's release (COCO's 17 joints).
+    """Read a pose model: a checkpoint of ours, or one of the official or mmpose's release (COCO's joints, or MPII's).
 
     Raises
     ------
@@ -206,14 +211,17 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseMode
     if content.get("format") == FORMAT:
         model = _ours(path, content)
     else:
-        state = rgb_weights(weights_in(content, str(path)), content, str(path))
+        state = to_ours(rgb_weights(weights_in(content, str(path))), str(path))
         architecture = architecture_of(state, str(path))
-        if architecture.num_keypoints != len(COCO_KEYPOINTS):
+        joints = skeleton_of_people(architecture.num_keypoints)
+        if not joints:
             raise PoofError(
-                f"{path}: has {architecture.num_keypoints} heat maps and no names for them; only COCO's "
-                f"{len(COCO_KEYPOINTS)} joints are known without names"
+                f"{path}: has {architecture.num_keypoints} heat maps and no names for them; only COCO's 17 and MPII's "
+                "16 joints are known without names"
             )
-        model = PoseModel(architecture.build(), Skeleton(COCO_KEYPOINTS, name="person"))
+        model = PoseModel(architecture.build(), Skeleton(joints, name="person"))
+        if joints == MPII_KEYPOINTS:
+            model.input_size = MPII_INPUT_SIZE
         load(model.network, state, str(path))
     place(model.network, device).eval()
     return model
@@ -236,7 +244,7 @@ def _ours(path: str | Path, content: dict[str, Any]) -> PoseModel:
             raise ValueError("presence")
     except checkpoints.SENSELESS as error:
         raise incomplete(path, error) from error
-    if not (math.isfinite(model.margin) and 0 < model.margin < _WIDEST):
+    if not (math.isfinite(model.margin) and 0 < model.margin < LARGEST_MARGIN):
         raise incomplete(path, ValueError(f"margin {model.margin}"))
     if model.confidence is not None and not all(map(math.isfinite, model.confidence)):
         raise incomplete(path, ValueError("confidence"))

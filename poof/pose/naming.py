@@ -27,6 +27,8 @@ _UP_PARTS = {"u_skip": "in_skip", "skip1": "out_skip1", "skip2": "out_skip2"}  #
 _BLOCK = re.compile(r"stage(\d)\.downsample\.(layer\d\.\d+)\.(?:conv_bn_relu(\d)|downsample)\.(conv|bn)\.(\w+)")
 _UP = re.compile(r"stage(\d)\.upsample\.up(\d)\.(\w+)\.(conv|bn)\.(\w+)")
 _FIRST = "top.conv.conv.weight"
+_NOT_OF_A_BODY = re.compile(r"(fc|classifier|output|stage[1-9])\.")
+"""What a file of a body may hold beside it: a classifier, and stages beyond the network's."""
 
 
 class Architecture(NamedTuple):
@@ -105,9 +107,12 @@ def clean(state: StateDict) -> dict[str, Tensor]:
 
 
 def naming_of(state: StateDict) -> str:
-    """'official', 'mmpose' or 'torchvision' by the names of a cleaned state dict; '' when it is none of them."""
-    if _FIRST in state:
-        return "official"
+    """'official', 'mmpose' or 'torchvision' by the names of a cleaned state dict; '' when it is none of them.
+
+    'official body' is a ResNet under the official names, or what they end with: the release's ImageNet file.
+    """
+    if any(tail in state for tail in _tails(_FIRST)):
+        return "official" if any(".upsample." in name for name in state) else "official body"
     if mmpose_name(_FIRST) in state:
         return "mmpose"
     if "conv1.weight" in state and "layer1.0.conv1.weight" in state:
@@ -127,6 +132,8 @@ def to_ours(state: StateDict, source: str) -> dict[str, Tensor]:
     naming = naming_of(state)
     if naming == "official":
         return state
+    if naming in ("torchvision", "official body"):
+        raise PoofError(f"{source}: is a ResNet, which has no heat maps; train with it: poof train --init {source}")
     if naming != "mmpose":
         raise PoofError(f"{source}: holds no MSPN: neither the official names ({_FIRST}) nor mmpose's")
     known = _ours_of_mmpose()
@@ -194,27 +201,53 @@ def load(model: Network, state: StateDict, source: str) -> None:
 
 
 def load_resnet(model: MSPN, state: StateDict, source: str) -> None:
-    """Initialise the top and the body of every stage from a torchvision ResNet; heads and up units stay as they are.
+    """Initialise the top and the body of every stage from a ResNet; heads and up units stay as they are.
+
+    Parameters
+    ----------
+    model
+        Changed in place.
+    state
+        torchvision's names, or the official ones; of these a name may lack its beginning, as the release looks for the
+        tensor whose name is the longest end of the network's.
+    source
+        Names the file in messages.
 
     Raises
     ------
     PoofError
-        When the ResNet is not the model's body.
+        When the ResNet is not the model's body, or has tensors that no ResNet has.
     """
     state = clean(state)
-    loaded = {}
+    official = naming_of(state) == "official body"
+    loaded, used = {}, set()
     for name, own in model.state_dict().items():
         theirs = torchvision_name(name)
-        if theirs is None or name.endswith(".conv.bias"):
+        if theirs is None:
             continue
-        # A later stage starts from 64 channels at a quarter of the size, as the first one does: every stage fits.
+        if official:
+            theirs = next((tail for tail in _tails(name) if tail in state), [*_tails(name)][-1])
         value = state.get(theirs)
-        if value is None and theirs.endswith("num_batches_tracked"):
-            continue  # torchvision's oldest files do not have it
+        if value is None and name.endswith(("num_batches_tracked", "conv.bias")):
+            continue  # torchvision's oldest files do not have the first, and no ResNet the second
         if value is None or value.shape != own.shape:
             raise PoofError(f"{source}: is not the {model.body} that this network is built on (no fitting {theirs})")
         loaded[name] = value
+        used.add(theirs)
+    if official:
+        _refuse(source, unexpected=[name for name in state if name not in used and not _NOT_OF_A_BODY.match(name)])
     model.load_state_dict(loaded, strict=False)
+
+
+def _tails(name: str) -> list[str]:
+    """What a ResNet's file may call a tensor of the top or of a body, the longest first.
+
+    A later stage starts from 64 channels at a quarter of the size, as the first one does: stage0's tensors fit all.
+    """
+    _, body, rest = name.partition(".downsample.")
+    if not body:
+        return [name, name.removeprefix("top.")]
+    return [name, f"stage0{body}{rest}", f"downsample.{rest}", rest]
 
 
 def _refuse(source: str, missing: Iterable[str] = (), unexpected: Iterable[str] = ()) -> None:

@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "flow": "auto", "weights": None, "category": None, "missing": "absent", "prefer": None, "on_damage": "stop",
         "always": False,
     },
-    "predict": {"flip": True, "on_damage": "stop"},
+    "predict": {"flip": True, "on_damage": "stop", "margin": None},
     "render": {"min_confidence": 0.0, "names": False, "colour": "confidence", "span": "labelled", "scale": None,
                "tiles": 24, "columns": None},
 }  # fmt: skip

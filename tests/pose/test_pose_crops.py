@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poof.errors import PoofError
 from poof.labels import LabelSet, Points, Skeleton
-from poof.pose.crops import Crop, normalise, subject_boxes
+from poof.pose.crops import Crop, normalise, parse_margin, subject_boxes
 
 SIZE = (256, 192)
 finite = st.floats(-3000, 5000)
@@ -32,6 +32,21 @@ def test_a_crop_by_hand() -> None:
     assert crop.to_crop(np.array([149, 113])).tolist() == [97.5, 125.5]
     wide = Crop.around(np.array([0, 0, 400, 100]), SIZE, margin=1.25)
     assert wide.scale == 192 / 500
+
+
+@pytest.mark.parametrize(("box", "scale"), [((10, 20, 50, 100), 256 / 113.5), ((0, 0, 200, 100), 192 / 218)])
+def test_the_official_test_crop_is_wider_by_one_factor_and_higher_by_another(
+    box: tuple[float, ...], scale: float
+) -> None:
+    """A box of MSPN's test is widened by .09 and heightened by .135, then grown to the shape of the input."""
+    crop = Crop.around(np.array(box), (256, 192), parse_margin("1.09x1.135"))
+    assert crop.scale == pytest.approx(scale) and crop.centre == (box[0] + box[2] / 2, box[1] + box[3] / 2)
+
+
+@pytest.mark.parametrize("text", ["", "1.09x", "0", "-1", "nan", "inf", "1x2x3", "official", "1.09,1.135"])
+def test_margins_that_are_none(text: str) -> None:
+    with pytest.raises(PoofError, match="a margin is a factor or WIDTHxHEIGHT"):
+        parse_margin(text)
 
 
 @pytest.mark.parametrize("context", [1.0, 1.5])

@@ -93,18 +93,66 @@ def test_a_torchvision_file_works_as_well(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_official_files_want_their_channels_turned(tmp_path: Path) -> None:
-    state = random_state("official", 1, seed=2)
+@pytest.mark.parametrize(
+    ("naming", "wrapper", "turned"),
+    [("official", "model", True), ("official", "", True), ("official", "state_dict", True), ("mmpose", "model", False)],
+)
+def test_the_names_tell_whether_the_channels_are_turned(
+    tmp_path: Path, naming: str, wrapper: str, turned: bool
+) -> None:
+    state = random_state(naming, 1, seed=2)
     path = tmp_path / "mspn_1xstg_coco.pth"
-    torch.save({"model": state, "iteration": 96000}, path)
+    torch.save({wrapper: state, "iteration": 96000} if wrapper else state, path)
     images = torch.randn(1, 3, 64, 64)
-    expected = run(state, images.flip(1), 1, "official")  # it was trained on BGR, ours are RGB
+    expected = run(state, images.flip(1) if turned else images, 1, naming)  # the official one saw BGR, ours see RGB
     network, fresh = initial_network(COCO_KEYPOINTS, str(path))
     assert fresh == []
     assert (network.eval()(images) - expected).abs().max() < 1e-5 * expected.abs().max()
     model = load_model(path)
-    assert model.skeleton.keypoints == COCO_KEYPOINTS
+    assert model.skeleton.keypoints == COCO_KEYPOINTS and model.input_size == (256, 192)
     assert (model.network(images) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@torch.no_grad()
+def test_a_model_of_mpii_predicts_its_sixteen_joints(tmp_path: Path) -> None:
+    state = random_state("official", 1, keypoints=16, seed=3)
+    path = tmp_path / "mspn_1xstg_mpii.pth"
+    torch.save({"model": state}, path)
+    model = load_model(path)
+    assert model.skeleton.keypoints[:3] == ("right_ankle", "right_knee", "right_hip") and model.input_size == (256, 256)
+    # The official pairs of mirrored joints.
+    assert model.mirror == [5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10]
+    images = torch.randn(1, 3, 64, 64)
+    expected = run(state, images.flip(1), 1, "official")
+    assert (model.network(images) - expected).abs().max() < 1e-5 * expected.abs().max()
+    network, fresh = initial_network(("nose", "left_wrist", "pelvis"), str(path))
+    assert fresh == ["nose"]
+    got = network.eval()(images)[:, :, :, 1:]
+    assert (got - expected[:, :, :, [15, 6]]).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("ending", ["stage0.downsample.", "downsample.", ""])
+def test_the_official_imagenet_file_fills_every_stage(tmp_path: Path, ending: str) -> None:
+    """A ResNet under what the official names end with; the release loads what fits the end of a name."""
+    body = {
+        name.replace("stage0.downsample.", ending): value
+        for name, value in random_state("official", 1, seed=4).items()
+        if ".upsample." not in name and not name.endswith("conv.bias")
+    }
+    path = tmp_path / "resnet-50_rename.pth"
+    torch.save(body | {"fc.weight": torch.zeros(1000, 2048)}, path)
+    network, fresh = initial_network(("a", "b"), str(path))
+    assert (network.body, network.stages, fresh) == ("resnet50", 2, ["a", "b"])
+    ours = network.state_dict()
+    assert torch.equal(ours["top.conv.conv.weight"], body["top.conv.conv.weight"].flip(1))  # BGR, as above
+    for stage in (0, 1):
+        name = "layer4.0.downsample.conv.weight"
+        assert torch.equal(ours[f"stage{stage}.downsample.{name}"], body[ending + name])
+    with pytest.raises(PoofError, match=r"rename\.pth: is a ResNet, which has no heat maps; train with it"):
+        load_model(path)
+    torch.save(body | {"layer5.weight": torch.zeros(1)}, path)
+    with pytest.raises(PoofError, match=r"1 tensors unknown \(layer5.weight"):
+        initial_network(("a", "b"), str(path))
 
 
 def test_files_that_do_not_fit_the_wish(tmp_path: Path) -> None:
@@ -113,7 +161,10 @@ def test_files_that_do_not_fit_the_wish(tmp_path: Path) -> None:
     for options, message in (
         ({"stages": 1}, "two.pth: has stages 2, not 1; leave --stages out"),
         ({"body": "resnet18"}, "two.pth: has body resnet50, not resnet18"),
-        ({}, "two.pth: has 5 heat maps without names, the labels have 3 keypoints"),
+        (
+            {},
+            "two.pth: has 5 heat maps without names, the labels have 3 keypoints; only COCO's 17 and MPII's 16 joints",
+        ),
     ):
         with pytest.raises(PoofError, match=message):
             initial_network(("a", "b", "c"), str(path), **options)  # type: ignore[arg-type]
