@@ -165,14 +165,6 @@ def test_a_file_with_a_key_too_many_or_too_few_is_refused(data: Path, tmp_path: 
         recog.build_model("resnet18", ["tsm"], 8, 11, size=64, weights=tmp_path / "w.pth")
 
 
-def test_mtnet_of_the_public_code_is_known_and_refused(tmp_path: Path) -> None:
-    keys = ("stem.0.weight", "layer1.0.conv1_1.conv_short.weight", "layer1.0.sr_short.op.weight_ih_l0", "fc.weight")
-    torch.save({"state_dict": {f"module.{key}": torch.zeros(2, 2) for key in keys}}, tmp_path / "w.pth")
-    for network in ("mtnet_s", "mtnet-m", "resnet18_quarter"):
-        with pytest.raises(PoofError, match=r"w\.pth: holds MTNet of .*train those with --recipe mtnet"):
-            recog.build_model(network, (), 4, 3, size=64, weights=tmp_path / "w.pth")
-
-
 def test_from_takes_a_backbone_alone(tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = recog.build_model("mfnet", (), 2, 9, size=32).backbone.state_dict()  # type: ignore[union-attr, operator]

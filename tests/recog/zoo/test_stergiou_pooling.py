@@ -127,6 +127,11 @@ def test_selection_by_hand() -> None:
     assert select_frames(TURNING).tolist() == [[1, 3, 4, 6]]
     assert select_frames(TURNING, "most").tolist() == [[1, 2, 3, 5]]
     assert select_frames(TURNING, "uniform").tolist() == [[0, 2, 4, 6]]
+    # Cosines .6 and .6, .6 and 0, 0 and -1: by their sum the first, by their squares the last.
+    across = torch.tensor([[[1.0, 0], [0.6, 0.8], [1.0, 0], [0, 1.0], [0, -1.0]]])
+    assert triplet_scores(across)[0].tolist() == pytest.approx([1.2, 0.6, -1.0])
+    assert select_frames(across[:, :5], "most").tolist() == [[1, 2]]
+    assert select_frames(across[:, :5], "released").tolist() == [[1, 3]]
 
 
 @given(seed=st.integers(0, 10_000), frames=st.integers(1, 11))

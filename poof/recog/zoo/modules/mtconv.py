@@ -173,9 +173,7 @@ class AlignedNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) to the same shape."""
-        x = self.norm(x)
-        h = self.recurrence(x.mean((3, 4)).transpose(1, 2)).transpose(1, 2)
-        return x * h[..., None, None].to(x.dtype)
+        return self.recurrence.scale(self.norm(x))
 
 
 def _kernel(inputs: int, outputs: int, stride: int | tuple[int, int, int], groups: int, side: int) -> nn.Conv3d:

@@ -12,7 +12,7 @@ from poof.recog.core.backbone import Host
 from poof.recog.core.module import Place, Shape, TemporalModule, choose
 from poof.recog.zoo.modules.softpool import POOLINGS, pool_space
 
-RULES = ("least", "most", "uniform")
+RULES = ("least", "most", "uniform", "released")
 
 
 class FrameSelection(TemporalModule):
@@ -24,9 +24,9 @@ class FrameSelection(TemporalModule):
 
     Knobs
     -----
-    rule : least | most | uniform
-        Keep the lowest scores (document), the highest (released code: the most redundant frames), or every second
-        frame (control).
+    rule : least | most | uniform | released
+        Keep the lowest scores (document), the highest (the most redundant frames), every second frame (control), or
+        the highest with squared cosines (released code).
     pool : none | soft | average | max | stochastic
         Pooling over 2x2 cells of the frames that stay: 'soft' gives the downsampling of the document's prolonged
         branch, the others are those of Table 5.8.
@@ -80,7 +80,7 @@ def select_frames(means: Tensor, rule: str = "least") -> Tensor:
     ----------
     means : (N, T, C)
         Descriptors; positive factors on single frames change nothing.
-    rule : least | most | uniform
+    rule : least | most | uniform | released
         See `FrameSelection`.
     """
     choose("rule", rule, RULES)
@@ -88,16 +88,20 @@ def select_frames(means: Tensor, rule: str = "least") -> Tensor:
     count = max(frames // 2, 1)
     if rule == "uniform" or frames < 3:
         return torch.arange(count, device=means.device).mul(2).expand(clips, -1)
-    scores = triplet_scores(means.detach())
-    order = scores.sort(dim=1, descending=rule == "most", stable=True).indices[:, :count]
+    scores = triplet_scores(means.detach(), squared=rule == "released")
+    order = scores.sort(dim=1, descending=rule in ("most", "released"), stable=True).indices[:, :count]
     return order.sort(1).values + 1
 
 
-def triplet_scores(means: Tensor) -> Tensor:
-    """(N, T - 2) sums of the two cosines (eq. 5.7) of the frames 1 to T - 2 of (N, T, C), in full precision."""
+def triplet_scores(means: Tensor, squared: bool = False) -> Tensor:
+    """(N, T - 2) sums of the two cosines (eq. 5.7) of the frames 1 to T - 2 of (N, T, C), in full precision.
+
+    `squared`: of their squares, as the released code has it.
+    """
     means = means if means.dtype == torch.float64 else means.float()
     directions = torch.nn.functional.normalize(means, dim=2)
     cosines = (directions[:, 1:] * directions[:, :-1]).sum(2)
+    cosines = cosines.square() if squared else cosines
     return cosines[:, 1:] + cosines[:, :-1]
 
 

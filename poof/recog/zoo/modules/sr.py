@@ -120,6 +120,11 @@ class Recurrence(nn.Module):
             p = p if p.dtype == torch.float64 else p.float()
             return self.net(p) if isinstance(self.net, nn.Sequential) else self.net(p)[0]
 
+    def scale(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) times the states of its frames' spatial means."""
+        h = self(x.mean((3, 4)).transpose(1, 2)).transpose(1, 2)
+        return x * h[..., None, None].to(x.dtype)
+
 
 class GatedCell(nn.Module):
     """The GRU of eq. 5.8 to 5.11: h = z * h' + (1 - z) * tanh(W_h [r * h', p] + b_h) with h' the state before.

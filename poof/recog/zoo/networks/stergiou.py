@@ -4,7 +4,8 @@ The printed GMACs of Chapter 4 are reported, not reproducible: they cannot all c
 time at a quarter in the stem, r3d-101 minus r3d-50 needs all of it). The parameters are reproduced exactly.
 Those that Class Regularisation adds are not: its formula has 0.49 M on these backbones (0.9 printed) and costs 0.2
 GMACs (1.2 printed). On MTNets they agree: 0.74 M (0.7 printed). For MTNet itself, its literal form and the one whose
-cost falls with delta (mtnet-m-whole) see `poof.recog.zoo.backbones.mtnet`.
+cost falls with delta (mtnet-m-whole) see `poof.recog.zoo.backbones.mtnet`, for the one whose checkpoints were released
+(mtnet-released-m) `poof.recog.zoo.backbones.mtnet_released`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from poof.recog.core.model import Recognizer
 from poof.recog.core.network import Network, Published
-from poof.recog.zoo.networks.mtnet import multi_temporal
+from poof.recog.zoo.networks.mtnet import multi_temporal, two_paths
 
 CHAPTER_4, CHAPTER_5, CHAPTER_6 = (f"Stergiou (2021), Chapter {number}" for number in (4, 5, 6))
 Row = tuple[float, float, float | None, float | None]
@@ -79,6 +80,8 @@ MULTI: dict[str, tuple[Row, Row, Row, Row]] = {  # HACS and Kinetics-400, withou
     "mtnet_m": ((83.4, 95.9, 8.8, 25.8), (76.6, 92.5, 8.8, 25.8), (84.7, 96.7, 8.9, 26.5), (77.7, 92.9, 8.9, 26.5)),
     "mtnet_l": ((86.6, 96.7, 17.6, 50.1), (78.1, 93.2, 17.6, 50.1), (87.5, 97.4, 17.7, 51.2), (78.9, 93.6, 17.7, 51.0)),
 }
+RELEASED = {"s": (80.712, 95.182), "m": (83.447, 95.872), "l": (86.574, 96.658)}
+"""HACS, 16 frames of 256 px: as the release's own table has them beside its checkpoints, without costs."""
 RATIOS: dict[str, dict[float, Row]] = {  # Table 5.6, by delta
     "mtnet_m": {
         1.0: (82.2, 93.6, 10.8, 29.7),
@@ -236,6 +239,15 @@ STERGIOU: dict[str, Network] = {
     **{name.replace("_", "-"): multi(name) for name in MULTI},
     **{f"{name.replace('_', '-')}-whole": multi(name, whole=True) for name in MULTI},
     **{f"{name.replace('_', '-')}-literal": multi(name, split=False, separate=False) for name in MULTI},
+    **{
+        f"mtnet-released-{depth}": Network(
+            f"{CHAPTER_5}, as released",
+            partial(two_paths, depth=depth),
+            published=(Published("HACS", *tops, frames=16, classes=200, size=256),),
+            own_size=256,
+        )
+        for depth, tops in RELEASED.items()
+    },
     "mtconv-r3d_50": network(
         CHAPTER_5,
         partial(multi_temporal, backbone="r3d_50", separate=False),
