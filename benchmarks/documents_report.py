@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from clips_and_tables import head, line
 from documents_tables import Row, Spec, Table, run_name
 from kept_runs import Record, runs
@@ -17,6 +16,7 @@ from scipy.stats import t as student
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 LOSSES = ("enopr", "projection_loss")
@@ -82,7 +82,7 @@ def costs(spec: Spec, folder: Path) -> tuple[float, float]:
     known = json.loads(file.read_text()) if file.is_file() else {}
     key = f"{spec} {spec.size}"
     if key not in known:
-        with torch.device("meta"):
+        with on_meta():
             cost = recog.profile(recog.build_model(spec.name, spec.modules, spec.frames, 174, size=spec.size))
         known[key] = [cost.parameters / 1e6, cost.gmacs]
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from clips_and_tables import SHARED
 from recog_table import print_table
 
 from poof import recog
+from poof.meta_device import on_meta
 from poof.recog.core.model import Recognizer
 from poof.recog.data import read_list
 from poof.recog.data.dataset import View
@@ -256,7 +257,7 @@ def costs(row: Row, args: argparse.Namespace) -> dict[str, Any]:
     full = row.modules if row.full is None else row.full
     other = ROWS[row.bare]
     bare_modules = other.modules if other.full is None else other.full
-    with torch.device("meta"):
+    with on_meta():
         cost = recog.profile(recog.build_model(row.costs, full, 8, 174))
     size, rounds = (64, 2) if args.quick else (112, 15)
     pair = [

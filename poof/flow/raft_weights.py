@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from poof.checkpoints import check_finite, read_checkpoint, tensors_in
 from poof.errors import PoofError, not_there
+from poof.meta_device import on_meta
 from poof.origin import sha256_of
 from poof.torchvision_ops import ensure
 
@@ -104,7 +105,7 @@ def to_torchvision(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
 
     Names that the network does not know are kept as they are, so that strict loading reports them.
     """
-    with torch.device("meta"):
+    with on_meta():
         wanted = new_network(kind).state_dict()
     back = {princeton_name(name, kind): name for name in wanted}
     renamed: dict[str, Tensor] = {}
@@ -147,7 +148,7 @@ def read_weights(path: Path, kind: str) -> WeightsFile:
         raise PoofError(f"{path}: holds {found}, not {kind}; use --flow {found} or name a file of {kind} weights")
     if any("fnet." in name for name in state):
         state = to_torchvision(state, kind)
-    with torch.device("meta"):
+    with on_meta():
         wanted = new_network(kind).state_dict()
     for name, tensor in wanted.items():
         if name.endswith("num_batches_tracked"):

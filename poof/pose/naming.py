@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from poof.checkpoints import plain_names
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.pose.mspn import BODIES, MSPN, UNITS
 from poof.pose.unet import UNet
 
@@ -95,7 +95,7 @@ def torchvision_name(name: str) -> str | None:
 def _ours_of_mmpose() -> dict[str, str]:
     names: dict[str, str] = {}
     for body in BODIES:
-        with torch.device("meta"):
+        with on_meta():
             largest = MSPN(num_keypoints=1, stages=4, body=body)
         names |= {mmpose_name(name): name for name in largest.state_dict()}
     return names

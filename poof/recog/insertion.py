@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from poof.errors import FEW, PoofError, names_near
+from poof.meta_device import on_meta
 from poof.recog.core.backbone import Factory, Host
 from poof.recog.core.model import FrameCount, Insertion, Plan, PlannedModule, Recognizer, apply
 from poof.recog.core.module import Place, Shape, TemporalModule
@@ -93,7 +94,7 @@ def make_plan(
     plan = Plan()
     if not requests:
         return plan
-    with torch.device("meta"):
+    with on_meta():
         probe = factory(num_classes)
     probe.net.eval()
     for layer in probe.net.modules():

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from poof.meta_device import on_meta
 from poof.recog.cost.counting import Counting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -17,7 +18,7 @@ import back_steps
 
 @pytest.mark.parametrize(("name", "convolutions", "groups"), [("ResNet152-3D", 151, 1), ("ResNeXt101-3D", 100, 32)])
 def test_networks_that_the_registry_does_not_have(name: str, convolutions: int, groups: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = back_steps.build(name, 4, 32)
     main = [m for path, m in model.backbone.named_modules() if isinstance(m, nn.Conv3d) and "downsample" not in path]
     assert len(main) == convolutions

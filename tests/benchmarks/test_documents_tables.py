@@ -12,6 +12,7 @@ import torch
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import documents
@@ -99,7 +100,7 @@ def test_small_networks_stand_in_by_rule() -> None:
 def test_small_networks_build(name: str) -> None:
     row = tables()[name].rows[-1]
     assert row.small is not None
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(row.small.name, row.small.modules, row.small.frames, 8, size=48)
     assert model(torch.empty(model.clip_shape, device="meta")).shape == (1, 8)
 
@@ -111,7 +112,7 @@ def test_all_small_networks_build(name: str) -> None:
     for row in tables()[name].rows:
         if not row.lacking:
             assert row.small is not None
-            with torch.device("meta"):
+            with on_meta():
                 recog.build_model(row.small.name, row.small.modules, row.small.frames, 8, size=size)
 
 

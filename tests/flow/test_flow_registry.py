@@ -22,7 +22,10 @@ def network_of(name: str) -> str | None:
     return kind if kind.startswith("raft") else None
 
 
-@pytest.fixture(scope="module", params=list(ESTIMATORS))
+# The large network's bookkeeping is the small one's; its sums: test_the_large_network_equals_torchvision.
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * ("raft-large" in n)) for n in ESTIMATORS]
+)
 def any_flow(request: pytest.FixtureRequest, random_weights: Callable[[str], Path]) -> FlowEstimator:
     """Each estimator, with random weights where it needs some: shapes and bookkeeping do not depend on them."""
     name = request.param

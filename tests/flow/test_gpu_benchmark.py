@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import gpu
 
 
+@pytest.mark.slow  # the parts are tested where they live; a person runs the whole
 def test_every_part_runs_on_the_cpu_and_agrees_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = gpu.main(["--device", "cpu", "--quick", "--json", str(tmp_path / "gpu.json")])
     told = capsys.readouterr().out

@@ -156,20 +156,20 @@ def test_the_official_imagenet_file_fills_every_stage(tmp_path: Path, ending: st
 
 
 def test_files_that_do_not_fit_the_wish(tmp_path: Path) -> None:
-    path = tmp_path / "two.pth"
-    torch.save({"model": random_state("official", 2, 5)}, path)
+    path = tmp_path / "one.pth"
+    torch.save({"model": random_state("official", 1, 5)}, path)
     for options, message in (
-        ({"stages": 1}, "two.pth: has stages 2, not 1; leave --stages out"),
-        ({"body": "resnet18"}, "two.pth: has body resnet50, not resnet18"),
+        ({"stages": 2}, "one.pth: has stages 1, not 2; leave --stages out"),
+        ({"body": "resnet18"}, "one.pth: has body resnet50, not resnet18"),
         (
             {},
-            "two.pth: has 5 heat maps without names, the labels have 3 keypoints; only COCO's 17 and MPII's 16 joints",
+            "one.pth: has 5 heat maps without names, the labels have 3 keypoints; only COCO's 17 and MPII's 16 joints",
         ),
     ):
         with pytest.raises(PoofError, match=message):
             initial_network(("a", "b", "c"), str(path), **options)  # type: ignore[arg-type]
     network, fresh = initial_network(("a", "b", "c", "d", "e"), str(path))  # as many: taken to be the same ones
-    assert (network.stages, network.conv_bias, fresh) == (2, True, [])
+    assert (network.stages, network.conv_bias, fresh) == (1, True, [])
     with pytest.raises(PoofError, match="mspn50-coco is built on resnet50, not resnet18"):
         initial_network(TWELVE, "mspn50-coco", body="resnet18")
     with pytest.raises(PoofError, match="there is no such checkpoint"):

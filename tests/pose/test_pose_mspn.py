@@ -12,6 +12,7 @@ from mspn_reference import random_state, run, shapes
 from torch.utils.flop_counter import FlopCounterMode
 
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.pose.mspn import BODIES, MSPN
 from poof.pose.naming import load, to_mmpose
 
@@ -25,7 +26,7 @@ GMACS = {1: (5.07, 11.41), 2: (11.26, 25.34), 3: (17.45, 39.27), 4: (23.64, 53.2
 @cache
 def meta(*args: object, **kwargs: object) -> MSPN:
     """Without weights, in evaluation mode; nobody changes it."""
-    with torch.device("meta"):
+    with on_meta():
         return MSPN(*args, **kwargs).eval()  # type: ignore[arg-type]
 
 
@@ -40,7 +41,7 @@ def test_only_the_heads_grow_with_the_keypoints() -> None:
     assert sum(p.numel() for p in meta(30, 2).parameters()) == 57_106_960
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("stages", [1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4))])
 def test_multiplications_are_the_printed_ones(stages: int) -> None:
     # Counted at one size; the other has 2.25 times its cells, and so the printed figure.
     network, (printed, large) = meta(17, stages, True), GMACS[stages]
@@ -96,7 +97,12 @@ def test_the_generated_names_are_those_of_the_listing(shared: Path, title: str, 
 
 
 @pytest.mark.parametrize(
-    ("naming", "bias", "stages"), [("official", True, 2), ("mmpose", True, 1), ("mmpose", False, 2)]
+    ("naming", "bias", "stages"),
+    [
+        ("official", True, 2),
+        ("mmpose", False, 1),
+        *(pytest.param("mmpose", *more, marks=pytest.mark.slow) for more in ((True, 1), (False, 2))),
+    ],
 )
 @torch.no_grad()
 def test_same_output_as_a_network_built_from_the_facts(naming: str, bias: bool, stages: int) -> None:

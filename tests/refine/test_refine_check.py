@@ -145,7 +145,14 @@ def test_what_came_from_a_label_is_left_out_with_it() -> None:
 
 @pytest.mark.parametrize(
     ("helps", "always", "network"),
-    [(True, False, "small"), (True, False, "fine"), (False, False, "fine"), (False, True, "small")],
+    [
+        (True, False, "fine"),
+        (False, False, "fine"),
+        (False, True, "small"),
+        pytest.param(
+            True, False, "small", marks=pytest.mark.slow
+        ),  # the kind as in the last, the check as in the first
+    ],
 )
 def test_what_does_not_help_is_not_kept(
     helps: bool, always: bool, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

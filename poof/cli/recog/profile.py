@@ -9,6 +9,7 @@ import typer
 from poof.cli import common
 from poof.cli.recog import options
 from poof.cli.terminal import say
+from poof.meta_device import on_meta
 
 
 def profile(
@@ -41,7 +42,6 @@ def profile(
     --over the first value), as medians of the rounds' ratios with their quartiles. On CPUs it is the processor's time.
     """
     del debug
-    import torch
 
     from poof import recog
     from poof.files import check_output
@@ -71,7 +71,7 @@ def profile(
             three = dict.fromkeys(("M params", "GMACs", "printed M params", "printed GMACs"), "{:.3f}")
             options.show(table, formats=three)
         return
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(network, module or [], frames, classes, size=size)
         bare = recog.build_model(network, (), frames, classes, size=size) if module else model
     cost, without = recog.profile(model), recog.profile(bare)

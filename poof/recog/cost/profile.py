@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.build import build_model
 from poof.recog.core.model import Recognizer
 from poof.recog.core.network import Network
@@ -114,7 +113,7 @@ def profile_over(
     knob, _, values = over.partition("=")
     rows = []
     for value, (built, asked) in zip(values.split(","), variants(name, over, modules), strict=True):
-        with torch.device("meta"):
+        with on_meta():
             model = build_model(built, asked, frames, classes, size=size)
         cost = profile(model)
         row: dict[str, Any] = {knob: value, "M params": cost.parameters / 1e6, "GMACs": cost.gmacs}

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from poof.meta_device import on_meta
 from poof.progress import Track, silent
 from poof.recog.build import build_model
 from poof.recog.cost.profile import profile
@@ -40,7 +39,7 @@ def count_all(
     wanted += [(REFERENCE, (name,), frames, size, classes) for name in MODULES]
     found: dict[str, Cost] = {}
     for name, modules, t, side, n in track(wanted, "counting", len(wanted)):
-        with torch.device("meta"):
+        with on_meta():
             cost = profile(build_model(name, modules, t, n, size=side))
         setting = f"{t} x {side} px, {n} classes"
         found[" + ".join((name, *modules))] = {

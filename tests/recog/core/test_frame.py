@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.backbone import Host
 from poof.recog.core.module import Place, Shape, TemporalModule
 from poof.recog.zoo.backbones import BACKBONES
@@ -47,7 +48,7 @@ def test_host_keys_are_torchvisions_with_modules_inside(backbone: str, builder: 
     ensure()
     from torchvision import models
 
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(backbone, ["m2a", "tsm", "tea"], **SMALL)
         plain = getattr(models, builder)(num_classes=5)
     assert list(model.backbone.state_dict()) == list(plain.state_dict())
@@ -134,7 +135,7 @@ def test_order_at_one_place_is_the_order_given() -> None:
 
 
 def test_report_names_place_shape_parameters_and_macs() -> None:
-    with torch.device("meta"):
+    with on_meta():
         rows = recog.explain_places(recog.build_model("resnet18", ["m2a"]))
     assert len(rows) == 8
     assert rows[0]["place"] == "before layer1.0.conv1"
@@ -145,7 +146,7 @@ def test_report_names_place_shape_parameters_and_macs() -> None:
 
 
 def test_every_second_block_of_resnet101_and_ten_places_of_mobilenet() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert len(recog.build_model("resnet101", ["tsm"], **SMALL).insertions) == 2 + 2 + 12 + 2
         places = [line.place.path for line in recog.build_model("mobilenet_v2", ["tsm"], **SMALL).insertions]
     assert len(places) == 10

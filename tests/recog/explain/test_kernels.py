@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from poof import recog
 from poof.cli.recog import recog as commands
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.core.input_kernels import input_kernels
 from poof.recog.data import ClipList, read_list
@@ -44,7 +45,7 @@ def run(clips: ClipList, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_which_kernels_meet_the_input() -> None:
-    with torch.device("meta"):
+    with on_meta():
         names = {
             name: {path: tuple(k.shape) for path, k in input_kernels(recog.build_model(name, (), 4, 8)).items()}
             for name in ("bqn-resnet50", "r2plus1d_18", "mobilenet_v2", "tesnet2-resnet50")

@@ -255,7 +255,15 @@ def test_branches_may_repeat_channels_and_layers_do_not() -> None:
     assert len(deep) >= len(tree.channels(1))
 
 
-@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "x3d_m", "r2plus1d_34", "r3d_50"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet50",
+        "mobilenet_v2",
+        "x3d_m",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("r2plus1d_34", "r3d_50")),
+    ],
+)
 def test_pyramids_of_every_family(name: str) -> None:
     model = network(name, size=48)
     found = class_feature_pyramid(model, clip(48), theta=0.6, depth=3)

@@ -10,6 +10,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.cost.counting import parameters
 from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.modules.lateral import Lateral
@@ -75,7 +76,7 @@ def test_concatenation_of_pathways_with_a_classifier_each_leaves_one() -> None:
 
 
 def test_sets_of_connections() -> None:
-    with torch.device("meta"):
+    with on_meta():
         blocks = BACKBONES["resnet50"](3).blocks
     assert len(connected("all", blocks)) == 16
     assert connected("stages", blocks) == connected(4, blocks) == (0, 3, 7, 13)

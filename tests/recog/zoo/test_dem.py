@@ -12,6 +12,7 @@ from torch import Tensor
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.backbone import Host
 from poof.recog.core.model import Recognizer
 from poof.recog.core.module import Shape
@@ -207,7 +208,7 @@ def test_features_of_the_host_are_left_alone() -> None:
 
 def test_shared_weights_are_counted_once() -> None:
     m = 16
-    with torch.device("meta"):
+    with on_meta():
         assert parameters(DynamicEquilibrium(Shape(4, m, 8, 8), norm=False)) == 4 * m * m + 9 * m * m
         assert parameters(DynamicEquilibrium(Shape(4, m, 8, 8), norm=False, kernel=7)) == 4 * m * m + 49 * m * m
         assert parameters(DynamicEquilibrium(Shape(4, m, 8, 8), norm=False, control=True)) == 9 * m * m
@@ -339,12 +340,12 @@ def middles(host: Host) -> list[int]:
 
 
 def test_the_network_has_the_midplanes_of_the_table() -> None:
-    with torch.device("meta"):
+    with on_meta():
         plain, caffe = middles(r2plus1d(0, 5)), middles(r2plus1d(45, 5))
     assert plain == [83, *[144] * 4, 230, *[288] * 3, 460, *[576] * 3, 921, *[1152] * 3]
     assert caffe == [45, *plain[1:]]
     for name, stem in (("dem-r2plus1d_18", 20), ("dem-r2plus1d_18-stem45", 14)):
-        with torch.device("meta"):
+        with on_meta():
             model = recog.build_model(name, (), 16, 200, size=112)
         found = [line.before.channels for line in model.insertions]
         assert found == [stem, *[67] * 4, 98, *[134] * 3, 197, *[269] * 3, 394, *[538] * 3]
@@ -366,7 +367,7 @@ WHOLE = [
 
 
 def built(name: str, classes: int = 200) -> Recognizer:
-    with torch.device("meta"):
+    with on_meta():
         return recog.build_model(name, (), 16, classes, size=112)
 
 
@@ -397,7 +398,7 @@ def test_four_hundred_classes() -> None:
 
 
 def places(name: str, **knobs: object) -> list[str]:
-    with torch.device("meta"):
+    with on_meta():
         return [str(place) for place in DynamicEquilibrium.places(BACKBONES[name](5), **knobs)]  # type: ignore[arg-type]
 
 
@@ -413,7 +414,7 @@ def test_places() -> None:
 
 @pytest.mark.parametrize("knobs", ["", ",stages=conv3", ",control=true"])
 def test_matching_keeps_the_parameters_of_any_factorised_host(knobs: str) -> None:
-    with torch.device("meta"):
+    with on_meta():
         bare = BACKBONES["r2plus1d_18"](5).net
         model = recog.build_model("r2plus1d_18", [f"dem:match=true{knobs}"], 8, 5, size=32)
     assert 0.99 < parameters(model) / parameters(bare) <= 1.0 + 1e-3

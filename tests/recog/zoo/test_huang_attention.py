@@ -11,6 +11,7 @@ from torch.nn.functional import conv3d
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape, TemporalModule, per_frame
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.data.dataset import View
@@ -58,7 +59,7 @@ def open_up(module: TemporalModule) -> TemporalModule:
     ],
 )
 def test_parameters_of_five_blocks(modules: list[str], total: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert parameters(recog.build_model("resnet50", modules, 8, 400)) == total
 
 
@@ -70,7 +71,7 @@ def test_printed_parameters_of_rnl_count_dense_kernels_and_their_mask() -> None:
 
 
 def test_parameters_and_costs_of_one_block() -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("resnet50", ["rnl", "nonlocal"], 8, 400)
     lines = {(line.module, line.place.path): line for line in model.insertions}
     assert lines["rnl", "layer2.0"].parameters == 301_568
@@ -330,7 +331,7 @@ def test_se_adds_one_vector_to_all_cells() -> None:
 
 
 def test_places_and_kernels() -> None:
-    with torch.device("meta"):
+    with on_meta():
         five = recog.build_model("resnet50", ["se", "rnl"], 8, 3, size=64)
         one = recog.build_model("resnet50", ["rnl:blocks=1,kernel=1x3x3"], 8, 3, size=64)
         small = recog.build_model("resnet18_quarter", ["rnl"], 8, 3, size=64)

@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d, cross_entropy, interpolate
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.cost.counting import parameters
 from poof.recog.cost.profile import published_rows
@@ -34,30 +35,36 @@ def laterals(model: recog.Recognizer) -> list[Lateral]:
     ("name", "frames", "size", "counted", "filters", "gmacs"),
     [
         ("bqn-resnet50", 8, 256, 47_402_798, 275_456, 60.260),  # 47.4 M, 60.0 to 60.7 G printed
-        ("bqn-lc4-resnet50", 8, 224, 47_402_798, 275_456, 66.634),  # 65.9 G printed, without 1.2 G of band-passes
-        ("bqn-resnet101", 16, 256, 85_421_870, 730_112, 229.158),  # 85.4 M, 231 G printed
-        ("bqn-x3d_m", 16, 256, 6_667_920, 42_912, 9.492),  # 6.6 M, 9.7 G printed
+        # 65.9 G printed, without 1.2 G of band-passes
+        pytest.param("bqn-lc4-resnet50", 8, 224, 47_402_798, 275_456, 66.634, marks=pytest.mark.slow),
+        # 85.4 M, 231 G printed
+        pytest.param("bqn-resnet101", 16, 256, 85_421_870, 730_112, 229.158, marks=pytest.mark.slow),
+        # 6.6 M, 9.7 G printed
+        pytest.param("bqn-x3d_m", 16, 256, 6_667_920, 42_912, 9.492, marks=pytest.mark.slow),
     ],
 )
 def test_costs_of_the_document(name: str, frames: int, size: int, counted: int, filters: int, gmacs: float) -> None:
     # The document leaves the band-passes out of its count, those of the laterals and the 252 weights of the input.
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(name, frames=frames, size=size)
         cost = recog.profile(model)
     band_passes = sum(parameters(one.band_pass) for one in laterals(model) if one.way != "to quiet")
     assert band_passes == filters
     assert cost.parameters - band_passes - 252 == counted
     assert cost.gmacs == pytest.approx(gmacs, abs=6e-4)
+    if name == "bqn-resnet50":
+        assert published_rows(model)[0][0]["top1"] == 51.7
 
 
 def test_pathways_cost_what_their_sizes_say() -> None:
-    with torch.device("meta"):
+    with on_meta():
         costs = [recog.profile(recog.build_model("resnet50", ["tsm"], size=size)).gmacs for size in (160, 256)]
     assert [f"{cost:.2f}" for cost in costs] == ["16.69", "42.71"]
 
 
+@pytest.mark.slow  # parameters of laterals: test_released_laterals_of_x3d_...
 def test_phi_would_cost_what_the_document_does_not_print() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert parameters(recog.build_model("bqn-resnet50:phi=conv")) == 55_673_646 + 252
         # X3D's release has a convolution on both ways of every block; 6.6 M are printed, 6.67 have none.
         shared = parameters(recog.build_model("bqn-x3d_m:lateral=none"))
@@ -167,7 +174,14 @@ def test_the_released_quiet_input_is_the_first_frame() -> None:
     assert torch.allclose(still[0], expected)
 
 
-@pytest.mark.parametrize("name", ["bqn-resnet50:backbone=resnet18_quarter", "bqn-mobilenet_v2", "bqn-x3d_m"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bqn-resnet50:backbone=resnet18_quarter",
+        "bqn-x3d_m",
+        pytest.param("bqn-mobilenet_v2", marks=pytest.mark.slow),  # in 2D, as the first
+    ],
+)
 def test_every_parameter_learns(name: str) -> None:
     model = network(name, size=32)
     clips = torch.randn(2, 6, 3, 32, 32)
@@ -193,11 +207,12 @@ def test_designs_differ_where_they_should(design: str, count: int) -> None:
 def test_one_connection_a_stage() -> None:
     model = network("bqn-resnet50:backbone=resnet18_quarter,at=stages")
     assert list(model.laterals) == ["0", "2", "4", "6"]
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("bqn-resnet50:at=stages", frames=2, num_classes=3, size=64)
     # Blocks 1, 4, 8 and 14 of Eq. 5.5, whose i counts all blocks: odd ones lead to the quiet pathway.
     ways = {number: one.way for number, one in model.laterals.items()}  # type: ignore[union-attr, operator]
     assert ways == {"0": "to quiet", "3": "to busy", "7": "to busy", "13": "to busy"}
+    assert published_rows(model) == ([], [])  # they belong to the published knobs
 
 
 def test_bad_settings_are_refused_with_the_reason() -> None:
@@ -247,13 +262,6 @@ def test_report_names_places_of_both_pathways() -> None:
     ends = [row for row in rows if row["module"].startswith("bplc")]
     assert [row["module"] for row in ends[:2]] == ["bplc to quiet", "bplc to busy"]
     assert ends[0]["place"] == "after busy.layer1.0"
-
-
-def test_published_rows_belong_to_the_published_knobs() -> None:
-    with torch.device("meta"):
-        rows, _ = published_rows(recog.build_model("bqn-resnet50"))
-        assert rows[0]["top1"] == 51.7
-        assert published_rows(recog.build_model("bqn-resnet50:lateral=lc3")) == ([], [])
 
 
 def test_recipe_of_the_document() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import parameters
 from poof.recog.zoo.modules.mbpm import BandPass, MotionBandPass, log_kernel
@@ -178,7 +179,7 @@ def test_stride_one_repeats_the_end_frames() -> None:
 
 def test_costs_of_the_document() -> None:
     assert parameters(module()) == 252
-    with torch.device("meta"):
+    with on_meta():
         for size, frames, gmacs in ((224, 8, 0.296), (256, 8, 0.387), (256, 16, 0.774)):
             model = recog.build_model("resnet18", ["mbpm"], frames, size=size)
             assert model.insertions[0].macs / 1e9 == pytest.approx(gmacs, abs=6e-4)

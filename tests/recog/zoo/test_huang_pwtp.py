@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from poof import recog
 from poof.errors import PoofError, PoofWarning
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.data.lists.base import ClipList, Record
@@ -53,14 +54,14 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     ],
 )
 def test_parameters_of_table_3_13(bottleneck: float, blocks: int, ratio: int, expected: int, macs: float) -> None:
-    with torch.device("meta"):
+    with on_meta():
         one = DynamicAppearance(Shape(8, 3, 224, 224), bottleneck=bottleneck, blocks=blocks, ratio=ratio)
     assert parameters(one) == expected
     assert count_forward(one, (1, 8, 3, 224, 224)).macs / 1e6 == pytest.approx(macs, abs=6e-3)
 
 
 def test_cost_of_table_3_12_and_sizes() -> None:
-    with torch.device("meta"):
+    with on_meta():
         one = DynamicAppearance(Shape(48, 3, 224, 224), t=6)
         # 0.23 G, of which 0.002 G are the products of pairs, not counted here
         assert count_forward(one, (1, 48, 3, 224, 224)).macs / 1e9 == pytest.approx(0.226, abs=1e-3)
@@ -360,7 +361,7 @@ def test_classifier_alone_can_be_trained(tmp_path: Path) -> None:
 
 
 def test_networks_without_it_train_as_before() -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("resnet18_quarter", ["tsm"], 4, 3, size=32)
     assert backward_of_modules(model, 10, lambda gradients: None) is None
 

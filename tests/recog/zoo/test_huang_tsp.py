@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from poof import recog
 from poof.errors import PoofError
 from poof.flow import create_flow
+from poof.meta_device import on_meta
 from poof.recog.checkpoint import load_model, save_model
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import parameters
@@ -159,7 +160,7 @@ def test_each_segment_has_its_own_projection() -> None:
 def test_parameters_of_the_document() -> None:
     assert parameters(module(10, 3)) == 400
     assert parameters(module(64, 16)) == 69_632
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("resnet18", ["tsp"], 1, 3, size=299)
     projected = 3 * 10 * 299 * 299 * 3  # 8.05 M
     assert model.insertions[0].macs == pytest.approx(projected, rel=1e-3)

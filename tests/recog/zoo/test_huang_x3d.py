@@ -9,6 +9,7 @@ import torch
 
 from poof import recog
 from poof.errors import PoofWarning
+from poof.meta_device import on_meta
 from poof.recog.core.weights import read_state
 from poof.recog.zoo.backbones.x3d import SIZES, X3D, ResidualBlock, X3DSize, round_width
 
@@ -26,7 +27,7 @@ from poof.recog.zoo.backbones.x3d import SIZES, X3D, ResidualBlock, X3DSize, rou
 def test_costs_of_the_paper(name: str, frames: int, size: int, gmacs: str, parameters: int) -> None:
     # Table 4 of the paper: 0.60 (which is 0.605 cut off), 1.96, 4.73, 18.37 and 35.84 G; parameters of the released
     # networks for 400 classes (the paper counts 3.76, 6.08 and 11.0 M).
-    with torch.device("meta"):
+    with on_meta():
         cost = recog.profile(recog.build_model(name, (), frames, 400, size=size))
     assert f"{cost.gmacs:.2f}" == gmacs
     assert cost.parameters == parameters
@@ -34,7 +35,7 @@ def test_costs_of_the_paper(name: str, frames: int, size: int, gmacs: str, param
 
 
 def test_keys_are_those_of_the_published_files() -> None:
-    with torch.device("meta"):
+    with on_meta():
         state = X3D(SIZES["x3d_m"], 400).state_dict()
     shapes = {
         "s1.pathway0_stem.conv_xy.weight": (24, 3, 1, 3, 3),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Marks, Shape
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.explain.marks import COLOURS, draw_marks
@@ -392,7 +393,7 @@ def test_features_pass_unchanged_and_the_side_has_its_length() -> None:
 
 @pytest.mark.parametrize(("frames", "expected"), [(4, 288), (8, 672), (16, 1440)])
 def test_length_of_the_side_feature(frames: int, expected: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert KeyPointShifts(Shape(frames, 384, 14, 14)).features == expected
 
 
@@ -449,7 +450,7 @@ def test_units_and_folding() -> None:
 
 
 def test_bookkeeping_of_the_size() -> None:
-    with torch.device("meta"):
+    with on_meta():
         module = KeyPointShifts(Shape(8, 384, 14, 14), norm=False)
         assert parameters(module.embeddings) == 1_728
         assert parameters(module.reduction) == 138_240
@@ -460,7 +461,7 @@ def test_bookkeeping_of_the_size() -> None:
 
 
 def test_bookkeeping_of_the_cost() -> None:
-    with torch.device("meta"):
+    with on_meta():
         module = KeyPointShifts(Shape(8, 384, 14, 14))
     count = count_forward(module, (1, 8, 384, 14, 14))
     embedding, first, second = 8 * 384 * 7 * 8 * 24, 384 * 96 * 3 * 7 * 12, 96 * 96 * 3 * 7 * 6

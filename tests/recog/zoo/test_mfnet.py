@@ -11,6 +11,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.cost.counting import Counting, parameters
 from poof.recog.zoo.backbones.mfnet import MFNet, mfnet
 from poof.recog.zoo.networks.cao import CAO
@@ -21,12 +22,12 @@ from poof.torchvision_ops import ensure
     ("classes", "expected"), [(400, 7_996_368), (200, 7_842_568), (174, 7_822_574), (101, 7_766_437), (51, 7_727_987)]
 )
 def test_parameters_by_number_of_classes(classes: int, expected: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert parameters(MFNet(classes)) == expected
 
 
 def test_convolutions_by_stage_and_norms() -> None:
-    with torch.device("meta"):
+    with on_meta():
         net = MFNet(400)
     counted = [
         sum(layer.weight.numel() for layer in net.get_submodule(f"conv{n}").modules() if isinstance(layer, nn.Conv3d))
@@ -37,7 +38,7 @@ def test_convolutions_by_stage_and_norms() -> None:
 
 
 def test_multiply_accumulates_with_and_without_norms() -> None:
-    with torch.device("meta"):
+    with on_meta():
         net = MFNet(400).eval()
     counting = Counting()
     normed: list[int] = []
@@ -76,7 +77,7 @@ def expected_keys() -> set[str]:
 
 
 def test_keys_are_those_of_the_published_weights() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert set(MFNet(400).state_dict()) == expected_keys()
 
 
@@ -142,7 +143,7 @@ def test_normalisation_is_the_authors() -> None:
 
 @pytest.mark.parametrize(("classes", "expected"), [(200, 8_123_096), (51, 7_908_387)])
 def test_parameters_of_mf_kpsem(classes: int, expected: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         bare = recog.build_model("mfnet", ["kpsem:norm=false"], 16, classes)
         assert parameters(bare) == expected
         assert parameters(recog.build_model("mf-kpsem", (), 16, classes)) == expected + 384
@@ -153,7 +154,7 @@ def test_parameters_of_mf_kpsem(classes: int, expected: int) -> None:
 
 @pytest.mark.parametrize(("middle", "expected"), [(192, 8_261_336), (384, 8_537_816)])
 def test_wider_reductions_exceed_the_printed_size(middle: int, expected: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("mfnet", [f"kpsem:norm=false,middle={middle}"], 16, 200)
     assert parameters(model) == expected
     assert abs(8_123_096 / 8.11e6 - 1) < 0.0017
@@ -161,7 +162,7 @@ def test_wider_reductions_exceed_the_printed_size(middle: int, expected: int) ->
 
 
 def test_costs_of_mf_kpsem_beside_the_printed() -> None:
-    with torch.device("meta"):
+    with on_meta():
         cost = recog.profile(recog.build_model("mf-kpsem", (), 16, 200))
         bare = recog.profile(recog.build_model("cao-mfnet", (), 16, 200))
     assert cost.published[0]["gmacs"] == 11.21
@@ -174,7 +175,7 @@ def test_costs_of_mf_kpsem_beside_the_printed() -> None:
 
 @pytest.mark.parametrize("name", CAO)
 def test_every_network_of_cao_builds(name: str) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(name, (), 8, 51, size=64)
     assert recog.profile(model).published
 
@@ -199,7 +200,7 @@ def test_c2d_is_the_frame_by_frame_network(tmp_path: Path) -> None:
 
 
 def test_r3d_kpsem_sits_behind_res3() -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("r3d-kpsem", (), 8, 51)
     assert str(model.insertions[0].place) == "after layer2"
     assert str(model.insertions[0].before) == "8x512x28x28"

@@ -13,6 +13,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape, norm_frames, shift_time
 from poof.recog.cost.counting import parameters
 from poof.recog.zoo.modules.attention import PatchAttention, SelfAttention
@@ -185,7 +186,7 @@ def test_still_clips_have_no_motion() -> None:
 
 
 def test_m2a_placement_and_its_parameters() -> None:
-    with torch.device("meta"):
+    with on_meta():
         before = recog.build_model("resnet18", ["m2a"])
         after = recog.build_model("resnet18", ["m2a:placement=after"])
     assert parameters(before) == 11_376_998

@@ -11,6 +11,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.backbone import Host
 from poof.recog.core.module import Shape
 from poof.recog.core.weights import load_backbone
@@ -30,7 +31,7 @@ from poof.recog.zoo.networks.mtnet import multi_temporal
 
 @pytest.fixture(scope="module")
 def inception() -> Host:
-    with torch.device("meta"):
+    with on_meta():
         return inception_resnet_v2(1000)
 
 
@@ -85,7 +86,7 @@ def test_resnet_with_multi_temporal_convolutions() -> None:
         far = channels - near
         kernels = 27 * (near**2 + far**2) + near * far + 2 * (near + 2 * far)
         added += count * (kernels - 27 * channels**2 - 2 * channels + 6 * channels**2 + 3 * channels)
-    with torch.device("meta"):
+    with on_meta():
         net = multi_temporal_r3d_50(400).net
     assert parameters(net) == 36_724_688 + added == 36_992_384  # 36.7 M without; 35.7 printed
     assert count_forward(net, (1, 3, 16, 224, 224)).macs / 1e9 == pytest.approx(38.445, abs=1e-3)  # 23.1 printed
@@ -121,7 +122,7 @@ def test_the_whole_form_gets_cheaper_with_delta_and_the_default_does_not() -> No
     costs = {}
     for whole in (True, False):
         for delta in (1.0, 0.25):
-            with torch.device("meta"):
+            with on_meta():
                 net = mtnet("mtnet_half", 9, MTConvOptions(delta, split=True, separate=True), whole=whole).net
             costs[whole, delta] = count_forward(net, (1, 3, 4, 64, 64)).macs
     assert costs[True, 0.25] < 0.5 * costs[True, 1.0]
@@ -146,7 +147,7 @@ def test_a_table_of_a_knob_has_what_is_printed_for_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("options", [MEASURED, LITERAL])
 def test_class_regularisation_of_either_form_adds_the_printed_parameters(options: MTConvOptions) -> None:
-    with torch.device("meta"):
+    with on_meta():
         host = mtnet("mtnet_m", 400, options)
     columns = [dict(place.knobs)["columns"] for place in ClassRegularisation.places(host)]
     # 0.74 M; 0.7 printed
@@ -192,7 +193,7 @@ def test_the_manners_of_p3d_by_hand(manner: str, expected: float) -> None:
 
 
 def test_p3d_is_a_resnet_50_with_temporal_convolutions() -> None:
-    with torch.device("meta"):
+    with on_meta():
         net = p3d_50(1000).net
     manners = [layer.manner for layer in net.modules() if isinstance(layer, PseudoBottleneck)]
     assert "".join(manners) == "ABCABCABCABCA222"
@@ -206,7 +207,7 @@ def test_p3d_is_a_resnet_50_with_temporal_convolutions() -> None:
 
 
 def test_dem_sits_between_the_convolutions_of_either_host() -> None:
-    with torch.device("meta"):
+    with on_meta():
         hosts = {name: BACKBONES[name](3) for name in ("s3d", "p3d_50")}
     separable = [str(place) for place in DynamicEquilibrium.places(hosts["s3d"])]
     assert len(separable) == 2 + 2 * 9
@@ -216,7 +217,7 @@ def test_dem_sits_between_the_convolutions_of_either_host() -> None:
     assert len(serial) == 9  # manners A and C
     assert serial[:2] == ["before layer1.0.conv_t", "before layer1.2.conv_t"]
     before = parameters(hosts["s3d"].net)
-    with torch.device("meta"):
+    with on_meta():
         DynamicEquilibrium.prepare(hosts["s3d"], match=True)
         added = sum(
             13 * hosts["s3d"].net.get_submodule(p.path).in_channels ** 2
@@ -249,7 +250,7 @@ def test_fusions_of_dem_learn_and_keep_the_parameters(signal: str) -> None:
     assert module(x).shape == x.shape
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in module.parameters())
     assert sum(p.numel() for p in module.spatial.parameters()) == 9 * 36 * (2 if signal == "concat" else 1)
-    with torch.device("meta"):
+    with on_meta():
         host = BACKBONES["r2plus1d_18_exact"](5)
         before = parameters(host.net)
         DynamicEquilibrium.prepare(host, match=True, signal=signal)

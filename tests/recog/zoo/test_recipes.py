@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from poof import recog
 from poof.errors import PoofError, PoofWarning
+from poof.meta_device import on_meta
 from poof.recog.checkpoint import save_model
 from poof.recog.data import read_list
 from poof.recog.data.augment import PIPELINES
@@ -173,7 +174,7 @@ def test_partial_norm_leaves_all_but_the_first() -> None:
 
 def test_networks_bring_frames_and_size() -> None:
     assert (NETWORKS["tesnet64-resnet50"].frames, NETWORKS["dem-r2plus1d_18"].size) == (1, 112)
-    with torch.device("meta"):
+    with on_meta():
         assert recog.build_model("tesnet64-resnet50").clip_shape == (1, 64, 3, 224, 224)
         assert recog.build_model("zeng-r2plus1d_18").clip_shape == (1, 16, 3, 112, 112)
         assert recog.build_model("resnet18").clip_shape == (1, 8, 3, 224, 224)

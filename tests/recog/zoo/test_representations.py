@@ -11,6 +11,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape
 from poof.recog.core.weights import load_backbone
 from poof.recog.cost.counting import parameters
@@ -92,7 +93,7 @@ def test_cbam_by_hand() -> None:
 
 
 def test_five_blocks_of_cbam_have_the_printed_parameters() -> None:
-    with torch.device("meta"):
+    with on_meta():
         host = BACKBONES["resnet50"](400)
         blocks = [BlockAttention(Shape(8, c, 2, 2)) for c in (512, 512, 1024, 1024, 1024)]
     assert len(BlockAttention.places(host)) == 5
@@ -116,7 +117,7 @@ def test_activations_of_tsp_by_hand() -> None:
 
 
 def test_tsp_sits_behind_layers_by_their_paths() -> None:
-    with torch.device("meta"):
+    with on_meta():
         host = BACKBONES["inception_resnet_v2"](3)
     places = TemporalSqueeze.places(host, "conv2d_1a:3+repeat_1:1")
     assert [(str(p), dict(p.knobs)) for p in places] == [

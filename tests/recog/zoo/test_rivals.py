@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from poof import recog
+from poof.meta_device import on_meta
 from poof.recog.catalogue import catalogue
 from poof.recog.core.module import Shape
 from poof.recog.cost.table import COSTS, count_all
@@ -29,7 +30,7 @@ def _one_thread() -> None:
 
 def test_laterals_at_stages_keep_the_direction_of_their_block() -> None:
     # Eq. 5.5 with i = 1, 4, 8, 14: the first blocks of ResNet-50's stages.
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("bqn-resnet50:at=stages", (), 2, 3, size=64)
     assert [(n, lateral.way) for n, lateral in model.laterals.items()] == [  # type: ignore[union-attr, operator]
         ("0", "to quiet"),
@@ -101,7 +102,7 @@ def test_mfnet_is_explained_through_its_tail_multiplexer_and_shortcut() -> None:
 def test_the_kept_costs_are_those_of_the_networks() -> None:
     kept = json.loads(COSTS.read_text())
     assert set(kept) == {*BACKBONES, *NETWORKS, *(f"resnet18 + {name}" for name in MODULES)}
-    with torch.device("meta"):
+    with on_meta():
         for name, modules in (("resnet18", ()), ("resnet18", ("m2a",)), ("mobilenet_v2", ()), ("mfnet", ())):
             cost = recog.profile(recog.build_model(name, modules, 8, 174))
             one = kept[" + ".join((name, *modules))]

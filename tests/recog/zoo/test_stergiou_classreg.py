@@ -14,6 +14,7 @@ from torch import nn
 from poof import recog
 from poof.errors import PoofError, PoofWarning
 from poof.evaluation.significance import mcnemar
+from poof.meta_device import on_meta
 from poof.recog.checkpoint import save_model
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import count_forward, parameters
@@ -99,7 +100,7 @@ def test_gradients_reach_the_match_and_never_the_classifier() -> None:
 
 @pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v2", "r3d_18", "x3d_m"])
 def test_on_any_backbone_with_the_rates_of_the_document(backbone: str) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(
             backbone, ["classreg", "tsm"] if backbone == "resnet18" else ["classreg"], 4, 7, size=64
         )
@@ -118,7 +119,7 @@ def test_on_any_backbone_with_the_rates_of_the_document(backbone: str) -> None:
 def test_costs_of_the_formula() -> None:
     # 512 columns onto 64 + 128 + 256 + 512 channels, and their products with 400 classes' weights; the document
     # prints 0.9 M and 1.2 G. For X3D's 2048 columns 0.737 M, the document says 0.76.
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("r3d_50", ["classreg"], 16, 400, size=112)
         x3d = recog.build_model("x3d_m", ["classreg"], 4, 400, size=64)
     assert parameters(model.inserted) == 512 * 960

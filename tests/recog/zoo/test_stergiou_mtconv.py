@@ -8,6 +8,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.explain import class_feature_pyramid
 from poof.recog.zoo.backbones.mtnet import MEASURED, mtnet
@@ -194,7 +195,7 @@ def test_pooled_kernel_is_the_response_to_even_activations(options: MTConvOption
 
 
 def test_widths_of_the_table() -> None:
-    with torch.device("meta"):
+    with on_meta():
         hosts = {name: mtnet(f"mtnet_{name}", 400) for name in "sml"}
     for name, depths in (("s", (3, 5, 11, 7)), ("m", (3, 5, 11, 7)), ("l", (5, 10, 25, 15))):
         host = hosts[name]
@@ -212,7 +213,7 @@ def test_widths_of_the_table() -> None:
 
 def test_recurrences_differ_as_table_5_7_says() -> None:
     # RNN 24.3, GRU 25.8, LSTM 26.5 M: one layer as wide as the block's output, in every block.
-    with torch.device("meta"):
+    with on_meta():
         found = {cell: parameters(mtnet("mtnet_m", 400, cell=cell).net) / 1e6 for cell in ("rnn", "gru", "lstm")}
         two = parameters(mtnet("mtnet_m", 400, layers=2).net) / 1e6
     assert found["gru"] - found["rnn"] == pytest.approx(1.5, abs=0.05)
@@ -224,14 +225,14 @@ def test_recurrences_differ_as_table_5_7_says() -> None:
     ("knobs", "mparams"), [("", 6.247), (":separate=false", 45.866), (":split=false,separate=false", 57.021)]
 )
 def test_readings_of_the_document(knobs: str, mparams: float) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(f"mtnet-m{knobs}", frames=16, num_classes=400)
     assert parameters(model) / 1e6 == pytest.approx(mparams, abs=5e-4)
     assert NETWORKS["mtnet-m"].published[0].mparams == 25.8
 
 
 def test_class_regularisation_on_mtnet_adds_what_is_printed() -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("classreg-mtnet_s", frames=4, num_classes=400, size=64)
     assert parameters(model.inserted) == 737_280
 
@@ -256,7 +257,7 @@ def test_small_network_trains_and_is_explained() -> None:
 
 
 def test_knobs_stay_with_the_network() -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model("mtnet-s:backbone=mtnet_half,delta=0.5,cell=lstm", [], 4, 3, size=64)
         again = recog.build_model(**model.config)
     shapes = [value.shape for value in model.state_dict().values()]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape
 from poof.recog.zoo.modules.selection import FrameSelection, select_frames, take_frames, triplet_scores
 from poof.recog.zoo.modules.softpool import POOLINGS, pool_cells, pool_space, pool_volume, windows
@@ -184,7 +185,7 @@ def test_selection_in_a_host(backbone: str, before: int, after: int) -> None:
 
 
 def test_selection_that_makes_no_sense() -> None:
-    with torch.device("meta"):
+    with on_meta():
         for knobs, reason in (
             ("rule=best", "choose one of least, most, uniform"),
             ("pool=mean", "choose one of none, soft, average, max, stochastic"),

@@ -14,6 +14,7 @@ from torch import nn
 
 from poof import recog
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.core.module import Shape
 from poof.recog.cost.counting import count_forward, parameters
 from poof.recog.data import read_list
@@ -237,7 +238,7 @@ def test_share_of_open_gates_stands_in_the_curves(tmp_path: Path) -> None:
     ],
 )
 def test_parameters_of_the_document(backbone: str, bare: float, recursive: float) -> None:
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(backbone, ("srtg",), 16, 400)
     assert parameters(model.backbone) / 1e6 == pytest.approx(bare, abs=0.005)
     assert parameters(model) / 1e6 == pytest.approx(recursive, abs=0.005)
@@ -248,7 +249,7 @@ def test_parameters_of_the_document(backbone: str, bare: float, recursive: float
 
 
 def test_costs_of_the_document() -> None:
-    with torch.device("meta"):
+    with on_meta():
         models = [recog.build_model(f"r3d_{depth}", ("sr",), 16, 400) for depth in (50, 101)]
     counts = [count_forward(model, model.clip_shape) for model in models]
     bare = [count.by_operation["convolution"] for count in counts]
@@ -261,7 +262,7 @@ def test_costs_of_the_document() -> None:
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_all_placements_in_bottlenecks(placement: str) -> None:
-    with torch.device("meta"):
+    with on_meta():
         places = SqueezeRecursion.places(BACKBONES["r3d_50"](3), placement)
     assert len(places) == 16
     expected = {
@@ -276,7 +277,7 @@ def test_all_placements_in_bottlenecks(placement: str) -> None:
 
 
 def test_placements_in_simple_blocks_and_2d_bottlenecks() -> None:
-    with torch.device("meta"):
+    with on_meta():
         for placement, place in (("mid", "before layer1.0.conv2"), ("res", "after layer1.0.downsample")):
             assert str(RecursionGate.places(BACKBONES["r2plus1d_34"](3), placement)[0]) == place
         assert str(SqueezeRecursion.places(BACKBONES["resnet50"](3), "end")[0]) == "after layer1.0.bn3"
@@ -293,7 +294,7 @@ def test_placements_in_simple_blocks_and_2d_bottlenecks() -> None:
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_what_a_placement_multiplies(placement: str) -> None:
     # With h = 2 throughout, each placement changes the block's output as Fig. 4.5 says.
-    with torch.device("meta"):
+    with on_meta():
         host = thin_video_resnet("r3d", 50, 3)
     torch.manual_seed(0)
     block, x = host.net.get_submodule("layer1.1").to_empty(device="cpu").eval(), torch.rand(1, 64, 2, 4, 4)
@@ -325,7 +326,7 @@ def test_what_a_placement_multiplies(placement: str) -> None:
 
 
 def test_what_the_release_runs_and_the_wide_network_have_the_printed_parameters() -> None:
-    with torch.device("meta"):
+    with on_meta():
         wide = recog.build_model("stergiou-wide_r3d_50", num_classes=400)
     assert parameters(wide) / 1e6 == pytest.approx(140.9, abs=0.05)
     assert [line.module for line in recog.build_model("sr-r3d_34", frames=4, size=32, num_classes=3).insertions] == (

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from poof.errors import PoofError
+from poof.meta_device import on_meta
 from poof.recog.asked import Asked, factory_of
 from poof.recog.core.backbone import Block
 from poof.recog.core.model import HostedRecognizer, Insertion, Recognizer, widen
@@ -127,7 +128,7 @@ class Pathway:
 
 
 def _pathway(backbone: str, asked: Asked) -> Pathway:
-    with torch.device("meta"):
+    with on_meta():
         twin = factory_of(backbone)(asked.num_classes)
         probe = Steps(twin.net, twin.blocks)
     net = asked.hosted(backbone, [("tsm", {})] if twin.dims == 2 else [])

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from poof.flow import create_flow
+from poof.meta_device import on_meta
 from poof.recog.asked import Asked, factory_of
 from poof.recog.core.model import HostedRecognizer, Insertion, Recognizer
 from poof.recog.core.module import Picture
@@ -92,7 +93,7 @@ def rgb_and_busy(
     scale : peak
         See `poof.recog.zoo.modules.mbpm.MotionBandPass`.
     """
-    with torch.device("meta"):
+    with on_meta():
         shift: list[tuple[str, dict[str, Any]]] = [("tsm", {})] if factory_of(backbone)(2).dims == 2 else []
     streams = {
         "rgb": asked.hosted(backbone, shift),
