@@ -81,31 +81,34 @@ def check_layers(group: Group) -> None:
     assert "forward" not in vars(net[1])
 
 
+def die_in_a_step() -> None:
+    """From now on, this process is killed in the middle of a training step."""
+    one = nn.Module.__call__
+    calls = []
+
+    def dying(self: nn.Module, *inputs: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 200:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return one(self, *inputs, **more)
+
+    nn.Module.__call__ = dying  # type: ignore[method-assign]
+
+
 def main() -> None:
-    """`parallel_worker.py WHAT TASK OUT`."""
+    """`parallel_worker.py BODY TASK OUT`: trains, then once more, and then the second process dies."""
     torch.set_num_threads(1)
-    what, task, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    body, task, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     with joined("cpu") as (group, _):
         torch.manual_seed(0)
-        if what == "dying":
-            if group.rank == 1:
-                one = nn.Module.__call__
-                calls = []
-
-                def dying(self: nn.Module, *inputs: Any, **more: Any) -> Any:
-                    calls.append(1)
-                    if len(calls) == 200:  # in the middle of a step
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return one(self, *inputs, **more)
-
-                nn.Module.__call__ = dying  # type: ignore[method-assign]
-            train_clips(task, out / "dying", group)
-            return
         check_layers(group)
         rows = train_clips(task, out / "clips", group, epochs=1)
-        points = {body: train_points(out / body, group, body) for body in ("resnet18", "unet")}
+        points = train_points(out / "points", group, body)
         if group.main:
-            (out / "found.json").write_text(json.dumps({"clips": rows, **points}))
+            (out / "found.json").write_text(json.dumps({"clips": rows, "points": points}))
+        if group.rank == 1:
+            die_in_a_step()
+        train_clips(task, out / "dying", group)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ REGISTRIES: dict[str, tuple[Iterable[str], Callable[[str, Path], object]]] = {
 def test_every_registry_names_the_one_that_was_meant(registry: str, tmp_path: Path) -> None:
     known, ask = REGISTRIES[registry]
     names = list(known)
-    for name in names:
+    for name in names[:: 1 + len(names) // 40]:
         mistyped = name + "q"
         if mistyped in names or ":" in name:  # a pattern, ptlflow:MODEL@WEIGHTS
             continue

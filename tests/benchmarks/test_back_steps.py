@@ -16,7 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import back_steps
 
 
-@pytest.mark.parametrize(("name", "convolutions", "groups"), [("ResNet152-3D", 151, 1), ("ResNeXt101-3D", 100, 32)])
+@pytest.mark.parametrize(
+    ("name", "convolutions", "groups"),
+    [("ResNeXt101-3D", 100, 32), pytest.param("ResNet152-3D", 151, 1, marks=pytest.mark.slow)],
+)
 def test_networks_that_the_registry_does_not_have(name: str, convolutions: int, groups: int) -> None:
     with on_meta():
         model = back_steps.build(name, 4, 32)

@@ -209,6 +209,7 @@ def test_a_sequence_costs_less_than_two_calls_for_each_pair(
 
 
 def test_each_map_is_computed_once(small: RaftFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small, "iterations", 1)
     calls = {"features": 0, "context": 0}
     for name in calls:
         original = getattr(small.network, name)

@@ -141,7 +141,8 @@ def test_single_names_of_the_large_network(torchvision: str, princeton: str) -> 
 # ----------------------------------------------------------------------------------------------------------- reading
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# The large network's names: test_the_large_network_fits_name_by_name_both_ways.
+@pytest.mark.parametrize("kind", ["raft-small", pytest.param("raft-large", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("naming", ["torchvision", "princeton"])
 @pytest.mark.parametrize("wrapper", [None, "state_dict"])

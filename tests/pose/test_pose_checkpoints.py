@@ -110,7 +110,11 @@ def mspn_state() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("wrapper", "prefix"),
-    [(None, ""), (None, "module."), ("state_dict", "_orig_mod."), ("model_state_dict", "module._orig_mod.")],
+    [
+        (None, ""),
+        ("model_state_dict", "module._orig_mod."),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in ((None, "module."), ("state_dict", "_orig_mod."))),
+    ],
 )
 def test_the_names_of_wrappers(
     tmp_path: Path, mspn_state: dict[str, torch.Tensor], wrapper: str | None, prefix: str

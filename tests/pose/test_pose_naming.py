@@ -80,7 +80,7 @@ def test_the_architecture_is_read_from_the_file(naming: str, stages: int) -> Non
     assert found == Architecture(12, stages, naming == "official", "resnet50")
 
 
-@pytest.mark.parametrize("body", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("body", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_every_stage_starts_from_a_torchvision_resnet(body: str) -> None:
     torchvision_ops.ensure()
     from torchvision import models

@@ -101,7 +101,7 @@ def labelled(places: np.ndarray) -> LabelSet:
 
 def test_it_learns_two_dots_and_predicts_them(tmp_path: Path) -> None:
     video, places = dots(12)
-    recipe = replace(recipe_named("footage", epochs=30, rate=5e-3), least_steps=100)
+    recipe = replace(recipe_named("footage", epochs=1, rate=5e-3), least_steps=50)
     run = train_pose(
         [Pair(video, labelled(places))],
         tmp_path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import pytest
 import typer
@@ -12,6 +13,11 @@ from typer.testing import CliRunner
 
 from poof.cli.recog import recog
 from poof.errors import PoofError, PoofWarning
+
+
+@pytest.fixture(autouse=True)
+def undrawn() -> None:
+    """Here curves are drawn."""
 
 
 @pytest.fixture
@@ -52,6 +58,7 @@ def test_render_train_eval_predict_explain(app: typer.Typer, tmp_path: Path) -> 
     common = ["-d", folder / "train.txt", "-o", tmp_path / "run", "--size", 32, "--frames", 4, "--workers", 0]
     text = run(app, "train", "resnet18_quarter", "-m", "tsm", *common, "--val", folder / "test.txt", "--epochs", 1)
     assert "validation top-1" in text
+    assert cv2.imread(str(tmp_path / "run" / "curves.png")) is not None
     assert "clips/s" in text
     with pytest.raises(PoofError, match="holds a run; go on with --resume"):
         run(app, "train", "resnet18_quarter", "-m", "tsm", *common, "--epochs", 1)

@@ -109,7 +109,9 @@ def assert_same(first: Fused, second: Fused) -> None:
 # ------------------------------------------------------------------------------------------------- which frames
 
 
-@pytest.mark.parametrize("human", [[0, 12], [6], [0, 1, 2], [3, 7, 9], list(range(13))])
+@pytest.mark.parametrize(
+    "human", [[0, 12], [3, 7, 9], *(pytest.param(n, marks=pytest.mark.slow) for n in ([6], [0, 1, 2], list(range(13))))]
+)
 def test_every_frame_comes_back_exactly_once(human: list[int]) -> None:
     tracks = tracks_of(walk(13, 1), human)
     one = InstanceFusion(tracks, 0, Blind(), ConstantFlow(1, 0), SIZE)  # type: ignore[arg-type]
@@ -389,7 +391,7 @@ def test_memory_holds_two_spans(monkeypatch: pytest.MonkeyPatch) -> None:
         return made
 
     monkeypatch.setattr(fusion, "likelihood", watched)
-    count, every = 60, 5
+    count, every = 30, 5
     one = InstanceFusion(tracks_of(walk(count), range(0, count, every)), 0, Blind(), ConstantFlow(0, 0), SIZE)  # type: ignore[arg-type]
     most, settled = 0, 0
     for frame, image in numbered(count).frames():

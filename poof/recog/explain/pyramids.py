@@ -289,7 +289,8 @@ def _links(
     products, reached = back_step(channels, pooled, kernel), kernel[channels] != 0
     own = normalise(products, reached)
     if mode == "features":
-        return [(above[j][0], int(i), float(own[j, i])) for j, i in torch.nonzero(own >= theta).tolist()]
+        rows, columns = torch.nonzero(own >= theta, as_tuple=True)
+        return [(above[j][0], i, x) for j, i, x in zip(rows.tolist(), columns.tolist(), own[rows, columns].tolist())]
     together = normalise(products.mean(0), reached.any(0))
     chosen = torch.nonzero(together >= theta).flatten().tolist()
     links = []

@@ -11,7 +11,14 @@ from poof.files import atomic, write_text
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
-    """`curves.csv` with one row an epoch, `curves.png` with loss and accuracies.
+    """`curves.csv` with one row an epoch, and `curves.png`."""
+    table = pd.DataFrame(history)
+    write_text(folder / "curves.csv", table.to_csv(index=False, float_format="%.6g"))
+    draw_curves(table, folder / "curves.png")
+
+
+def draw_curves(table: pd.DataFrame, path: Path) -> None:
+    """Loss and accuracies, an epoch a row of the table.
 
     Where modules have losses of their own (of a projection), they are drawn, too, and the training loss over them, a
     point an epoch (Fig. 3.13 of Huang 2022), with their rank correlation from three epochs on.
@@ -19,8 +26,6 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    table = pd.DataFrame(history)
-    write_text(folder / "curves.csv", table.to_csv(index=False, float_format="%.6g"))
     own = [str(name) for name in table if str(name).endswith((".projection_loss", ".enopr"))]
     figure = Figure(figsize=(9, 7 if own else 3.5), layout="constrained")
     left, right, *below = figure.subplots(2 if own else 1, 2).ravel()
@@ -50,7 +55,7 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
         axes.set(xlabel="epoch", xlim=(table["epoch"].min() - 0.5, table["epoch"].max() + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
-    with atomic(folder / "curves.png") as temporary:
+    with atomic(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 

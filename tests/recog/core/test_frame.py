@@ -38,7 +38,7 @@ def test_available_names_everything() -> None:
     ("backbone", "builder"),
     [
         ("resnet18", "resnet18"),
-        ("resnet50", "resnet50"),
+        pytest.param("resnet50", "resnet50", marks=pytest.mark.slow),
         ("mobilenet_v2", "mobilenet_v2"),
         ("i3d_resnet18", "resnet18"),
         ("resnet18_quarter", "resnet18"),

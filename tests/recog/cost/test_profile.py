@@ -128,7 +128,17 @@ def test_published_figures_stand_beside_the_measured() -> None:
     assert "8 frames at 224x224" in cost.convention
 
 
-@pytest.mark.parametrize("name", [name for name, network in GEBOTYS.items() if network.published])
+QUICK = ("tsm-resnet18", "m2a-resnet18", "m2a-tdn-attention-resnet18", "m2a-i3d_resnet18", "m2a-motion-mobilenet_v2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, network in GEBOTYS.items()
+        if network.published
+    ],
+)
 def test_every_network_of_gebotys_builds_and_the_thesis_counts_a_little_more(name: str) -> None:
     # Its counter adds normalisation and pooling: 0.2 to 6.5 % above the products alone, never below.
     with on_meta():

@@ -203,11 +203,11 @@ def test_scores_run_from_zero_to_one() -> None:
 
 
 def test_level_0_ranks_contributions_to_the_logit() -> None:
-    model = network("r3d_18")
+    model = network()
     found = evidence(model, clip(), 3)
     contributions = found.weights * found.features.mean((1, 2, 3))
     everything = class_feature_pyramid(model, clip(), 3, theta=0, depth=0)
-    assert [node.channel for node in everything.nodes] == list(range(512))
+    assert [node.channel for node in everything.nodes] == list(range(128))
     scores = torch.tensor([node.score for node in everything.nodes])
     assert torch.allclose(scores, (contributions - contributions.min()) / (contributions.max() - contributions.min()))
     best = class_feature_pyramid(model, clip(), 3, theta=1, depth=0)

@@ -26,6 +26,7 @@ from poof.recog.evaluation.predict import predict
 from poof.recog.explain import explain, grad_cam
 from poof.recog.explain.gradcam import Heat
 from poof.recog.explain.pictures import LABELS, LINE, MARGIN, overlay, sheet
+from poof.recog.training.curves import draw_curves
 from poof.recog.training.parameter_groups import parameter_groups
 from poof.recog.training.settings import Settings
 from poof.recog.training.train import train
@@ -126,19 +127,17 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(task: tuple[ClipList,
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed)))
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in history])
     assert pd.read_csv(tmp_path / "parts" / "curves.csv")["epoch"].tolist() == [1, 2]
-    assert cv2.imread(str(tmp_path / "parts" / "curves.png")) is not None
 
 
 def test_curves_draw_both_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
-    from poof.recog.training.curves import write_curves
-
     drawn: list[Figure] = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k)))
     rows = [{"epoch": 1, "loss": 2.0, "accuracy": 0.5}, {"epoch": 2, "loss": 1.0, "accuracy": 0.75}]
-    write_curves([row | {"val_loss": 3 * row["loss"], "val_top1": 0.25} for row in rows], tmp_path)
+    rows = [row | {"val_loss": 3 * row["loss"], "val_top1": 0.25} for row in rows]
+    draw_curves(pd.DataFrame(rows), tmp_path / "curves.png")
     losses, accuracies = ([list(line.get_ydata()) for line in axes.lines] for axes in drawn[0].axes)
     assert losses == [[2.0, 1.0], [6.0, 3.0]]
     assert accuracies == [[50.0, 75.0], [25.0, 25.0]]
@@ -147,8 +146,6 @@ def test_curves_draw_both_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_curves_draw_the_loss_over_that_of_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
-    from poof.recog.training.curves import write_curves
-
     drawn: list[Figure] = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k)))
@@ -156,7 +153,7 @@ def test_curves_draw_the_loss_over_that_of_modules(tmp_path: Path, monkeypatch: 
     rows = [
         {"epoch": n + 1, "loss": a, "accuracy": 0.5, "pwtp.enopr": b} for n, (a, b) in enumerate(zip(losses, energies))
     ]
-    write_curves(rows, tmp_path)
+    draw_curves(pd.DataFrame(rows), tmp_path / "curves.png")
     own, both = drawn[0].axes[2:4]
     assert list(own.lines[0].get_ydata()) == energies
     assert both.collections[0].get_offsets().tolist() == [list(pair) for pair in zip(energies, losses)]
@@ -202,7 +199,8 @@ def test_losses_of_modules_and_own_ways_back(task: tuple[ClipList, ClipList], tm
 
 
 def test_mixed_precision_trains(task: tuple[ClipList, ClipList], tmp_path: Path) -> None:
-    rows = train(network(("m2a",)), task[0], tmp_path, replace(FAST, epochs=1), Settings(amp=True))
+    few = replace(task[0], records=task[0].records[:4])
+    rows = train(network(("m2a",)), few, tmp_path, replace(FAST, epochs=1), Settings(amp=True))
     assert np.isfinite(rows[0]["loss"])
 
 

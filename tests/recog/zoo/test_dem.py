@@ -371,7 +371,13 @@ def built(name: str, classes: int = 200) -> Recognizer:
         return recog.build_model(name, (), 16, classes, size=112)
 
 
-@pytest.mark.parametrize(("name", "expected", "inside", "gmacs", "own"), WHOLE)
+QUICK = ("dem-r2plus1d_18", "dem-conv1-r2plus1d_18")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "inside", "gmacs", "own"),
+    [pytest.param(*row, marks=[pytest.mark.slow] * (row[0] not in QUICK)) for row in WHOLE],
+)
 def test_whole_networks(name: str, expected: int, inside: int | None, gmacs: float, own: float | None) -> None:
     model = built(name)
     modules = [module for _, module in model.temporal_modules()]

@@ -20,8 +20,8 @@ from poof.recog.zoo.backbones.x3d import SIZES, X3D, ResidualBlock, X3DSize, rou
         ("x3d_xs", 4, 160, "0.61", 3_794_322),
         ("x3d_s", 13, 160, "1.96", 3_794_322),
         ("x3d_m", 16, 224, "4.73", 3_794_322),
-        ("x3d_l", 16, 312, "18.37", 6_153_432),
-        ("x3d_xl", 16, 312, "35.84", 11_095_904),
+        pytest.param("x3d_l", 16, 312, "18.37", 6_153_432, marks=pytest.mark.slow),
+        pytest.param("x3d_xl", 16, 312, "35.84", 11_095_904, marks=pytest.mark.slow),
     ],
 )
 def test_costs_of_the_paper(name: str, frames: int, size: int, gmacs: str, parameters: int) -> None:

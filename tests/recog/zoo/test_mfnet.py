@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from poof import recog
 from poof.errors import PoofError
 from poof.meta_device import on_meta
 from poof.recog.cost.counting import Counting, parameters
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.backbones.c2d import c2d_resnet
 from poof.recog.zoo.backbones.mfnet import MFNet, mfnet
 from poof.recog.zoo.networks.cao import CAO
 from poof.torchvision_ops import ensure
@@ -124,7 +127,8 @@ def test_the_unit_by_its_parts() -> None:
     assert float(net.conv1.conv.weight.abs().max().detach()) <= (6 / (3 * 75 + 16 * 75)) ** 0.5  # Xavier-uniform
 
 
-@pytest.mark.parametrize("modules", [["kpsem"], ["tsm"], ["m2a"]])
+# Other modules in 3D hosts: test_registry.
+@pytest.mark.parametrize("modules", [["kpsem"], *(pytest.param([n], marks=pytest.mark.slow) for n in ("tsm", "m2a"))])
 def test_it_trains_with_modules(modules: list[str]) -> None:
     torch.manual_seed(0)
     model = recog.build_model("mfnet", modules, 8, 3, size=32, dropout=0)
@@ -141,7 +145,9 @@ def test_normalisation_is_the_authors() -> None:
         assert torch.allclose(scaled, (value - rgb) * 0.0167, atol=1e-5)
 
 
-@pytest.mark.parametrize(("classes", "expected"), [(200, 8_123_096), (51, 7_908_387)])
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(200, 8_123_096), pytest.param(51, 7_908_387, marks=pytest.mark.slow)]
+)
 def test_parameters_of_mf_kpsem(classes: int, expected: int) -> None:
     with on_meta():
         bare = recog.build_model("mfnet", ["kpsem:norm=false"], 16, classes)
@@ -173,7 +179,9 @@ def test_costs_of_mf_kpsem_beside_the_printed() -> None:
     assert not cost.count.uncounted
 
 
-@pytest.mark.parametrize("name", CAO)
+@pytest.mark.parametrize(
+    "name", ["cao-mfnet", *(pytest.param(n, marks=pytest.mark.slow) for n in CAO if n != "cao-mfnet")]
+)
 def test_every_network_of_cao_builds(name: str) -> None:
     with on_meta():
         model = recog.build_model(name, (), 8, 51, size=64)
@@ -183,15 +191,16 @@ def test_every_network_of_cao_builds(name: str) -> None:
 # ----------------------------------------------------------------------------------------------------------- C2D
 
 
-def test_c2d_is_the_frame_by_frame_network(tmp_path: Path) -> None:
+def test_c2d_is_the_frame_by_frame_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES, "c2d_resnet18", partial(c2d_resnet, "resnet18"))
     ensure()
     from torchvision import models
 
     torch.manual_seed(0)
-    torch.save(models.resnet50(num_classes=5).state_dict(), tmp_path / "r50.pth")
-    options = {"frames": 3, "num_classes": 5, "size": 32, "dropout": 0.0, "weights": tmp_path / "r50.pth"}
-    deep = recog.build_model("c2d_resnet50", (), **options).eval()
-    flat = recog.build_model("resnet50", (), **options).eval()
+    torch.save(models.resnet18(num_classes=5).state_dict(), tmp_path / "r18.pth")
+    options = {"frames": 3, "num_classes": 5, "size": 32, "dropout": 0.0, "weights": tmp_path / "r18.pth"}
+    deep = recog.build_model("c2d_resnet18", (), **options).eval()
+    flat = recog.build_model("resnet18", (), **options).eval()
     clips = torch.randn(2, 3, 3, 32, 32)
     with torch.no_grad():
         assert torch.allclose(deep(clips), flat(clips), atol=1e-4)

@@ -20,8 +20,8 @@ def network(module: str | None) -> recog.Recognizer:
     modules = [] if module is None else [module]
     model = recog.build_model("resnet18_quarter", modules, FRAMES, 8, size=SIZE, dropout=0)
     with torch.no_grad():
-        for _ in range(5):
-            model(torch.randn(4, FRAMES, 3, SIZE, SIZE))
+        for _ in range(2):
+            model(torch.randn(2, FRAMES, 3, SIZE, SIZE))
     return model.eval()
 
 

@@ -222,7 +222,7 @@ def test_a_mask_that_is_no_mask_is_kept_as_it_is(data: Path, tmp_path: Path) -> 
 def test_rnl_with_its_channel_gate(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     gate = "gc:reduction=2,blocks=1"
-    model = recog.build_model("resnet50", ["tsm", gate, "rnl"], 2, 3, size=32).eval()
+    model = recog.build_model("resnet18", ["tsm", gate, "rnl"], 2, 3, size=32).eval()
     nn.init.normal_(model.inserted["layer2_0_after_gc"].module.expand.weight)  # type: ignore[union-attr, index]
     released = {}
     inner = {"weigh": "W_k", "squeeze": "W_v1", "norm": "bn1", "expand": "W_v2"}
@@ -245,8 +245,8 @@ def test_rnl_with_its_channel_gate(data: Path, tmp_path: Path) -> None:
         released["module.base_model." + name.removeprefix("backbone.")] = value
     torch.save({"state_dict": released}, tmp_path / "w.pth")
     with pytest.raises(PoofError, match=r"it has a channel gate: add -m gc:reduction=2,blocks=1"):
-        recog.build_model("resnet50", ["tsm", "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth")
-    same = recog.build_model("resnet50", ["tsm", gate, "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth").eval()
+        recog.build_model("resnet18", ["tsm", "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth")
+    same = recog.build_model("resnet18", ["tsm", gate, "rnl"], 2, 3, size=32, weights=tmp_path / "w.pth").eval()
     clips = torch.randn(1, 2, 3, 32, 32)
     with torch.inference_mode():
         assert torch.equal(same(clips), model(clips))

@@ -143,7 +143,8 @@ def test_the_classifier_is_known_by_its_place_not_by_its_width() -> None:
     model = recog.build_model("resnet18_quarter", ["tsp:k=10,d=3"], 1, 30, size=32)
     fast = [g for g in parameter_groups(model, "tsm", 0.01, 5e-4) if g["scale"] == 5.0]
     assert [id(p) for g in fast for p in g["params"]] == [id(model.backbone.fc.weight)]  # type: ignore[union-attr]
-    both = recog.build_model("bqn-mobilenet_v2", (), 2, 3, size=32)
+    with on_meta():
+        both = recog.build_model("bqn-mobilenet_v2", (), 2, 3, size=32)
     assert [type(both.get_submodule(path)).__name__ for path in both.classifiers] == ["Linear"]
     two = recog.build_model("rgb+busy-resnet50:backbone=resnet18_quarter", (), 2, 3, size=32)
     assert two.classifiers == ("rgb.backbone.fc", "busy.backbone.fc")

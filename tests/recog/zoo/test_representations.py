@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ from poof.recog.core.weights import load_backbone
 from poof.recog.cost.counting import parameters
 from poof.recog.evaluation.evaluate import Evaluation
 from poof.recog.evaluation.splits import mean_over_splits, parse_splits
-from poof.recog.training.curves import write_curves
+from poof.recog.training.curves import draw_curves, write_curves
 from poof.recog.training.step import module_losses
 from poof.recog.zoo.backbones import BACKBONES
 from poof.recog.zoo.modules.cbam import BlockAttention
@@ -165,6 +166,7 @@ def test_curves_draw_the_losses_of_modules(tmp_path: Path) -> None:
     rows = [{"epoch": n, "loss": 1.0, "accuracy": 0.5, "input_before_tsp.projection_loss": 1.0 / n} for n in (1, 2)]
     write_curves(rows, tmp_path)
     assert "input_before_tsp.projection_loss" in (tmp_path / "curves.csv").read_text().splitlines()[0]
+    draw_curves(pd.DataFrame(rows), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
 
 

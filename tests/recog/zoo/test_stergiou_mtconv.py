@@ -231,6 +231,7 @@ def test_readings_of_the_document(knobs: str, mparams: float) -> None:
     assert NETWORKS["mtnet-m"].published[0].mparams == 25.8
 
 
+@pytest.mark.slow  # by its places alone: test_class_regularisation_of_either_form_adds_the_printed_parameters
 def test_class_regularisation_on_mtnet_adds_what_is_printed() -> None:
     with on_meta():
         model = recog.build_model("classreg-mtnet_s", frames=4, num_classes=400, size=64)

@@ -229,12 +229,12 @@ def test_share_of_open_gates_stands_in_the_curves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("backbone", "bare", "recursive"),
     [
-        ("r3d_34", 63.68, 83.86),
         ("r3d_50", 36.72, 56.90),  # 36.725, printed 36.7
-        ("r3d_101", 69.06, 107.14),
         ("r2plus1d_34", 61.83, 82.01),
-        ("r2plus1d_50", 34.86, 55.04),
-        ("r2plus1d_101", 67.22, 105.29),
+        pytest.param("r3d_34", 63.68, 83.86, marks=pytest.mark.slow),
+        pytest.param("r3d_101", 69.06, 107.14, marks=pytest.mark.slow),
+        pytest.param("r2plus1d_50", 34.86, 55.04, marks=pytest.mark.slow),
+        pytest.param("r2plus1d_101", 67.22, 105.29, marks=pytest.mark.slow),
     ],
 )
 def test_parameters_of_the_document(backbone: str, bare: float, recursive: float) -> None:
@@ -248,6 +248,7 @@ def test_parameters_of_the_document(backbone: str, bare: float, recursive: float
         assert (printed.classes, printed.frames) == (400, 16)
 
 
+@pytest.mark.slow  # what is counted of a recurrence: test_profile's test_nothing_hides
 def test_costs_of_the_document() -> None:
     with on_meta():
         models = [recog.build_model(f"r3d_{depth}", ("sr",), 16, 400) for depth in (50, 101)]
@@ -328,10 +329,9 @@ def test_what_a_placement_multiplies(placement: str) -> None:
 def test_what_the_release_runs_and_the_wide_network_have_the_printed_parameters() -> None:
     with on_meta():
         wide = recog.build_model("stergiou-wide_r3d_50", num_classes=400)
+        released = recog.build_model("sr-r3d_34", frames=4, size=32, num_classes=3)
     assert parameters(wide) / 1e6 == pytest.approx(140.9, abs=0.05)
-    assert [line.module for line in recog.build_model("sr-r3d_34", frames=4, size=32, num_classes=3).insertions] == (
-        ["sr"] * 16
-    )
+    assert [line.module for line in released.insertions] == ["sr"] * 16
     assert "never opens: see sr-r3d_34" in NETWORKS["srtg-r3d_34"].document
 
 
