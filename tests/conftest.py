@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from forked import forked_reader
 from hypothesis import settings
+
+from poof.labels import hdf5_reader
 
 # What is kept between runs must not be what the user of this machine keeps.
 os.environ.setdefault("POOF_CACHE", tempfile.mkdtemp(prefix="poof-tests-"))
@@ -26,6 +31,13 @@ def control_c() -> None:
     """Ctrl-C as Python has it: a script's background ignores it, in the commands that a test starts as well, and some
     packages take it when they are imported."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hdf5_forks() -> Iterator[None]:
+    """HDF5 is read in forks of the tests' process, which may have used more memory already than a reader is given."""
+    with forked_reader(), mock.patch.object(hdf5_reader, "_limit"):
+        yield
 
 
 @pytest.fixture(scope="session")

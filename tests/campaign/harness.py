@@ -155,7 +155,7 @@ def _batch(
             stdout=subprocess.PIPE,
             stderr=noise,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [HERE, *HERE.parents[:2]]))},
         )
         assert process.stdout is not None
         current: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import tables
 
 from poof.errors import PoofError
-from poof.labels import load_labels
+from poof.labels import hdf5, load_labels
 from poof.labels.hdf5 import read_hdf5
 from poof.labels.pandas_hdf5 import Table, read_table, table_bytes
 from poof.labels.plain_pickle import plain
@@ -32,6 +33,12 @@ class Payload:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return os.mknod, (str(self.target),)
+
+
+@pytest.fixture
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader is started as poof does it."""
+    monkeypatch.setattr(hdf5, "subprocess", subprocess)
 
 
 @pytest.fixture
@@ -116,6 +123,7 @@ def test_plain_values_in_a_pickle() -> None:
             plain(data)
 
 
+@pytest.mark.usefixtures("own_process")
 def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"12345678" * 4)
@@ -148,6 +156,7 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     assert read_hdf5(path, ["/own"]).datasets["/pairs"].values is None
 
 
+@pytest.mark.usefixtures("own_process")
 @pytest.mark.parametrize(
     ("name", "right"),
     [

@@ -1,6 +1,7 @@
-"""The process that reads HDF5, forked from the campaign's instead of started anew, which costs ten times a trial.
+"""The process that reads HDF5, forked from the test's instead of started anew, which costs ten times the reading.
 
-The same program runs in it, under the same limits; one trial in twenty starts it as poof does.
+The same program runs in it. `tests/labels/test_label_hdf5.py` and one trial in twenty of the campaign start it as poof
+does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +33,7 @@ class _Forked:
             null = os.open(os.devnull, os.O_RDWR)
             for place, file in enumerate((null, send, null)):
                 os.dup2(file, place)
+            sys.stdout = sys.__stdout__  # pytest has put another in its place
             try:
                 hdf5_reader.run(list(command[command.index("-P") + 2 :]))
             finally:
