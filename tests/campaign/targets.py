@@ -19,12 +19,12 @@ def _in(module: str) -> Trial:
 
 
 TARGETS = (
-    Target("labels", _in("labels"), quick=100, share=4),
-    Target("lists", _in("lists"), quick=60, share=1),
-    Target("projects", _in("projects"), quick=100, share=0.5),
-    Target("outputs", _in("outputs"), quick=25, share=2),
-    Target("disks", _in("disks"), quick=6),
+    Target("labels", _in("labels"), quick=30, share=4),
+    Target("lists", _in("lists"), quick=20, share=1),
+    Target("projects", _in("projects"), quick=40, share=0.5),
+    Target("outputs", _in("outputs"), quick=6, share=2),
+    Target("disks", _in("disks"), quick=2),
     Target("kills", _in("kills"), quick=1, seconds=1800, share=3),
-    Target("videos", _in("videos"), quick=60, share=3),
-    Target("weights", _in("weights"), quick=15, share=2),
+    Target("videos", _in("videos"), quick=20, share=3),
+    Target("weights", _in("weights"), quick=4, share=2),
 )

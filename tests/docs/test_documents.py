@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_the_printed_numbers_are_those_of_the_texts(shared: Path) -> None:
             assert number in own, (author, kind, number)
 
 
+@cache
+def whole() -> Any:
+    """The command line."""
+    from poof.cli import command
+
+    return command()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_parses(command: str) -> None:
     words = shlex.split(command)
@@ -91,7 +100,6 @@ def test_every_command_parses(command: str) -> None:
 
             assert {word for word in words[2:] if word not in options and not word.isdigit()} <= set(tables())
         return
-    from poof.cli import command as whole
     from poof.recog.insertion import parse_request
     from poof.recog.zoo.backbones import BACKBONES
     from poof.recog.zoo.networks import NETWORKS

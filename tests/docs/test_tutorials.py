@@ -20,6 +20,8 @@ TUTORIALS: dict[str, Callable[[Path], None]] = {
     "python": material.for_all,
     "many-videos": material.for_many,
 }
+LONGEST = ("first-model", "many-videos")
+"""Their commands are each quick elsewhere: in the how-to pages, in `tests/pose` and in `tests/projects`."""
 PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md"]
 
 
@@ -35,7 +37,9 @@ def test_every_tutorial_is_run() -> None:
     assert {page.stem for page in (ROOT / "docs/tutorials").glob("*.md")} == set(TUTORIALS)
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in TUTORIALS]
+)
 def test_a_tutorial_runs_on_a_short_clip(name: str, here: Path) -> None:
     TUTORIALS[name](here)
     pages_run.run(ROOT / f"docs/tutorials/{name}.md", whole=False)

@@ -131,6 +131,7 @@ def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, node.attr
 
 
+@cache
 def banned_in_name(name: str) -> list[str]:
     """The banned words in a name, whether its words are joined_so or JoinedSo."""
     words = " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)).lower()

@@ -353,7 +353,7 @@ def random_sets(seed: int, frames: int = 6, instances: int = 2) -> tuple[LabelSe
     return truth, prediction
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000))
 def test_accuracy_grows_with_the_threshold_up_to_the_coverage(seed: int) -> None:
     truth, prediction = random_sets(seed)
@@ -365,7 +365,7 @@ def test_accuracy_grows_with_the_threshold_up_to_the_coverage(seed: int) -> None
     assert values[-1] == pytest.approx(np.isfinite(points.error[sized]).mean())
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000))
 def test_neither_the_order_of_instances_nor_of_keypoints_matters(seed: int) -> None:
     truth, prediction = random_sets(seed)
@@ -377,7 +377,7 @@ def test_neither_the_order_of_instances_nor_of_keypoints_matters(seed: int) -> N
     np.testing.assert_array_equal(ours[columns].to_numpy(float), theirs[columns].to_numpy(float))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000), st.floats(0.1, 8), st.floats(-500, 500))
 def test_the_crop_makes_the_accuracy_independent_of_scale_and_place(seed: int, scale: float, shift: float) -> None:
     truth, prediction = random_sets(seed)
@@ -394,7 +394,7 @@ def test_the_crop_makes_the_accuracy_independent_of_scale_and_place(seed: int, s
     np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=2e-2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000))
 def test_the_truth_itself_is_perfect(seed: int) -> None:
     truth, _ = random_sets(seed)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from poof.errors import PoofError, PoofWarning
 from poof.labels import FORMATS, LabelSet, Points, Skeleton, Source, load_labels, save_labels
 
-fuzz = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FILES = ("a.json", "a.csv", "a.h5", "CollectedData_a.csv")
 junk = st.sampled_from(

@@ -16,8 +16,8 @@ from poof.errors import PoofError, PoofWarning
 from poof.labels import FORMATS, LabelSet, Points, Skeleton, Source, Visible, load_labels, save_labels
 from poof.labels.io import format_for
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-slow_format = settings(quick, max_examples=20)
+quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow_format = settings(quick, max_examples=10)
 
 # Anything a person may call a keypoint: every script, commas, quotes, hashes; no control characters, no outer blanks.
 words = st.text(
@@ -155,7 +155,7 @@ def test_csv_holds_every_point(labels: LabelSet) -> None:
 def test_deeplabcut_holds_every_visible_coordinate(name: str) -> None:
     """And who set it: a machine's points come back as a machine's, by the likelihood or by the list beside the file."""
 
-    @settings(slow_format, max_examples=6 if name.endswith(".h5") else 20)  # two processes for each .h5
+    @settings(slow_format, max_examples=6 if name.endswith(".h5") else 10)  # two forks for each .h5
     @given(label_sets())
     def check(labels: LabelSet) -> None:
         labels.frame_names, labels.individuals, labels.info = {}, {}, {}

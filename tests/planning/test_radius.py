@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from poof.cli.common import jsonable
 from poof.errors import PoofError
+from poof.flow.base import FlowEstimator
+from poof.flow.cache import CachedFlow
 from poof.flow.registry import create_flow
 from poof.labels.model import LabelSet, Points, Skeleton, Visible
 from poof.planning.chain_errors import ChainErrors, measure_chain_errors
@@ -35,13 +37,14 @@ def only(labels: LabelSet, *frames: int) -> LabelSet:
 
 
 @pytest.fixture(scope="module")
-def drift() -> tuple[Video, LabelSet, ExactFlow, float]:
+def drift(tmp_path_factory: pytest.TempPathFactory) -> tuple[Video, LabelSet, FlowEstimator, float]:
     """Video, labels of every frame, exact flow and the subject's longer side."""
     scene = sample("drift", frames=40)
     labels = truth(scene)
     sides = list(subject_sides(labels, 0).values())
     assert np.ptp(sides) < 1e-3  # all move alike: every anchor has the same unit
-    return SyntheticVideo(scene), labels, ExactFlow(scene), sides[0]
+    video = ArrayVideo([image for _, image in SyntheticVideo(scene).frames()])
+    return video, labels, CachedFlow(ExactFlow(scene), tmp_path_factory.mktemp("flows")), sides[0]
 
 
 # ------------------------------------------------------------------------------------------- drift by construction
@@ -50,7 +53,7 @@ def drift() -> tuple[Video, LabelSet, ExactFlow, float]:
 @pytest.mark.parametrize("every", [1, 5])
 @pytest.mark.parametrize("expected", [3, 7, 12])
 def test_the_radius_follows_from_the_drift(
-    drift: tuple[Video, LabelSet, ExactFlow, float], expected: int, every: int
+    drift: tuple[Video, LabelSet, FlowEstimator, float], expected: int, every: int
 ) -> None:
     video, exact, flow, side = drift
     labels = only(exact, *range(0, 40, every))
@@ -71,7 +74,7 @@ def test_the_radius_follows_from_the_drift(
 
 
 def test_a_threshold_that_is_never_reached_gives_the_longest_measured_distance(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, _ = drift
     found = measure_radius(video, only(exact, 0, 4, 8, 12, 16, 20), flow, 0.5, 10, WHOLE)
@@ -81,7 +84,7 @@ def test_a_threshold_that_is_never_reached_gives_the_longest_measured_distance(
 
 
 def test_a_drift_above_the_threshold_in_the_first_frame_leaves_no_radius(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, side = drift
     found = measure_radius(video, only(exact, *range(12)), flow, 0.5 * STEP / side, 5, WHOLE)
@@ -91,7 +94,7 @@ def test_a_drift_above_the_threshold_in_the_first_frame_leaves_no_radius(
 
 
 def test_slower_drift_backwards_counts_as_much_as_forwards(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, side = drift
     errors = measure_chain_errors(video, only(exact, 10, 16), [flow], 8, WHOLE)
@@ -106,7 +109,7 @@ def test_slower_drift_backwards_counts_as_much_as_forwards(
 
 
 def test_a_single_label_cannot_tell_and_the_cycle_error_suggests(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, _ = drift
     found = measure_radius(video, only(exact, 20), flow, max_radius=6, settings=WHOLE)
@@ -117,7 +120,7 @@ def test_a_single_label_cannot_tell_and_the_cycle_error_suggests(
 
 
 def test_pairs_that_are_too_few_are_counted_but_not_believed(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, side = drift
     found = measure_radius(video, only(exact, 10, 13), flow, max_radius=6, settings=WHOLE)
@@ -126,7 +129,7 @@ def test_pairs_that_are_too_few_are_counted_but_not_believed(
     np.testing.assert_allclose(found.curve.error[2], 3 * STEP / side, atol=1e-4)  # shown all the same
 
 
-def test_labels_too_far_apart_are_told_what_would_reach(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+def test_labels_too_far_apart_are_told_what_would_reach(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
     video, exact, flow, _ = drift
     found = measure_radius(video, only(exact, 2, 14, 28), flow, max_radius=5, settings=WHOLE)
     assert found.radius is None
@@ -134,7 +137,7 @@ def test_labels_too_far_apart_are_told_what_would_reach(drift: tuple[Video, Labe
 
 
 def test_a_radius_below_the_nearest_pair_says_that_it_is_a_straight_line(
-    drift: tuple[Video, LabelSet, ExactFlow, float],
+    drift: tuple[Video, LabelSet, FlowEstimator, float],
 ) -> None:
     video, exact, flow, side = drift
     found = measure_radius(video, only(exact, *range(0, 40, 6)), flow, 4.5 * STEP / side, 12, WHOLE)
@@ -178,7 +181,7 @@ def test_a_chain_that_left_the_image_counts_with_its_last_place() -> None:
     assert errors.error[0, 0, 18, k] == pytest.approx(np.hypot(*(last - stays[k])) / 50, abs=1e-3)
 
 
-def test_guessed_places_of_hidden_keypoints_are_no_measure(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+def test_guessed_places_of_hidden_keypoints_are_no_measure(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
     video, exact, flow, _ = drift
     labels = only(exact, 5, 8, 11)
     labels.instances[8, 0].visible[2] = Visible.OCCLUDED
@@ -190,7 +193,7 @@ def test_guessed_places_of_hidden_keypoints_are_no_measure(drift: tuple[Video, L
     assert np.isfinite(errors.error[of[5], 0, 2, [0, 1, 3]]).all()
 
 
-def test_only_what_a_person_set_counts(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+def test_only_what_a_person_set_counts(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
     from poof.propagation import propagate
 
     video, exact, flow, _ = drift
@@ -201,9 +204,8 @@ def test_only_what_a_person_set_counts(drift: tuple[Video, LabelSet, ExactFlow, 
     assert jsonable(a.as_dict()) == jsonable(b.as_dict())
 
 
-def test_subjects_without_identities_are_linked_first() -> None:
-    scene = sample("drift", frames=30)
-    exact = truth(scene)
+def test_subjects_without_identities_are_linked_first(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
+    video, exact, flow, _ = drift
     skeleton = Skeleton(("a", "b", "c", "d"))
     named, swapped = (LabelSet(skeleton, image_size=exact.image_size, tracked=t) for t in (True, False))
     for frame in range(0, 30, 4):
@@ -211,28 +213,28 @@ def test_subjects_without_identities_are_linked_first() -> None:
         for number, part in enumerate((xy[:4], xy[4:])):
             named.add(frame, number, Points.human(frame, part))
             swapped.add(frame, (number + frame // 4) % 2, Points.human(frame, part))
-    video, flow = SyntheticVideo(scene), ExactFlow(scene)
     a, b = (measure_radius(video, labels, flow, 0.05, 8, WHOLE) for labels in (named, swapped))
     assert a.pairs == b.pairs == 2 * (7 + 6)
     np.testing.assert_allclose(b.curve.error, a.curve.error, atol=1e-6)
 
 
-def test_labels_behind_damage_do_not_count(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
-    _video, exact, flow, side = drift
+def test_labels_behind_damage_do_not_count(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
+    video, exact, flow, side = drift
 
-    class Broken(SyntheticVideo):
+    class Broken(ArrayVideo):
         def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
             yield from super().frames(start, 20 if stop is None else min(stop, 20))
             if stop is None or stop > 20:
                 self.damage = Damage(20, "truncated")
 
-    found = measure_radius(Broken(flow.scene), only(exact, *range(0, 40, 3)), flow, max_radius=6, settings=WHOLE)  # type: ignore[arg-type]
+    broken = Broken([image for _, image in video.frames()])
+    found = measure_radius(broken, only(exact, *range(0, 40, 3)), flow, max_radius=6, settings=WHOLE)
     assert found.pairs == 6 + 5  # of frames 0, 3, ... 18
     np.testing.assert_allclose(found.curve.error[5], 6 * STEP / side, atol=1e-4)
     assert any("damaged from frame 20" in note for note in found.notes)
 
 
-class Counted(SyntheticVideo):
+class Counted(ArrayVideo):
     """Counts the passes and the frames it gave."""
 
     passes = given = 0
@@ -244,9 +246,9 @@ class Counted(SyntheticVideo):
             yield item
 
 
-def test_the_video_is_read_once(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+def test_the_video_is_read_once(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
     video, exact, flow, _ = drift
-    counted = Counted(flow.scene)  # type: ignore[arg-type]
+    counted = Counted([image for _, image in video.frames()])
     a = measure_radius(counted, exact, flow, max_radius=10, settings=WHOLE)
     assert counted.passes == 1 and counted.given <= 40
     b = measure_radius(video, exact, flow, max_radius=10, settings=WHOLE)
@@ -346,7 +348,7 @@ def test_pairs_are_counted_once_for_both_ways_and_for_each_subject() -> None:
 # ------------------------------------------------------------------------------------------------ errors and commands
 
 
-def test_what_makes_no_sense_is_refused(drift: tuple[Video, LabelSet, ExactFlow, float]) -> None:
+def test_what_makes_no_sense_is_refused(drift: tuple[Video, LabelSet, FlowEstimator, float]) -> None:
     video, exact, flow, _ = drift
     with pytest.raises(PoofError, match=r"--threshold 5: .*0.05"):
         measure_radius(video, exact, flow, threshold=5)
@@ -360,6 +362,7 @@ def test_what_makes_no_sense_is_refused(drift: tuple[Video, LabelSet, ExactFlow,
         measure_radius(video, beyond, flow, max_radius=40, settings=WHOLE)
 
 
+@pytest.mark.slow  # quick: the clips whose drift is known
 def test_a_real_clip(data: Path) -> None:
     table = pd.read_csv(data / "dlc-reaching" / "labels_video_416x374.csv")
     table = table[(table.visible > 0) & (table.frame < 40)]
@@ -380,7 +383,7 @@ def test_a_real_clip(data: Path) -> None:
     assert found.cycle_radius is not None and 0 <= found.cycle_radius <= 8
 
 
-def test_the_command(drift: tuple[Video, LabelSet, ExactFlow, float], tmp_path: Path) -> None:
+def test_the_command(drift: tuple[Video, LabelSet, FlowEstimator, float], tmp_path: Path) -> None:
     import typer
     from PIL import Image
     from typer.testing import CliRunner

@@ -246,6 +246,7 @@ def test_options_that_make_no_sense() -> None:
         select_frames(video, 2, strategy="kmeans")
 
 
+@pytest.mark.slow  # quick: the same on made frames, above
 def test_a_real_clip(data: Path) -> None:
     video = open_video(data / "dlc-reaching" / "vid.avi")
     even = select_frames(video, 8)

@@ -41,10 +41,10 @@ SETTINGS = {"radius": 4}
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of 60 frames with labels every 9, all keypoints in most of them, and in `here` what poof makes of it."""
+    """A clip of 42 frames with labels every 9, all keypoints in most of them, and in `here` what poof makes of it."""
     folder = tmp_path_factory.mktemp("long")
-    exact = clip(folder / "v.mp4", (0.5, 0.25), frames=60)
-    labels = part(exact, range(2, 60, 9))
+    exact = clip(folder / "v.mp4", (0.5, 0.25), frames=42)
+    labels = part(exact, range(2, 42, 9))
     hole = labels.instances[20, 0]  # a label that lacks a keypoint: chains pass by it
     where = hole.decided & False
     where[1] = True
@@ -165,22 +165,21 @@ def test_runs_give_the_entries_of_the_whole(long: Path, tmp_path: Path) -> None:
     how = tasks.How(SETTINGS, "dis", None, "cpu")
     mark = driver.mark_of(video) or ""
     film: Any = type("Film", (), {"video": video, "source": Source(long / "v.mp4"), "whole": False})()
-    for sent in (False, True):
-        found = {}
-        for first, last in spans:
-            near = driver._near(labels, first, last, settings)
-            content = driver.fingerprint(long / "v.mp4")
-            piece = tasks.Piece(
-                str(long / "v.mp4"), "v.mp4", content, mark, "stop", near, how, first, last, video.size, video.fps
-            )
-            if sent:
-                piece = driver._with_frames(driver._Out(film, piece, set()))
-            found |= tasks.run_piece(piece).entries
-        assert set(found) == {key for group in groups for _, key in group}
-        for key, arrays in found.items():
-            known = cache.get(key)
-            assert known is not None
-            assert {n: a.tobytes() for n, a in arrays.items()} == {n: a.tobytes() for n, a in known.items()}
+    found = {}
+    for number, (first, last) in enumerate(spans):
+        near = driver._near(labels, first, last, settings)
+        content = driver.fingerprint(long / "v.mp4")
+        piece = tasks.Piece(
+            str(long / "v.mp4"), "v.mp4", content, mark, "stop", near, how, first, last, video.size, video.fps
+        )
+        if number % 2:  # its frames are sent
+            piece = driver._with_frames(driver._Out(film, piece, set()))
+        found |= tasks.run_piece(piece).entries
+    assert set(found) == {key for group in groups for _, key in group}
+    for key, arrays in found.items():
+        known = cache.get(key)
+        assert known is not None
+        assert {n: a.tobytes() for n, a in arrays.items()} == {n: a.tobytes() for n, a in known.items()}
 
 
 def test_a_worker_that_sees_another_video_says_so(long: Path) -> None:
@@ -242,8 +241,13 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, long: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_worker_killed_in_the_middle_changes_nothing(long: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
+def test_neither_a_worker_killed_in_the_middle_nor_a_video_that_fails_changes_the_others(
+    long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("out", "more"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "x.mp4").write_bytes(b"\0" * 3000)
+    (tmp_path / "x.json").write_bytes((long / "v.json").read_bytes())
     with cluster(2, tmp_path) as (where, processes):
         began: list[str] = []
 
@@ -255,8 +259,12 @@ def test_a_worker_killed_in_the_middle_changes_nothing(long: Path, tmp_path: Pat
 
         (done,) = driver.run_on(where, [job_of(long, tmp_path / "out")], Killing(quiet=True))
         assert not done.error and processes[1].wait() == -9 and processes[2].poll() is None
-    assert int(began[-1].split()[-1]) >= 4  # it was cut
-    assert same(long, tmp_path / "out")
+        assert int(began[-1].split()[-1]) >= 4  # it was cut
+        assert same(long, tmp_path / "out")
+        monkeypatch.setenv("POOF_CACHE", str(tmp_path / "another cache"))
+        jobs = [job_of(tmp_path, tmp_path / "more", "x"), job_of(long, tmp_path / "more")]
+        ends = {d.job.name: d for d in driver.run_on(where, jobs, Display(quiet=True))}
+    assert "x.mp4" in ends["x"].error and not ends["v"].error and same(long, tmp_path / "more")
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -294,17 +302,6 @@ def test_a_scheduler_that_vanishes_leaves_what_is_done_and_videos_are_sent(
         (done,) = driver.run_on(where, [job], Counting(quiet=True))
     assert not done.error and same(long, tmp_path / "out")
     assert counts[0] < totals[0]  # the pieces that were kept were not given out again
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_failures_on_a_cluster_are_told_and_stop_nothing(long: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "x.mp4").write_bytes(b"\0" * 3000)
-    (tmp_path / "x.json").write_bytes((long / "v.json").read_bytes())
-    jobs = [job_of(tmp_path, tmp_path / "out", "x"), job_of(long, tmp_path / "out")]
-    with cluster(1, tmp_path) as (where, _):
-        done = {d.job.name: d for d in driver.run_on(where, jobs, Display(quiet=True))}
-    assert "x.mp4" in done["x"].error and not done["v"].error and same(long, tmp_path / "out")
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -66,7 +66,7 @@ def test_where_flow_is_local_a_rectangle_gives_what_the_whole_frame_gives(monkey
     np.testing.assert_allclose(results[True], results[False], atol=1e-3)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_rectangle_agrees_with_the_whole_frame_of_a_camera_that_stands_still(seed: int) -> None:
     """With DIS, whose patches see their surroundings and whose scales end with the image; shown at about its own scale.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -204,20 +205,34 @@ def thinned(labels: LabelSet) -> LabelSet:
     return labels
 
 
+def five(thin: bool) -> LabelSet:
+    chosen = labels_at(10, 20, 30, 40, 45)
+    return thinned(chosen) if thin else chosen
+
+
+@cache
+def whole_of(folder: Path, thin: bool) -> tuple[LabelSet, int]:
+    return run(folder, five(thin), None)
+
+
 @pytest.mark.parametrize("thin", [False, True])
 @pytest.mark.parametrize(
-    "only, alone", [(range(21, 30), 10), (range(36, 38), 10), (range(12), 15), (range(50, 90), 5), (range(20, 21), 20)]
+    "only, alone",
+    [
+        (range(21, 30), 10),
+        (range(20, 21), 20),
+        *(
+            pytest.param(*part, marks=pytest.mark.slow)
+            for part in ((range(36, 38), 10), (range(12), 15), (range(50, 90), 5))
+        ),
+    ],
 )
 def test_a_part_is_as_in_the_whole(folder: Path, tmp_path: Path, only: range, alone: int, thin: bool) -> None:
-    def labels() -> LabelSet:
-        chosen = labels_at(10, 20, 30, 40, 45)
-        return thinned(chosen) if thin else chosen
-
-    whole, pairs = run(folder, labels(), None)
-    cache, flow = ResultCache(tmp_path), Counting()
-    part = propagate(open_video(folder), labels(), flow, Settings(5), cache=cache, only=only)
+    whole, pairs = whole_of(folder, thin)
+    kept, flow = ResultCache(tmp_path), Counting()
+    part = propagate(open_video(folder), five(thin), flow, Settings(5), cache=kept, only=only)
     assert flow.pairs == alone or (thin and flow.pairs > alone)
-    anchors = set(labels().frames)
+    anchors = set(five(thin).frames)
     near = {k: p for k, p in whole.instances.items() if k[0] in only or k[0] in anchors}
     assert part.instances.keys() == near.keys()
     for (frame, _), points in part.instances.items():
@@ -226,5 +241,5 @@ def test_a_part_is_as_in_the_whole(folder: Path, tmp_path: Path, only: range, al
             assert np.array_equal(points.confidence, near[frame, 0].confidence, equal_nan=True)
     # What was kept of the part serves the whole, and spoils nothing.
     later = Counting()
-    assert same(propagate(open_video(folder), labels(), later, Settings(5), cache=cache), whole)
+    assert same(propagate(open_video(folder), five(thin), later, Settings(5), cache=kept), whole)
     assert later.pairs == pairs - flow.pairs or thin

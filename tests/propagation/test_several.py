@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from poof.flow.base import FlowEstimator
+from poof.flow.cache import CachedFlow
 from poof.flow.dis import DisFlow
 from poof.labels.model import LabelSet, Points, Skeleton, Source
 from poof.propagation import Settings, propagate
@@ -45,8 +46,8 @@ def exact() -> LabelSet:
 
 
 @pytest.fixture(scope="module")
-def flow() -> FlowEstimator:
-    return DisFlow("medium")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> FlowEstimator:
+    return CachedFlow(DisFlow("medium"), tmp_path_factory.mktemp("flows"))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_the_other_methods_keep_players_apart_too(
 # --------------------------------------------------------------------------------------------------- untracked labels
 
 
-@pytest.mark.parametrize("swapped", [(12,), (22,), (2,)])
+@pytest.mark.parametrize("swapped", [(12,), pytest.param((22,), marks=pytest.mark.slow), (2,)])
 def test_labels_without_identities_give_the_same_as_tracked_ones(
     swapped: tuple[int, ...], tracked: LabelSet, video: ArrayVideo, exact: LabelSet, flow: FlowEstimator
 ) -> None:

@@ -86,7 +86,14 @@ def test_a_post_hides_exactly_what_it_covers() -> None:
         assert flags[PLAYER.index("right_elbow")] == wanted
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Made as the demo is.
+        pytest.param(name, marks=pytest.mark.slow) if name in ("cut", "hidden-at-anchor", "two-players") else name
+        for name in sorted(SAMPLES)
+    ],
+)
 def test_same_seed_same_bytes_other_seed_other_bytes(name: str) -> None:
     first, again, other = sample(name), sample(name), sample(name, seed=5)
     number = first.frames // 2

@@ -36,7 +36,7 @@ def test_every_frame_in_any_order_is_that_of_a_pass(numbered_file: Callable[[str
     access = FrameAccess(video, limit=1)  # hardly anything is kept: nearly every frame is jumped to
     frames = dict(video.frames())
     assert access.count == len(frames)
-    order = random.Random(name).sample(range(60), 20)
+    order = random.Random(name).sample(range(60), 10)
     for number in order:
         image = access.get(number)
         assert np.array_equal(image, frames[number])
@@ -49,7 +49,7 @@ def test_every_frame_in_any_order_is_that_of_a_pass(numbered_file: Callable[[str
 def test_odd_files(data: Path, name: str) -> None:
     video = open_video(data / "video-odd" / name)
     access = FrameAccess(video)
-    frames = {n: image for n, image in video.frames() if n % 7 == 0 or n < 3}
+    frames = {n: image for n, image in video.frames() if n % 13 == 0 or n < 3}
     for number in random.Random(1).sample(sorted(frames), len(frames)):
         assert np.array_equal(access.get(number), frames[number])
 

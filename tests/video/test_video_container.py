@@ -30,7 +30,7 @@ REAL = [
     ("badja/bear.mp4", 82, (854, 480)),
     ("dlc-reaching/vid.avi", 256, (416, 374)),
     ("pose2sim/cam01.mp4", 100, (1080, 1920)),
-    ("pose2sim/cam02.mp4", 100, (1080, 1920)),
+    pytest.param("pose2sim/cam02.mp4", 100, (1080, 1920), marks=pytest.mark.slow),
 ]
 
 
@@ -42,7 +42,7 @@ def by_opencv(path: Path) -> list[np.ndarray]:
         good, image = capture.read()
         if not good:
             return images
-        images.append(image[..., ::-1])
+        images.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 @pytest.mark.parametrize(("name", "count", "size", "fps"), ODD)
@@ -55,7 +55,7 @@ def test_odd_containers_equal_another_reader(
     for number, image in video.frames():
         # Before its version 5 OpenCV took all colours for BT.601.
         tolerance = 0 if cv2.__version__ >= "5" else 12
-        assert np.abs(image.astype(int) - expected[number]).mean() <= tolerance, f"frame {number} differs"
+        assert cv2.norm(image, expected[number], cv2.NORM_L1) <= tolerance * image.size, f"frame {number} differs"
         numbers.append(number)
     assert numbers == list(range(count)) and len(expected) == count
     assert video.count() == count
@@ -293,7 +293,7 @@ def test_the_size_changes_half_way(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_video(numbered_file: Callable[[str], Path], tmp_path: Path) -> None:
     size = (1280, 720)
-    video = open_video(write_numbered(tmp_path / "long.mp4", "mpeg4", 150, size=size))
+    video = open_video(write_numbered(tmp_path / "long.mp4", "mpeg4", 90, size=size))
 
     def megabytes() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
@@ -304,5 +304,5 @@ def test_memory_does_not_grow_with_the_video(numbered_file: Callable[[str], Path
     before, peak = megabytes(), 0.0
     for _ in video.frames():
         peak = max(peak, megabytes())
-    # All 150 frames together are 415 MB, those a decoder holds a few dozen at most.
+    # All 90 frames together are 249 MB, those a decoder holds a few dozen at most.
     assert peak - before < 80

@@ -102,7 +102,7 @@ def packets_of(path: Path) -> list[tuple[int, int]]:
     return packets
 
 
-@pytest.mark.parametrize("packet", [21, 27, 30, 44])
+@pytest.mark.parametrize("packet", [27, 44, *(pytest.param(n, marks=pytest.mark.slow) for n in (21, 30))])
 @pytest.mark.parametrize("name", NOTICING)
 def test_a_packet_of_garbage(numbered_file: Files, tmp_path: Path, name: str, packet: int) -> None:
     position, size = packets_of(numbered_file(name))[packet]
@@ -129,7 +129,7 @@ def test_packets_that_vanish_whole(numbered_file: Files, tmp_path: Path, name: s
     check(whole, damaged, 25, 30)
 
 
-@pytest.mark.parametrize("back", [1, 2, 3, 5, 8, 20])
+@pytest.mark.parametrize("back", [1, 3, 20, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5, 8))])
 @pytest.mark.parametrize("name", ["h264-low-delay.mp4", "mjpeg.avi"])
 def test_the_last_packets(numbered_file: Files, tmp_path: Path, name: str, back: int) -> None:
     """Errors near the end come up only when the decoder's threads are emptied, all at once."""

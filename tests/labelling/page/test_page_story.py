@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,15 @@ pytestmark = pytest.mark.xdist_group("page story")  # one worker: one server ser
 OPENED = "() => Boolean(window.poof && poof.store.video && poof.stage.shownFrame >= 0)"
 """JavaScript: the page is open and shows a frame."""
 
-JOINTS = ("neck_lower", "upper_left_3", "lower_left_3")
-"""Keypoints of the bear that stand in each of its labelled frames."""
+JOINTS = {"neck": (40, 100), "elbow": (60, 120), "paw": (80, 140)}
+"""Keypoints on the square of the clip, where they are in frame 0."""
 
 
-def _truth(path: Path) -> dict[int, dict[str, tuple[float, float]]]:
-    found: dict[int, dict[str, tuple[float, float]]] = {}
-    with path.open() as file:
-        for row in csv.DictReader(file):
-            if row["x"]:
-                found.setdefault(int(row["frame"]), {})[row["keypoint"]] = (float(row["x"]), float(row["y"]))
-    return found
-
-
-def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data: Path, tmp_path: Path) -> None:
-    truth = _truth(data / "badja" / "bear.labels.csv")
-    frames = [n for n in sorted(truth) if all(joint in truth[n] for joint in JOINTS)]
-    joints = [joint for joint in JOINTS if all(joint in truth[n] for n in frames[:2])]
-    first, second = frames[0], frames[2]
-    server = serve(data / "badja" / "bear.mp4", "--output", tmp_path / "bear.labels.json")
+def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, write_clip: Any, tmp_path: Path) -> None:
+    joints = list(JOINTS)
+    truth = {n: {joint: (x + 2 * n, y) for joint, (x, y) in JOINTS.items()} for n in range(24)}
+    first, middle, second = 4, 9, 14
+    server = serve(write_clip(tmp_path / "clip.mp4"), "--output", tmp_path / "clip.labels.json")
     tab = open_tab(server.url)
 
     # No keypoints yet: the page asks for them before anything else.
@@ -53,11 +42,10 @@ def test_from_a_video_alone_to_a_corrected_file(serve: Any, open_tab: Any, data:
     assert all(tab.point(second, k)["human"] for k in range(len(joints)))
 
     # Propagation arrives between them without being asked for.
-    middle = frames[1]
     tab.go(middle)
     tab.until("n => (poof.store.points.get(n, 0)[0] || {}).source === 'propagated'", middle, 90)
     carried = tab.point(middle, 0)
-    assert np.hypot(carried["x"] - truth[middle][joints[0]][0], carried["y"] - truth[middle][joints[0]][1]) < 40
+    assert np.hypot(carried["x"] - truth[middle][joints[0]][0], carried["y"] - truth[middle][joints[0]][1]) < 3
 
     # A wrong point is dragged: it is a label then, exactly where it was let go.
     place = (carried["x"] + 15, carried["y"] + 9)

@@ -37,11 +37,11 @@ def address(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactor
     with VideoWriter(folder / "dots.mp4", 25, (1920, 1080), lossless=True) as writer:
         for _ in range(3):
             writer.write(image)
-    write_clip(folder / "large.mp4", 3, (3840, 2160))
-    write_clip(folder / "long.mp4", 3000, (64, 48))  # the server looks at each of them
+    write_clip(folder / "large.mp4", 3, (2560, 1440))
+    write_clip(folder / "long.mp4", 1000, (64, 48))  # the server looks at each of them
     write_clip(folder / HOSTILE_FILE, 6)
     files = (*(folder / f"{name}.mp4" for name in NAMES[:3]), folder / HOSTILE_FILE)
-    return serve(*files, "--keypoints", ",".join(MANY)).url
+    return serve(*files, "--keypoints", ",".join(MANY), "--radius", "3").url
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def test_panning_a_large_frame_with_a_hundred_points(clips: Any) -> None:
             "frame": 0,
             "subject": 0,
             "keypoint": k,
-            "x": 200 + 350 * (k % 10),
-            "y": 100 + 200 * (k // 10),
+            "x": 130 + 240 * (k % 10),
+            "y": 70 + 130 * (k // 10),
             "state": 2,
         }
         for k in range(100)
@@ -151,7 +151,7 @@ def test_panning_a_large_frame_with_a_hundred_points(clips: Any) -> None:
             const step = (now) => {
                 stage.view.pan(4 * Math.sin(now / 200), 3 * Math.cos(now / 300));
                 stage.draw();
-                if (now - began < 1500) requestAnimationFrame(step);
+                if (now - began < 800) requestAnimationFrame(step);
                 else done([stage.drawn - before, spent.sort((a, b) => a - b)[Math.floor(spent.length / 4)]]);
             };
             requestAnimationFrame(step);
@@ -165,21 +165,21 @@ def test_panning_a_large_frame_with_a_hundred_points(clips: Any) -> None:
 
 def test_a_long_video_opens_at_once_and_any_frame_is_near(clips: Any) -> None:
     tab = clips("long")
-    tab.until("() => poof.store.video.frames === 3000", seconds=60)
-    for n in (2999, 1503, 7):
+    tab.until("() => poof.store.video.frames === 1000", seconds=60)
+    for n in (999, 503, 7):
         began = time.monotonic()
         tab.go(n)
         assert time.monotonic() - began < 30  # mostly a tenth of a second; the machine may be busy
     tab.click(30, 24)
     tab.saved()
-    # One label among three thousand frames is seen in the timeline, and a click there goes there.
+    # One label among a thousand frames is seen in the timeline, and a click there goes there.
     tab.until("() => poof.timeline.whole && poof.timeline.whole.labelled.includes(7)")
     tab.press("End", "Alt+ArrowLeft")
     assert tab.run("() => poof.store.frame") == 7
     box = tab.page.locator("#rows").bounding_box()
-    x = tab.run("() => poof.timeline.x(1500.5)")
+    x = tab.run("() => poof.timeline.x(500.5)")
     tab.page.mouse.click(box["x"] + x, box["y"] + 45)
-    assert abs(tab.run("() => poof.store.frame") - 1500) <= 2
+    assert abs(tab.run("() => poof.store.frame") - 500) <= 2
     assert tab.run("() => poof.store.keypoint") == 1
 
 
