@@ -439,7 +439,7 @@ def test_matching_keeps_the_parameters_of_any_factorised_host(knobs: str) -> Non
     ],
 )
 def test_nonsense_is_refused(name: str, knobs: str, message: str) -> None:
-    with torch.device("meta"), pytest.raises(PoofError, match=message):
+    with on_meta(), pytest.raises(PoofError, match=message):
         recog.build_model(name, [f"dem:{knobs}"], 8, 5, size=64)
 
 

@@ -42,7 +42,7 @@ NETWORKS: dict[str, tuple[str, list[str]]] = {
     "m2a-tea-resnet18": ("resnet18", ["m2a:motion=tea,attention=none" + RELEASED]),
     "m2a-tea+attn-resnet18": ("resnet18", ["m2a:motion=tea" + RELEASED]),
 }
-QUICK = ["tsm-mobilenetv2", "m2a-resnet18-tsm", "m2a-tdn-resnet18"]
+QUICK = ["tsm-mobilenetv2", "m2a-resnet18-tsm"]
 
 
 def made_by_rule(key: str, shape: list[int]) -> Tensor:

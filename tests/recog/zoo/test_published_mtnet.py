@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from poof import recog
 from poof.errors import PoofError, PoofWarning
+from poof.meta_device import on_meta
 from poof.recog.cost.counting import parameters
 from poof.recog.explain.tubes import evidence
 from poof.recog.training.transfer import start_from
@@ -91,13 +92,16 @@ def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(mtnet_released.DEPTHS, "xs", THIN)
 
 
-@pytest.mark.parametrize(("depth", "groups"), KEYS)
+# Quick: both ways of grouping; the deeper networks repeat the blocks of the first.
+@pytest.mark.parametrize(
+    ("depth", "groups"), [pytest.param(*key, marks=[pytest.mark.slow] * (key[0] in ("m", "l"))) for key in KEYS]
+)
 def test_every_key_of_the_authors_has_its_place(depth: str, groups: int) -> None:
     keys = released(mtnet_released.DEPTHS[depth], groups, 400)
     text = "\n".join(sorted(f"{key} {shape}" for key, shape in keys.items()))
     count, checksum, millions = KEYS[depth, groups]
     assert (len(keys), hashlib.sha256(text.encode()).hexdigest()[:16]) == (count, checksum)
-    with torch.device("meta"):
+    with on_meta():
         model = recog.build_model(f"mtnet-released-s:depth={depth},groups={groups}", num_classes=400)
         state = {key: torch.empty(shape) for key, shape in keys.items()}
         fill(model, Release("w.pth", "mtnet", state))  # refuses what is left over or missing
@@ -126,7 +130,7 @@ def test_the_authors_files_give_their_scores(tmp_path: Path, groups: int) -> Non
 @pytest.mark.usefixtures("thin")
 def test_what_does_not_fit_is_refused_with_the_network_that_does() -> None:
     def state(depths: tuple[int, ...], groups: int) -> dict[str, Tensor]:
-        with torch.device("meta"):
+        with on_meta():
             return {key: torch.empty(shape) for key, shape in released(depths, groups, 5).items()}
 
     def said(model: recog.Recognizer, state: dict[str, Tensor]) -> str:
@@ -134,7 +138,7 @@ def test_what_does_not_fit_is_refused_with_the_network_that_does() -> None:
             fill(model, Release("w.pth", "mtnet", state))
         return str(caught.value)
 
-    with torch.device("meta"):
+    with on_meta():
         ours, other = network(), recog.build_model("resnet18_quarter", (), 4, 5, size=64)
     assert said(other, state(mtnet_released.DEPTHS["s"], 1)).endswith("build mtnet-released-s")
     assert said(ours, state(mtnet_released.DEPTHS["l"], 8)).endswith("build mtnet-released-l:groups=8")
@@ -178,5 +182,5 @@ def test_from_takes_such_files_and_training_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_knobs_that_make_no_network(knobs: str, reason: str) -> None:
-    with torch.device("meta"), pytest.raises(PoofError, match=reason):
+    with on_meta(), pytest.raises(PoofError, match=reason):
         recog.build_model(f"mtnet-released-s:{knobs}", (), 4, 3, size=64)

@@ -62,6 +62,12 @@ def tiny_resnet(classes: int) -> Host:
     return replace(host, blocks=residual_blocks(host.net))
 
 
+def two_blocks(classes: int) -> Host:
+    """`tiny_resnet` with places in its middle stages only: a module's program is the same in every block."""
+    host = tiny_resnet(classes)
+    return replace(host, blocks=host.blocks[1:3])
+
+
 def tiny_i3d(classes: int) -> Host:
     """The same, inflated as I3D is."""
     host = tiny_resnet(classes)
@@ -84,6 +90,7 @@ def tiny_mobilenet(classes: int) -> Host:
 def tiny_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds in them holds in the full networks, and costs a fraction."""
     monkeypatch.setitem(BACKBONES, "tiny_resnet", tiny_resnet)
+    monkeypatch.setitem(BACKBONES, "two_blocks", two_blocks)
     monkeypatch.setitem(BACKBONES, "tiny_i3d", tiny_i3d)
     monkeypatch.setitem(BACKBONES, "tiny_mobilenet", tiny_mobilenet)
 
@@ -148,12 +155,16 @@ def test_every_module_in_other_kinds_of_hosts(backbone: str, name: str) -> None:
     forward_and_backward(model, clips)
 
 
-@pytest.mark.parametrize("name", ["r3d_18", "r2plus1d_18", "resnet50"])
+@pytest.mark.parametrize("name", ["r2plus1d_18_quarter", "resnet50", pytest.param("r3d_18", marks=pytest.mark.slow)])
 def test_every_family_of_backbones_trains(name: str) -> None:
     forward_and_backward(*small(name, ["m2a"], size=32))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+# Quick: of each family the shallower ones.
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(n, marks=[pytest.mark.slow] * any(deep in n for deep in ("101", "_l", "_xl"))) for n in BACKBONES],
+)
 def test_every_backbone_has_a_true_map(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for draw in ("uniform_", "normal_"):  # millions of random numbers that nobody looks at
         monkeypatch.setattr(torch.Tensor, draw, lambda values, *_, **__: values)
@@ -176,20 +187,14 @@ def test_every_backbone_has_a_true_map(backbone: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", MODULES)
 def test_what_is_saved_comes_back(name: str, tmp_path: Path) -> None:
-    model, clips = small("tiny_resnet", [name])
+    model, clips = small("two_blocks", [name])
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    other, _ = small("tiny_resnet", [name])
+    other, _ = small("two_blocks", [name])
     for parameter in other.parameters():
         nn.init.normal_(parameter, std=0.02)
     other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True), strict=True)
     with torch.no_grad():
         assert torch.equal(model.eval()(clips), other.eval()(clips))
-
-
-def two_blocks(classes: int) -> Host:
-    """`tiny_resnet` with places in its middle stages only: a module's program is the same in every block."""
-    host = tiny_resnet(classes)
-    return replace(host, blocks=host.blocks[1:3])
 
 
 def exported() -> Iterator[Any]:
@@ -201,10 +206,9 @@ def exported() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("modules", [*exported()], ids="+".join)
-def test_exported_programs_give_the_same_numbers(modules: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exported_programs_give_the_same_numbers(modules: list[str]) -> None:
     # What ONNX, OpenVINO, ExecuTorch and compilers start from; hooks are part of it, any number of clips is taken.
-    monkeypatch.setitem(BACKBONES, "tiny_resnet", two_blocks)
-    model, clips = small("tiny_resnet", modules)
+    model, clips = small("two_blocks", modules)
     free = not set(modules) & set(FIXED_CLIPS)
     shapes = ({0: torch.export.Dim("clips", max=64)},) if free else None
     program = torch.export.export(model.eval(), (clips,), dynamic_shapes=shapes)
@@ -215,7 +219,7 @@ def test_exported_programs_give_the_same_numbers(modules: list[str], monkeypatch
 
 @pytest.mark.parametrize("variant", ["none", *MODULES])
 def test_mixed_precision_stays_close(variant: str) -> None:
-    model, clips = small("tiny_resnet", [] if variant == "none" else [variant])
+    model, clips = small("two_blocks", [] if variant == "none" else [variant])
     model.train()
     torch.manual_seed(1)
     with torch.autocast("cpu", torch.bfloat16):

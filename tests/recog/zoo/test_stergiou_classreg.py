@@ -131,7 +131,7 @@ def test_costs_of_the_formula() -> None:
 
 def test_rates_outside_are_refused() -> None:
     for knobs, reason in (("rate=0.0", r"it must be in \(0, 1\]"), ("guess=mean", "choose one of sum, max")):
-        with torch.device("meta"), pytest.raises(PoofError, match=reason):
+        with on_meta(), pytest.raises(PoofError, match=reason):
             recog.build_model("resnet18_quarter", [f"classreg:{knobs}"], 4, 3, size=64)
 
 
