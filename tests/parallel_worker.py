@@ -24,6 +24,7 @@ from poof.pose import train_pose
 from poof.pose.augmentation import NONE
 from poof.pose.recipes import Recipe as PoseRecipe
 from poof.recog.data import read_list
+from poof.recog.training import curves
 from poof.recog.training.settings import Settings
 from poof.recog.training.train import train
 from poof.recog.zoo.recipes import Recipe
@@ -98,6 +99,7 @@ def die_in_a_step() -> None:
 def main() -> None:
     """`parallel_worker.py BODY TASK OUT`: trains, then once more, and then the second process dies."""
     torch.set_num_threads(1)
+    curves.draw_curves = lambda table, path: None  # a picture takes longer than the training
     body, task, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     with joined("cpu") as (group, _):
         torch.manual_seed(0)

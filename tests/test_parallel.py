@@ -57,9 +57,10 @@ def two_processes(body: str, task: Path, out: Path) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("body", ["unet", pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_two_processes_train_as_one_does_and_one_goes_on_and_one_that_dies_stops_the_other(
-    body: str, task: Path, tmp_path: Path
+    body: str, task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
+    monkeypatch.setattr("poof.recog.training.curves.draw_curves", lambda table, path: None)
     (code, said), (killed, other) = two_processes(body, task, tmp_path)
     assert (tmp_path / "found.json").exists(), (said, other)  # what was trained before one of them died
     assert killed == -9
