@@ -95,7 +95,11 @@ def test_a_torchvision_file_works_as_well(tmp_path: Path) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("naming", "wrapper", "turned"),
-    [("official", "model", True), ("official", "", True), ("official", "state_dict", True), ("mmpose", "model", False)],
+    [
+        ("official", "model", True),
+        ("mmpose", "model", False),
+        *(pytest.param("official", wrapper, True, marks=pytest.mark.slow) for wrapper in ("", "state_dict")),
+    ],
 )
 def test_the_names_tell_whether_the_channels_are_turned(
     tmp_path: Path, naming: str, wrapper: str, turned: bool
@@ -131,7 +135,9 @@ def test_a_model_of_mpii_predicts_its_sixteen_joints(tmp_path: Path) -> None:
     assert (got - expected[:, :, :, [15, 6]]).abs().max() < 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("ending", ["stage0.downsample.", "downsample.", ""])
+@pytest.mark.parametrize(
+    "ending", ["", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("stage0.downsample.", "downsample."))]
+)
 def test_the_official_imagenet_file_fills_every_stage(tmp_path: Path, ending: str) -> None:
     """A ResNet under what the official names end with; the release loads what fits the end of a name."""
     body = {
