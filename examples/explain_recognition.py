@@ -15,7 +15,7 @@ import torch
 from poof import recog
 from poof.recog.data import read_list
 from poof.recog.data.motion_task import CLASSES, render_clip, render_task
-from poof.recog.data.transform import normalise, to_tensor
+from poof.recog.data.transform import to_tensor
 from poof.recog.explain import ExplanationMethod
 from poof.recog.explain.graph import draw
 from poof.recog.explain.pictures import sheet
@@ -34,7 +34,7 @@ with tempfile.TemporaryDirectory() as name:
     train(model, read_list(clips), Path(name) / "run", recipe("small", epochs=8, lr=0.02, flip="none", scales=(1.0,)))
 
 frames = render_clip(LABEL, seed=5, frames=FRAMES, size=SIZE)
-clip = normalise(to_tensor(frames), model.mean, model.std)
+clip = model.normalise(to_tensor(frames))
 heats = []
 for method in (
     ExplanationMethod("gradcam", stage=3),

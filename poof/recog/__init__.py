@@ -2,7 +2,7 @@
 
 >>> from poof import recog
 >>> model = recog.build_model("resnet18", modules=["m2a", "tsm"], frames=8, num_classes=174)
->>> logits = model(clips)          # (N, 8, 3, 224, 224), normalised with model.mean and model.std
+>>> logits = model(clips)          # (N, 8, 3, 224, 224): model.normalise(uint8 RGB)
 """
 
 from __future__ import annotations

@@ -126,6 +126,8 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
     """
     try:
         model = build_model(**content["config"])
+        if "mean" in (content.get("input") or {}):
+            model.pixels = content["input"]
     except PoofError as error:
         raise PoofError(f"{path}: its network cannot be built: {error}") from error
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, IndexError) as error:

@@ -6,7 +6,7 @@ through forward hooks. So `model.backbone.load_state_dict(published_weights)` wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from poof.errors import PoofError
 from poof.recog.core.backbone import Block, Host
 from poof.recog.core.module import Picture, Place, Shape, TemporalModule
+from poof.recog.data.transform import normalise
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Recognizer(nn.Module):
     size : int
         Side of the square input in pixels that shapes and costs are reported for.
     mean, std : (float, float, float)
-        Normalisation of RGB in [0, 1] that the input must have.
+        Normalisation of the channels in [0, 1] that the input must have.
+    bgr : bool
+        Whether the channels are blue, green and red, not RGB: the weights are of a release that was trained so.
     stages : sequence of str
         Paths (from the network itself) of the last layer of each stage, for heat maps.
     insertions : list of Insertion
@@ -68,6 +71,7 @@ class Recognizer(nn.Module):
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    bgr: bool = False
     stages: Sequence[str]
     insertions: list[Insertion]
     left_out: list[str]
@@ -86,6 +90,21 @@ class Recognizer(nn.Module):
     def clip_shape(self) -> tuple[int, int, int, int, int]:
         """(1, T, 3, H, W) of one clip."""
         return (1, self.segments * self.per_segment, 3, self.size, self.size)
+
+    @property
+    def pixels(self) -> dict[str, Any]:
+        """How the network wants its frames: `mean`, `std`, `bgr`."""
+        return {"mean": list(self.mean), "std": list(self.std), "bgr": self.bgr}
+
+    @pixels.setter
+    def pixels(self, wanted: Mapping[str, Any]) -> None:
+        """That of other weights: they may want them otherwise than the backbone does."""
+        (a, b, c), (d, e, f) = (map(float, wanted[key]) for key in ("mean", "std"))
+        self.mean, self.std, self.bgr = (a, b, c), (d, e, f), bool(wanted.get("bgr"))
+
+    def normalise(self, clips: Tensor) -> Tensor:
+        """RGB uint8 (..., 3, H, W) as the network sees them: in its order of channels, less `mean`, over `std`."""
+        return normalise(clips.flip(-3) if self.bgr else clips, self.mean, self.std)
 
     def temporal_modules(self) -> Iterator[tuple[str, TemporalModule]]:
         """(name, module) of every temporal module inside, in order of insertion."""

@@ -22,7 +22,6 @@ from poof.recog.core.tensor_files import NotFinite
 from poof.recog.data.dataset import Batch, ClipDataset, View, loader
 from poof.recog.data.frames import FrameCounts
 from poof.recog.data.lists.base import ClipList
-from poof.recog.data.transform import normalise
 
 Array = np.ndarray
 Average = Literal["probabilities", "scores"]
@@ -207,7 +206,7 @@ def evaluate(
             given = []
             with torch.inference_mode(), nullcontext() if reads is None else model.watching():
                 for part in got.clips.split(max(batch, 1)):
-                    given.append(model(normalise(part.to(device), model.mean, model.std)).float())
+                    given.append(model(model.normalise(part.to(device))).float())
                     if reads is not None:
                         reads.add(len(part))
             logits = torch.cat(given)

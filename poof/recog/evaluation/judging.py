@@ -27,7 +27,7 @@ KEPT = ("segments", "per_segment", "size", "rule", "window", "short")
 
 def keep_view(model: Recognizer, view: View) -> None:
     """Note in the network what its training fixes of the input."""
-    model.trained_on = {key: getattr(view, key) for key in KEPT} | {"mean": list(model.mean), "std": list(model.std)}
+    model.trained_on = {key: getattr(view, key) for key in KEPT} | model.pixels
 
 
 def trained_view(model: Recognizer) -> View:

@@ -19,7 +19,7 @@ from poof.recog.data.dataset import View
 from poof.recog.data.frames import FrameCounts, read_frames
 from poof.recog.data.lists.base import Record
 from poof.recog.data.sampling import fixed_frames
-from poof.recog.data.transform import fixed_crops, normalise, to_tensor
+from poof.recog.data.transform import fixed_crops, to_tensor
 from poof.recog.evaluation.evaluate import class_names
 from poof.recog.evaluation.judging import trained_view
 from poof.recog.explain.gradcam import Heat
@@ -100,7 +100,7 @@ def explain(
     height, width = frames.shape[1:3]
     clip = fixed_crops(frames, view.size, short=view.short)[0]
     device = next(model.parameters()).device
-    inputs = normalise(to_tensor(clip).to(device), model.mean, model.std)
+    inputs = model.normalise(to_tensor(clip).to(device))
     wanted: list[int | None] = [names.index(name) for name in classes] or [None]
     looks = [method.look(model, inputs, label) for label in wanted]
     heats = [heat for some, _ in looks for heat in some]

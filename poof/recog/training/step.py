@@ -15,7 +15,6 @@ from poof.recog.core.gradients import Average, Backward, Differentiate
 from poof.recog.core.model import Recognizer
 from poof.recog.core.tensor_files import NotFinite
 from poof.recog.data.dataset import Batch
-from poof.recog.data.transform import normalise
 from poof.recog.training.multigrid import Grid, shrink
 from poof.recog.training.settings import Settings
 from poof.recog.training.state import State
@@ -84,7 +83,7 @@ def learn(
     inner: Any = getattr(net, "module", net)
     model: Recognizer = inner.model
     with timer.part("move"):
-        inputs = normalise(batch.clips.to(device, non_blocking=True), model.mean, model.std)
+        inputs = model.normalise(batch.clips.to(device, non_blocking=True))
         if shape is not None:
             inputs = shrink(inputs, shape, model.per_segment)
         labels = batch.labels.to(device, non_blocking=True)

@@ -61,6 +61,8 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
             )
         left.append(key)
     model.load_state_dict({**state, **{key: own[key] for key in {*left, *added}}})
+    if "mean" in (content.get("input") or {}):
+        model.pixels = content["input"]
     return left
 
 

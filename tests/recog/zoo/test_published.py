@@ -98,6 +98,7 @@ def test_the_authors_files_give_their_scores(data: Path, tmp_path: Path, name: s
         logits = model(clip(oracle["input_shape"]))
     assert logits.dtype == torch.float64
     assert np.abs(logits[0].numpy() - np.array(oracle["logits"])).max() < 1e-6
+    assert model.bgr == name.startswith("srtg")  # its code decodes with OpenCV and leaves the channels as they are
 
 
 def test_every_oracle_has_its_network(data: Path) -> None:

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from poof import recog
 from poof.errors import PoofError, PoofWarning
 from poof.meta_device import on_meta
+from poof.recog.checkpoint import load_model, save_model
 from poof.recog.cost.counting import parameters
+from poof.recog.data.dataset import View
+from poof.recog.evaluation.judging import keep_view
 from poof.recog.explain.tubes import evidence
 from poof.recog.training.transfer import start_from
 from poof.recog.zoo.backbones import mtnet_released
@@ -119,12 +122,30 @@ def test_the_authors_files_give_their_scores(tmp_path: Path, groups: int) -> Non
         model = network(groups, tmp_path / "w.pth").eval()
     finally:
         torch.set_default_dtype(torch.float32)
-    assert model.mean == pytest.approx((104 / 255, 117 / 255, 124 / 255))
+    # Their clips are BGR, as OpenCV decodes them, and so are those that the network gets.
+    assert model.bgr and model.mean == pytest.approx((124 / 255, 117 / 255, 104 / 255))
     for (of, frames, side), scores in SCORES.items():
         if of == groups:
             with torch.inference_mode():
-                found = model(clip([1, frames, 3, side, side]).flip(2))  # their clips are BGR
+                found = model(clip([1, frames, 3, side, side]))
             assert found[0].tolist() == pytest.approx(scores, abs=1e-10)
+
+
+@pytest.mark.usefixtures("thin")
+def test_what_the_weights_want_of_the_pixels_goes_where_they_go(tmp_path: Path) -> None:
+    """Into a run, what is read of it, and what starts from it; blue comes first, less 124 / 255."""
+    torch.save(made(THIN, 1), tmp_path / "w.pth")
+    model = network(1, tmp_path / "w.pth")
+    keep_view(model, View(8, 1, 64))
+    save_model(tmp_path / "run.pt", model)
+    again = load_model(tmp_path / "run.pt")
+    other = network(1, None)
+    assert not other.bgr
+    start_from(other, tmp_path / "run.pt")
+    pixel = torch.tensor([10, 20, 250], dtype=torch.uint8).view(3, 1, 1)
+    expected = [(250 - 124) * 0.0167, (20 - 117) * 0.0167, (10 - 104) * 0.0167]
+    for one in (model, again, other):
+        assert one.normalise(pixel).flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.usefixtures("thin")

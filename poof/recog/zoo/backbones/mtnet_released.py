@@ -13,8 +13,8 @@ What the release does otherwise:
 * Mean pooling, where the document has SoftPool. The frames that resemble their neighbours most stay, where the
   document keeps those that do least; the stem keeps half of its frames, too.
 * Torch's GRU in two layers at the end of a block, one for each path.
-* Frames are BGR, as OpenCV decodes them: the release's kernels are turned where they are loaded, and mean and standard
-  deviation are turned here.
+* Frames are BGR, as OpenCV decodes them; a network that is filled with a released file gets them so
+  (`poof.recog.zoo.published.mtnet`).
 
 Parameters with 400 classes are 40.0, 44.0 and 88.1 M for S, M and L (printed 25.8, 25.8, 50.1), GMACs of 16 frames at
 182, 256 and 256 px 12.7, 33.0 and 49.7 (printed 5.8, 8.8, 17.6); with eight groups ("g8") 12.2, 13.3 and 24.9 M, 4.0,
@@ -63,7 +63,7 @@ def mtnet_released(classes: int, depth: str = "s", groups: int = 1, delta: float
         raise PoofError(f"groups={groups}: at least one")
     net = MTNetReleased(classes, DEPTHS[depth], groups, delta)
     stages = tuple(f"layer{number}.{count - 1}.local_end" for number, count in enumerate(DEPTHS[depth], 1))
-    return Host(net, 3, (), stages, "fc", {}, MEAN[::-1], STD)
+    return Host(net, 3, (), stages, "fc", {}, MEAN, STD)
 
 
 class MTNetReleased(nn.Module):

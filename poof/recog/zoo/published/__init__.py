@@ -87,6 +87,8 @@ def fill(model: Model, release: Release) -> Model:
         unused = ", ".join(rules.dropped(release.state))
         warnings.warn(f"{said}; what its own code never used is left out: {unused}", PoofWarning, stacklevel=3)
     model.load_state_dict({key: value.to(own[key].dtype) for key, value in renamed.items()}, strict=False)
+    if rules.bgr is not None:
+        model.pixels = {"mean": rules.bgr[0], "std": rules.bgr[1], "bgr": True}
     return model
 
 

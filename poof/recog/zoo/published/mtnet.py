@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poof.recog.core.model import HostedRecognizer, Recognizer
+from poof.recog.zoo.backbones.mfnet import MEAN, STD
 from poof.recog.zoo.backbones.mtnet_released import DEPTHS, MTNetReleased
 from poof.recog.zoo.published.rules import Rules, State
-
-
-def _colours(state: State, model: Recognizer) -> State:
-    """The stem's kernels for RGB: the release sees frames as OpenCV decodes them, BGR."""
-    stem = "backbone.stem.0.weight"
-    return {**state, stem: state[stem].flip(1)} if stem in state else state
 
 
 def _differs(state: State, model: Recognizer) -> Iterator[str]:
@@ -55,6 +50,6 @@ RULES = Rules(
         (r"\.sr_short\.op\.", ".local_sr.net."),
         (r"\.sr_long\.op\.", ".prolonged_sr.net."),
     ),
-    change=_colours,
     differs=_differs,
+    bgr=(MEAN, STD),
 )

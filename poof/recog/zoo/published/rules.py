@@ -16,6 +16,7 @@ from torch import Tensor
 from poof.recog.core.model import HostedRecognizer, Recognizer
 
 State = dict[str, Tensor]
+Channels = tuple[float, float, float]
 BLOCK = r"(layer\d+)\.(\d+)"
 EXCITED = (
     (r"\.conv1\.weight$", ".squeeze.0.weight"),
@@ -62,6 +63,9 @@ class Rules:
         Reasons why a network would compute something else, though the keys fit.
     dropped
         Keys that the release's own code never used.
+    bgr
+        Mean and standard deviation by which the release normalises frames that are BGR, as OpenCV decodes them; None:
+        they are RGB, normalised as poof does.
     """
 
     title: str
@@ -72,6 +76,7 @@ class Rules:
     change: Callable[[State, Recognizer], State] = field(default=lambda state, model: state)
     differs: Callable[[State, Recognizer], Iterator[str]] = _nothing
     dropped: Callable[[State], list[str]] = _none
+    bgr: tuple[Channels, Channels] | None = None
 
     def rename(self, state: State, model: Recognizer) -> State:
         """The tensors under poof's keys."""

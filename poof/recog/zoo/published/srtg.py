@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from poof.recog.core.model import HostedRecognizer, Recognizer
+from poof.recog.zoo.backbones.mfnet import MEAN, STD
 from poof.recog.zoo.modules.srtg import RecursionGate
 from poof.recog.zoo.published.rules import BLOCK, Rules, State, has
 
@@ -39,4 +40,5 @@ RULES = Rules(
     ((BLOCK + r"\.sar\.lstm\.", r"inserted.\1_\2_after_sr.module.recurrence.net."),),
     change=_names,
     differs=_differs,
+    bgr=(MEAN, STD),
 )
