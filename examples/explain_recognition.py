@@ -42,14 +42,16 @@ for method in (
     ExplanationMethod("tubes", stage=3),
     ExplanationMethod("pyramids", depth=2),
 ):
-    shown, pyramid = method.look(model, clip, LABEL)
-    heats += shown
-rows = sheet(list(frames), range(FRAMES), heats, CLASSES, f"'{CLASSES[LABEL]}', {FRAMES} frames")
+    maps, pyramid = method.look(model, clip, LABEL)
+    heats += maps
+shown, numbers = list(frames), list(range(FRAMES))
+rows = sheet(shown, numbers, heats, CLASSES, f"'{CLASSES[LABEL]}', {FRAMES} frames", (0, 0, SIZE, SIZE))
 
 assert pyramid is not None
 with tempfile.TemporaryDirectory() as name:
-    draw(pyramid, CLASSES, Path(name) / "graph.png", "class feature pyramid: the channels that this answer depends on")
-    graph = cv2.imread(str(Path(name) / "graph.png"))[..., ::-1]
+    title = "class feature pyramid: the channels that this answer depends on"
+    draw(pyramid, CLASSES, Path(name) / "graph.png", title, shown, numbers)
+    graph = np.asarray(cv2.imread(str(Path(name) / "graph.png")))[..., ::-1]
 height = round(graph.shape[0] * rows.shape[1] / graph.shape[1])
 both = np.concatenate([rows, cv2.resize(graph, (rows.shape[1], height), interpolation=cv2.INTER_AREA)])
 both = cv2.resize(both, None, fx=0.78, fy=0.78, interpolation=cv2.INTER_AREA)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,16 +92,16 @@ ways = (  # name, places, errors, colours of the mark and of the text, shape, wh
     ("refined", places(refined), after, LINE_COLOURS[5], LINE_COLOURS[0], "^", 0.75),
 )
 casing = [withStroke(linewidth=4.5, foreground=INK)]
-mark = {
+mark: dict[str, Any] = {
     "linestyle": "none",
     "markerfacecolor": "none",
     "markersize": 13,
     "markeredgewidth": 2.5,
     "path_effects": casing,
 }
-cross = {"linestyle": "none", "marker": "+", "color": "white", "markersize": 13, "path_effects": casing}
-person = {"linestyle": "none", "marker": "s", "color": "white", "markersize": 10, "path_effects": casing}
-below = {"ha": "center", "va": "top", "fontsize": 11, "fontweight": "bold"}
+cross: dict[str, Any] = {"linestyle": "none", "marker": "+", "color": "white", "markersize": 13, "path_effects": casing}
+person: dict[str, Any] = cross | {"marker": "s", "markersize": 10}
+below: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 11, "fontweight": "bold"}
 half = 0.6 * float(np.nanmax(before[shown, point])) + 26  # of the side of a close-up, pixels
 
 figure = Figure(figsize=(14, 3.5))
@@ -117,14 +118,15 @@ for axes, frame in zip(panels, shown):
         continue
     axes.set_title(f"frame {frame}", fontsize=11, color=INK)
     axes.plot(*np.stack([true, drifted]).T, color=LINE_COLOURS[4], linewidth=1.2)
-    for way, found, off, colour, ink, shape, place in ways:
-        axes.plot(*found[frame, point], marker=shape, markeredgecolor=colour, **mark)
-        said = f"{way}: {off[frame, point]:.0f} px"
+    for called, put, off, colour, ink, shape, place in ways:
+        axes.plot(*put[frame, point], marker=shape, markeredgecolor=colour, **mark)
+        said = f"{called}: {off[frame, point]:.0f} px"
         axes.text(place, -0.02, said, color=ink, transform=axes.transAxes, **below)
     axes.plot(*true, **cross)
 keys = [Line2D([], [], label="labelled by a person", **person)]
 keys += [
-    Line2D([], [], label=way, marker=shape, markeredgecolor=colour, **mark) for way, _, _, colour, _, shape, _ in ways
+    Line2D([], [], label=called, marker=shape, markeredgecolor=colour, **mark)
+    for called, _, _, colour, _, shape, _ in ways
 ]
 keys += [Line2D([], [], label="where it truly is", **cross)]
 figure.legend(handles=keys, loc="lower center", ncols=4, frameon=False, fontsize=11, labelcolor=INK)
