@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 import typer
@@ -12,6 +15,9 @@ from poof.cli.recog import recog as commands
 from poof.errors import PoofError
 from poof.recog.cost import latency
 from poof.recog.cost.latency import latency_table, paired_latency
+from poof.recog.zoo.backbones import BACKBONES
+from poof.recog.zoo.networks import NETWORKS
+from poof.recog.zoo.networks.mtnet import multi_temporal
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +58,8 @@ def test_more_pixels_take_longer_and_nothing_is_left_behind() -> None:
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, models[0].parameters()))
 
 
-def test_the_bare_backbone_and_printed_ratios() -> None:
+def test_the_bare_backbone_and_printed_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES, "r3d_50", BACKBONES["resnet18_quarter"])  # quicker: times are not looked at
     rows = latency_table("sr-r3d_50", frames=2, size=32, rounds=1)
     assert [(row["network"], row["pass"]) for row in rows] == [
         (name, way) for name in ("r3d_50", "sr-r3d_50") for way in ("forward", "backward")
@@ -64,7 +71,9 @@ def test_the_bare_backbone_and_printed_ratios() -> None:
         latency_table("mtnet-s", rounds=1)
 
 
-def test_the_command_compares_values_of_a_knob() -> None:
+def test_the_command_compares_values_of_a_knob(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(NETWORKS["mtnet-s"], backbone=partial(multi_temporal, backbone="mtnet_half"))
+    monkeypatch.setitem(NETWORKS, "mtnet-s", small)
     application = typer.Typer()
     application.add_typer(commands, name="recog")
     words = ["profile", "mtnet-s", "--over", "cell=gru,rnn", "--frames", "2", "--size", "32", "--latency", "1"]
