@@ -112,8 +112,8 @@ def small(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory)
     return serve(*clips, "--keypoints", "nose,tail")
 
 
-def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(small: Any, open_tab: Any) -> None:
-    one, two = open_tab(small.url), open_tab(small.url)
+def test_the_second_of_two_tabs_is_shown_the_first_ones_edit(small: Any, show: Any, open_tab: Any) -> None:
+    one, two = show(small.url, 0, 5), open_tab(small.url)
     one.go(5)
     two.go(5)
     one.click(50, 60)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("page view")  # one worker: one server serv
 
 HOSTILE = ['<img src=x onerror="window.hacked=1">', "</script><script>window.hacked=2</script>", "javascript:alert(1)"]
 HOSTILE_FILE = "a<img src=x onerror=window.hacked=3>b.mp4"
-MARKS = [[(40 * n, 0), (1919, 1079 - 40 * n), (700 + 40 * n, 400), (1301, 222 + 40 * n)] for n in range(3)]
+MARKS = [[(40 * n, 0), (1599, 899 - 40 * n), (700 + 40 * n, 400), (1301, 222 + 40 * n)] for n in range(3)]
 """Single bright pixels on dark ground, some for each zoom, in a frame larger than the screen: it is fetched smaller,
 and in detail."""
 BRIGHT = """([x, y]) => {
@@ -31,10 +31,10 @@ MANY = [f"p{k}" for k in range(100)]
 def address(serve: Any, write_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of the page on the clips `NAMES`, with a hundred keypoints."""
     folder = tmp_path_factory.mktemp("clips")
-    image = np.full((1080, 1920, 3), 30, np.uint8)
+    image = np.full((900, 1600, 3), 30, np.uint8)
     for x, y in [mark for marks in MARKS for mark in marks]:
         image[y, x] = 255
-    with VideoWriter(folder / "dots.mp4", 25, (1920, 1080), lossless=True) as writer:
+    with VideoWriter(folder / "dots.mp4", 25, (1600, 900), lossless=True) as writer:
         for _ in range(3):
             writer.write(image)
     write_clip(folder / "large.mp4", 3, (2560, 1440))
