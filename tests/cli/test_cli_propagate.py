@@ -205,8 +205,9 @@ def test_every_command_has_help_and_loads_nothing_heavy(tmp_path: Path, capsys: 
     assert poof("propagate", "--help", cwd=tmp_path).returncode == 0
     from poof.cli import COMMANDS, command
 
+    whole = command()
     for name, _, _ in COMMANDS:
-        command().main([name, "--help"], prog_name="poof", standalone_mode=False)
+        whole.main([name, "--help"], prog_name="poof", standalone_mode=False)
         shown = capsys.readouterr().out
         assert "--help" in shown and "<bool>" not in shown, name
 

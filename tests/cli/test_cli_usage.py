@@ -18,7 +18,7 @@ from poof.labels import LabelSet, Skeleton
 def asked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
     """Exit code and standard error of a command."""
     monkeypatch.setattr("sys.argv", ["poof", *words])
-    code = guarded(whole())
+    code = guarded(whole(words))
     return code, capsys.readouterr().err
 
 
