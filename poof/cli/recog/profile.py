@@ -9,7 +9,6 @@ import typer
 from poof.cli import common
 from poof.cli.recog import options
 from poof.cli.terminal import say
-from poof.meta_device import on_meta
 
 
 def profile(
@@ -45,6 +44,7 @@ def profile(
 
     from poof import recog
     from poof.files import check_output
+    from poof.meta_device import on_meta
 
     if json is not None:
         check_output(json, force)
