@@ -76,7 +76,7 @@ def run(
 
 def named(task: str, row: str, start: str, seed: int) -> str:
     """The name of a run; on ucf101-mini from ImageNet it is one of the documents' tables."""
-    kind = {("ucf", "imagenet"): "ucf", ("ucf", "scratch"): "ucf-scratch"}.get((task, start), f"{task}-{start}")
+    kind = "ucf" if (task, start) == ("ucf", "imagenet") else f"{task}-{start}"
     return run_name(kind, Spec("mobilenet_v2", tuple(ROWS[row])), seed)
 
 
@@ -123,7 +123,7 @@ def show(task: str, seeds: int, file: Path) -> None:
             mean, _ = interval([*values.values()])
             low, high = wilson(mean * total, total)
             least = f"{min(values.values()):.0%} to {max(values.values()):.0%}"
-            bare = bare or values
+            bare = values if row == "none" else bare
             gains = [value - bare[seed] for seed, value in values.items() if seed in bare]
             over = ""
             if row != "none" and len(gains) > 1:

@@ -127,3 +127,14 @@ def test_the_last_section_is_what_the_kept_runs_came_to(capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     section = PAGE.split("## What the small runs came to")[1].splitlines()
     assert len(lines) > 2 and [line for line in section if line.startswith("|")] == lines
+
+
+def test_the_table_from_imagenet_is_that_of_the_kept_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import recog_imagenet
+    from kept_runs import RUNS
+
+    recog_imagenet.show("ucf", 5, RUNS)
+    lines = capsys.readouterr().out.splitlines()
+    section = (ROOT / "benchmarks/README.md").read_text().split("### From ImageNet")[1].split("###")[0].splitlines()
+    assert len(lines) > 2 and [line for line in section if line.startswith("|")] == lines
