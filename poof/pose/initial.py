@@ -18,12 +18,11 @@ from poof.pose.model import (
     read_checkpoint,
     rgb_weights,
     skeleton_in,
-    skeleton_of_people,
     weights_in,
 )
 from poof.pose.mspn import MSPN
 from poof.pose.naming import Network, architecture_of, load_resnet, naming_of, to_ours
-from poof.pose.transfer import carry_over
+from poof.pose.transfer import carry_over, skeleton_of_people
 from poof.pose.unet import UNet
 
 NAMED = ("random", "imagenet", "mspn50-coco")

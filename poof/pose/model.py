@@ -24,7 +24,7 @@ from poof.pose.decoding import decode
 from poof.pose.mspn import MULTIPLE
 from poof.pose.naming import Architecture, Network, architecture_of, clean, load, naming_of, to_ours
 from poof.pose.precision import Precision, place, run
-from poof.pose.transfer import COCO_KEYPOINTS, MPII_KEYPOINTS
+from poof.pose.transfer import MPII_KEYPOINTS, skeleton_of_people
 
 FORMAT, VERSION = "poof-pose", 1
 INPUT_SIZE = (256, 192)
@@ -192,11 +192,6 @@ def rgb_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
     if not naming_of(state).startswith("official"):
         return state
     return {name: value.flip(1) if value.ndim == 4 and value.shape[1] == 3 else value for name, value in state.items()}
-
-
-def skeleton_of_people(count: int) -> tuple[str, ...]:
-    """The joints of a file without names that has this many heat maps: COCO's 17, MPII's 16; else none."""
-    return {len(joints): joints for joints in (COCO_KEYPOINTS, MPII_KEYPOINTS)}.get(count, ())
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> PoseModel:

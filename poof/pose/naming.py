@@ -226,7 +226,8 @@ def load_resnet(model: MSPN, state: StateDict, source: str) -> None:
         if theirs is None:
             continue
         if official:
-            theirs = next((tail for tail in _tails(name) if tail in state), [*_tails(name)][-1])
+            tails = _tails(name)
+            theirs = next((tail for tail in tails if tail in state), tails[-1])
         value = state.get(theirs)
         if value is None and name.endswith(("num_batches_tracked", "conv.bias")):
             continue  # torchvision's oldest files do not have the first, and no ResNet the second

@@ -36,6 +36,11 @@ _PARTS = {
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
+def skeleton_of_people(count: int) -> tuple[str, ...]:
+    """The joints of a file without names that has this many heat maps: COCO's 17, MPII's 16; else none."""
+    return {len(joints): joints for joints in (COCO_KEYPOINTS, MPII_KEYPOINTS)}.get(count, ())
+
+
 def normalised(name: str) -> str:
     """A keypoint's name without habits of spelling: 'LShoulder', 'L sho', 'shoulder_left' -> 'left shoulder'."""
     side, words = "", []

@@ -110,6 +110,21 @@ def _check_input(content: dict[str, Any], path: Path) -> None:
         raise PoofError(f"{path}: does not say how its clips are cut; it is damaged")
 
 
+def take_pixels(model: Recognizer, content: dict[str, Any], path: Path | str) -> None:
+    """Have a network get its frames as the weights of a checkpoint do; where that says nothing, as its backbone does.
+
+    Raises
+    ------
+    PoofError
+        If what it says is no normalisation.
+    """
+    try:
+        if "mean" in (content.get("input") or {}):
+            model.pixels = content["input"]
+    except (TypeError, ValueError, KeyError) as error:
+        raise PoofError(f"{path}: does not say how its frames are normalised; train it again") from error
+
+
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> Recognizer:
     """The network of a checkpoint (or of a run's folder: its best one), in evaluation mode."""
     model = restore(read_checkpoint(path), path)
@@ -126,8 +141,6 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
     """
     try:
         model = build_model(**content["config"])
-        if "mean" in (content.get("input") or {}):
-            model.pixels = content["input"]
     except PoofError as error:
         raise PoofError(f"{path}: its network cannot be built: {error}") from error
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, IndexError) as error:
@@ -139,6 +152,7 @@ def restore(content: dict[str, Any], path: Path | str = "the checkpoint") -> Rec
     if wrong:
         raise PoofError(f"{path}: '{wrong[0]}' and {len(wrong) - 1} more of its weights do not fit its own network")
     model.load_state_dict(state, strict=True)
+    take_pixels(model, content, path)
     model.labels = content["labels"]
     model.trained_on, model.chosen_on = content.get("input"), content.get("chosen_on")
     model.start_kernels = content.get("start")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poof.errors import PoofError, PoofWarning
-from poof.recog.checkpoint import read_checkpoint
+from poof.recog.checkpoint import read_checkpoint, take_pixels
 from poof.recog.core.model import HostedRecognizer, Recognizer
 from poof.recog.core.tensor_files import load_tensors
 from poof.recog.core.weights import load_backbone, read_state, tell_classifier
@@ -61,8 +61,7 @@ def start_from(model: Recognizer, run: Path | str) -> list[str]:
             )
         left.append(key)
     model.load_state_dict({**state, **{key: own[key] for key in {*left, *added}}})
-    if "mean" in (content.get("input") or {}):
-        model.pixels = content["input"]
+    take_pixels(model, content, run)
     return left
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from poof import recog
 from poof.errors import PoofError, PoofWarning
 from poof.meta_device import on_meta
-from poof.recog.checkpoint import load_model, save_model
+from poof.recog.checkpoint import load_model, save_model, take_pixels
 from poof.recog.cost.counting import parameters
 from poof.recog.data.dataset import View
 from poof.recog.evaluation.judging import keep_view
@@ -146,6 +146,8 @@ def test_what_the_weights_want_of_the_pixels_goes_where_they_go(tmp_path: Path) 
     expected = [(250 - 124) * 0.0167, (20 - 117) * 0.0167, (10 - 104) * 0.0167]
     for one in (model, again, other):
         assert one.normalise(pixel).flatten().tolist() == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(PoofError, match=r"run\.pt: does not say how its frames are normalised"):
+        take_pixels(other, {"input": {"mean": [0.5, 0.5], "std": [0.2, 0.2, 0.2]}}, "run.pt")
 
 
 @pytest.mark.usefixtures("thin")

@@ -25,10 +25,11 @@ def _differs(state: State, model: Recognizer) -> Iterator[str]:
     if depth is None:
         yield f"its stages have {depths} blocks, which no released network has"
         return
-    named = [] if depth in ("s", "m", "l") else [f"depth={depth}"]
-    named += [f"groups={made_of[1]}"] if made_of[1] > 1 else []
-    named += [f"delta={made_of[2]:g}"] if made_of[2] != 0.875 else []
-    name = f"mtnet-released-{'s' if 'depth' in ''.join(named) else depth}" + ":" * bool(named) + ",".join(named)
+    named = depth in ("s", "m", "l")
+    knobs = [] if named else [f"depth={depth}"]
+    knobs += [f"groups={made_of[1]}"] if made_of[1] > 1 else []
+    knobs += [f"delta={made_of[2]:g}"] if made_of[2] != 0.875 else []
+    name = ":".join([f"mtnet-released-{depth if named else 's'}", *([",".join(knobs)] if knobs else [])])
     yield f"there a short and a long path run through a ResNet, each with its own sizes; build {name}"
 
 
